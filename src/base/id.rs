@@ -1,0 +1,251 @@
+//! Identifiers: resource ids as users see them, account ids, and dense indices for hot paths.
+//!
+//! Holds the types, their parsers and printers. Refuses to hold what the identifiers stand for.
+//! No kind of id converts into another kind, and neither do ids and indices.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The part of a resource id after its prefix: 8 or 17 lower-case hexadecimal digits
+/// (both forms occur in the wild; vpclab itself mints 17).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digits {
+    len: u8,
+    text: [u8; 17],
+}
+
+impl Digits {
+    /// The 17 digits of a minted id: a zero and 16 digits.
+    pub fn minted(value: u64) -> Digits {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'0'; 17];
+        for (i, slot) in text[1..].iter_mut().enumerate() {
+            *slot = HEX[(value >> (60 - 4 * i) & 0xf) as usize];
+        }
+        Digits { len: 17, text }
+    }
+
+    /// Digits from their text; `None` unless it is 8 or 17 lower-case hexadecimal digits.
+    pub fn parse(s: &str) -> Option<Digits> {
+        let ok = matches!(s.len(), 8 | 17)
+            && s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if !ok {
+            return None;
+        }
+        let mut text = [0; 17];
+        text[..s.len()].copy_from_slice(s.as_bytes());
+        Some(Digits { len: if s.len() == 8 { 8 } else { 17 }, text })
+    }
+
+    /// The digits as text.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII digits are ever stored, so the conversion cannot fail; an empty string would
+        // be visible at once in any output.
+        std::str::from_utf8(&self.text[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+/// A text that is not an id of the wanted kind.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{text}` is not a {prefix} id (want `{prefix}-` and 8 or 17 lower-case hex digits)")]
+pub struct MalformedId {
+    /// What was given.
+    pub text: String,
+    /// The prefix that was wanted, without the dash.
+    pub prefix: &'static str,
+}
+
+macro_rules! resource_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Digits);
+
+        impl $name {
+            /// The prefix of this kind of id, without the dash.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// The id with these digits.
+            pub const fn new(digits: Digits) -> Self {
+                $name(digits)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "-{}"), self.0.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = MalformedId;
+            fn from_str(s: &str) -> Result<Self, MalformedId> {
+                s.strip_prefix(concat!($prefix, "-"))
+                    .and_then(Digits::parse)
+                    .map($name)
+                    .ok_or_else(|| MalformedId { text: s.to_owned(), prefix: $prefix })
+            }
+        }
+    };
+}
+
+resource_id!(
+    /// A VPC, e.g. `vpc-0a1b2c3d`.
+    VpcId, "vpc");
+resource_id!(
+    /// A subnet.
+    SubnetId, "subnet");
+resource_id!(
+    /// A route table.
+    RouteTableId, "rtb");
+resource_id!(
+    /// An association of a route table with a subnet, or as main table of its VPC.
+    AssociationId, "rtbassoc");
+resource_id!(
+    /// A peering connection.
+    PeeringId, "pcx");
+resource_id!(
+    /// An instance.
+    InstanceId, "i");
+resource_id!(
+    /// A network interface.
+    InterfaceId, "eni");
+resource_id!(
+    /// An association of a CIDR block with a VPC.
+    CidrAssociationId, "vpc-cidr-assoc");
+
+/// An account: exactly twelve decimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(u64);
+
+/// A text that is not an account id.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is not an account id (want exactly 12 digits)")]
+pub struct MalformedAccountId(
+    /// What was given.
+    pub String,
+);
+
+impl AccountId {
+    /// The account that owns what a file gives to nobody else.
+    pub const DEFAULT: AccountId = AccountId(123_456_789_012);
+
+    /// The account whose id is `n` written with twelve digits; `None` above twelve digits.
+    pub const fn from_number(n: u64) -> Option<AccountId> {
+        if n < 1_000_000_000_000 { Some(AccountId(n)) } else { None }
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012}", self.0)
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = MalformedAccountId;
+    fn from_str(s: &str) -> Result<Self, MalformedAccountId> {
+        let twelve = s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit());
+        match s.parse() {
+            Ok(n) if twelve => Ok(AccountId(n)),
+            _ => Err(MalformedAccountId(s.to_owned())),
+        }
+    }
+}
+
+macro_rules! dense_index {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(u32);
+
+        impl $name {
+            /// The row with this number.
+            ///
+            /// # Panics
+            /// Above 2^32 rows, which no limit of [`crate::base::limit`] allows.
+            #[track_caller]
+            #[allow(clippy::expect_used, reason = "limits keep every table far below 2^32 rows")]
+            pub fn from_row(row: usize) -> Self {
+                $name(u32::try_from(row).expect("table has fewer than 2^32 rows"))
+            }
+
+            /// The number of the row.
+            pub const fn row(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+dense_index!(
+    /// An interface's row in the compiled snapshot that handed it out.
+    InterfaceIdx);
+dense_index!(
+    /// A VPC's row in the compiled snapshot that handed it out.
+    VpcIdx);
+dense_index!(
+    /// A peering's row in the compiled snapshot that handed it out.
+    PeeringIdx);
+dense_index!(
+    /// A route table's row in the compiled snapshot that handed it out.
+    TableIdx);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_kind_are_not_another() {
+        assert!("vpc-0a1b2c3d".parse::<VpcId>().is_ok());
+        let e = "vpc-0a1b2c3d".parse::<PeeringId>().unwrap_err();
+        assert_eq!(
+            e.to_string(),
+            "`vpc-0a1b2c3d` is not a pcx id (want `pcx-` and 8 or 17 lower-case hex digits)"
+        );
+    }
+
+    #[test]
+    fn ids_take_8_or_17_lower_case_digits_and_nothing_else() {
+        for (text, ok) in [
+            ("pcx-11112222", true),
+            ("pcx-11223344556677889", true),
+            ("pcx-aaaagggg", false),
+            ("pcx-1111222", false),
+            ("pcx-1111222A", false),
+            ("pcx-", false),
+            ("pcx", false),
+        ] {
+            assert_eq!(text.parse::<PeeringId>().is_ok(), ok, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_what_is_parsed() {
+        let id = VpcId::new(Digits::minted(0x0123_4567_89ab_cdef));
+        assert_eq!(id.to_string(), "vpc-00123456789abcdef");
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn accounts_have_twelve_digits() {
+        assert_eq!("000000000042".parse::<AccountId>().unwrap().to_string(), "000000000042");
+        for bad in ["42", "1234567890123", "12345678901x", "+23456789012", ""] {
+            assert!(bad.parse::<AccountId>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Every upper bound, in one place: what it bounds and whether it is the cloud's or ours.
+//!
+//! Holds constants and the relations between them. Refuses to hold adjustable quotas of an account
+//! (those are values, see [`crate::cloud::quota`]) and any code that enforces a bound.
+
+use super::time::Span;
+
+// ---- time -----------------------------------------------------------------------------------
+
+/// Longest run in virtual time (ours): 100 years of 365 days.
+pub const RUN_SPAN_MAX: Span = Span::from_days(36_500);
+/// Longest latency or jitter of a link (ours).
+pub const LINK_DELAY_MAX: Span = Span::from_hours(1);
+/// Events at one virtual instant before the run stops with an error (ours): a loop, not a load.
+pub const EVENTS_PER_INSTANT_MAX: u64 = 1_000_000;
+/// Pending events of one run (ours).
+pub const PENDING_EVENTS_MAX: usize = 10_000_000;
+
+// ---- packets --------------------------------------------------------------------------------
+
+/// Longest packet in bytes: the 16-bit total length of IPv4 (RFC 791, 3.1).
+pub const PACKET_BYTES_MAX: usize = 65_535;
+/// IPv6 extension headers of one packet (ours).
+pub const IPV6_EXTENSIONS_MAX: usize = 8;
+/// Bytes of all IPv6 extension headers of one packet (ours).
+pub const IPV6_EXTENSION_BYTES_MAX: usize = 2_048;
+/// Packets waiting on one link, by default (ours).
+pub const LINK_QUEUE_PACKETS_DEFAULT: u32 = 1_000;
+/// Packets waiting on one link, at most (ours).
+pub const LINK_QUEUE_PACKETS_MAX: u32 = 1_000_000;
+/// Packets one run may inject (ours).
+pub const PACKETS_PER_RUN_MAX: u64 = 1_000_000_000;
+
+// ---- scenario files -------------------------------------------------------------------------
+
+/// Bytes of one scenario file (ours). Checked before the file is read.
+pub const SCENARIO_BYTES_MAX: u64 = 4 << 20;
+/// Nesting of collections in a scenario file (ours). Checked before the parser runs.
+pub const SCENARIO_DEPTH_MAX: usize = 32;
+/// Scalars and collections in a scenario file (ours).
+pub const SCENARIO_NODES_MAX: usize = 250_000;
+/// Length of a label in bytes (ours).
+pub const LABEL_BYTES_MAX: usize = 64;
+/// Diagnostics printed for one file before the rest is only counted (ours).
+pub const DIAGNOSTICS_MAX: usize = 50;
+/// Bytes of one capture that a scenario replays (ours). Checked before the file is read.
+pub const REPLAY_BYTES_MAX: u64 = 64 << 20;
+
+// ---- outputs --------------------------------------------------------------------------------
+
+/// Bytes of one capture file (ours); packets beyond it are counted, not written.
+pub const CAPTURE_BYTES_MAX: u64 = 1 << 30;
+
+// ---- the cloud's fixed rules (adjustable quotas live in `cloud::quota`) ----------------------
+
+/// Life of an unanswered peering request (AWS, vpc-semantics 0.3: 168 h, not adjustable).
+pub const PEERING_REQUEST_LIFE: Span = Span::from_days(7);
+/// Prefix lengths of a VPC's or subnet's IPv4 block, longest block first (AWS, 1.1).
+pub const IPV4_BLOCK_PREFIX_LENGTHS: std::ops::RangeInclusive<u8> = 16..=28;
+/// Prefix length of a VPC's IPv6 block (AWS, 1.1).
+pub const VPC_IPV6_PREFIX_LENGTH: u8 = 56;
+/// Prefix length of a subnet's IPv6 block (AWS, 1.1).
+pub const SUBNET_IPV6_PREFIX_LENGTH: u8 = 64;
+/// Tags of one resource (AWS, 1.4).
+pub const TAGS_PER_RESOURCE_MAX: usize = 50;
+/// Characters of a tag's key (AWS).
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// Characters of a tag's value (AWS).
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
+
+const _: () = assert!(LINK_QUEUE_PACKETS_DEFAULT <= LINK_QUEUE_PACKETS_MAX);
+// An instant plus two link delays and a request's life must not saturate within a run.
+const _: () = assert!(RUN_SPAN_MAX.as_nanos() < u64::MAX / 2);
