@@ -138,6 +138,9 @@ impl AccountId {
     /// The account that owns what a file gives to nobody else.
     pub const DEFAULT: AccountId = AccountId(123_456_789_012);
 
+    /// The lowest id; orders before or with every other.
+    pub const LOWEST: AccountId = AccountId(0);
+
     /// The account whose id is `n` written with twelve digits; `None` above twelve digits.
     pub const fn from_number(n: u64) -> Option<AccountId> {
         if n < 1_000_000_000_000 { Some(AccountId(n)) } else { None }

@@ -1,1 +1,381 @@
-//! placeholder
+//! Level 2, the control plane: who owns what, and who may ask for what.
+//!
+//! Holds [`Cloud`] and its one entrance, [`Cloud::apply`]. A command is *decided* without changing
+//! anything (each beside its noun: `vpc.rs`, `route_table.rs`, ...) and the events of the decision
+//! are then carried out in one place, `event.rs`. So a command is applied whole or not at all, and
+//! replaying the events rebuilds the cloud. Refuses to read a clock (`now` is an argument), to do
+//! I/O, and to forward packets.
+
+pub mod account;
+pub mod cidr;
+pub mod command;
+pub mod event;
+pub mod instance;
+pub mod peering;
+mod peering_commands;
+pub mod profile;
+pub mod quota;
+pub mod refusal;
+pub mod route_table;
+pub mod subnet;
+pub mod tag;
+pub mod vpc;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use account::{Account, Caller};
+use command::Command;
+use event::{Change, Event, ResourceId};
+use instance::{Instance, Interface};
+use peering::{Pace, Peering};
+use profile::{Feature, Profile};
+use quota::Quota;
+use refusal::Refusal;
+use route_table::RouteTable;
+use subnet::Subnet;
+use vpc::Vpc;
+
+use crate::base::id::*;
+use crate::base::rng::mix;
+use crate::base::time::{Instant, Span};
+
+/// The emulated cloud: every account's resources at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cloud {
+    profile: Profile,
+    settle: Span,
+    accounts: BTreeMap<AccountId, Account>,
+    vpcs: BTreeMap<VpcId, Vpc>,
+    subnets: BTreeMap<SubnetId, Subnet>,
+    tables: BTreeMap<RouteTableId, RouteTable>,
+    associations: BTreeMap<AssociationId, SubnetId>,
+    peerings: BTreeMap<PeeringId, Peering>,
+    instances: BTreeMap<InstanceId, Instance>,
+    interfaces: BTreeMap<InterfaceId, Interface>,
+    owners: BTreeMap<(VpcId, IpAddr), InterfaceId>,
+    tags: BTreeMap<(ResourceId, AccountId), BTreeMap<String, String>>,
+    /// Ids handed out so far; the next one follows from it.
+    minted: u64,
+    /// The moment of the last event: no command may come from before it.
+    latest: Instant,
+}
+
+/// Hands out new ids within one decision.
+struct Mint(u64);
+
+impl Mint {
+    fn next(&mut self) -> Digits {
+        self.0 += 1;
+        // `mix` is a bijection, so no two ids share their digits, and ids look like AWS's: unordered.
+        Digits::minted(mix(self.0))
+    }
+}
+
+impl Cloud {
+    /// An empty cloud. Transient peering states (`initiating-request`, `provisioning`, `deleting`)
+    /// last `settle`; zero settles them at once.
+    pub fn new(profile: Profile, settle: Span) -> Cloud {
+        Cloud {
+            profile,
+            settle,
+            accounts: BTreeMap::new(),
+            vpcs: BTreeMap::new(),
+            subnets: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            associations: BTreeMap::new(),
+            peerings: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            minted: 0,
+            latest: Instant::START,
+        }
+    }
+
+    /// The one way in: `caller` asks for `command` at `now`. Either every change is made and
+    /// returned, or none and the refusal says why. `now` must not go back; an earlier one is
+    /// treated as the moment of the last event.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with its exact EC2 error code.
+    pub fn apply(
+        &mut self,
+        caller: &Caller,
+        command: &Command,
+        now: Instant,
+    ) -> Result<Vec<Event>, Refusal> {
+        let at = now.max(self.latest);
+        let changes = self.decide(caller, command, at)?;
+        let events: Vec<Event> = changes.into_iter().map(|change| Event { at, change }).collect();
+        for event in &events {
+            self.evolve(event);
+        }
+        Ok(events)
+    }
+
+    /// The cloud that these events made, in order, starting from an empty one.
+    pub fn replay<'e>(
+        profile: Profile,
+        settle: Span,
+        events: impl IntoIterator<Item = &'e Event>,
+    ) -> Cloud {
+        let mut cloud = Cloud::new(profile, settle);
+        for event in events {
+            cloud.evolve(event);
+        }
+        cloud
+    }
+
+    /// What the command would change. Pure: nothing happens.
+    fn decide(
+        &self,
+        caller: &Caller,
+        command: &Command,
+        now: Instant,
+    ) -> Result<Vec<Change>, Refusal> {
+        use Command as C;
+        match command {
+            C::OpenAccount { quotas } => {
+                Ok(vec![Change::AccountOpened { account: caller.account, quotas: quotas.clone() }])
+            }
+            C::CreateVpc { cidr } => self.create_vpc(caller, *cidr),
+            C::DeleteVpc { vpc } => self.delete_vpc(caller, *vpc, now),
+            C::AssociateVpcCidrBlock { vpc, block } => {
+                self.associate_block(caller, *vpc, *block, now)
+            }
+            C::DisassociateVpcCidrBlock { vpc, block } => {
+                self.disassociate_block(caller, *vpc, *block)
+            }
+            C::CreateSubnet { vpc, cidr, ipv6, zone } => {
+                self.create_subnet(caller, *vpc, *cidr, *ipv6, zone.clone())
+            }
+            C::DeleteSubnet { subnet } => self.delete_subnet(caller, *subnet),
+            C::CreateRouteTable { vpc } => self.create_table(caller, *vpc),
+            C::DeleteRouteTable { table } => self.delete_table(caller, *table),
+            C::AssociateRouteTable { table, subnet } => {
+                self.associate_table(caller, *table, *subnet)
+            }
+            C::DisassociateRouteTable { association } => {
+                self.disassociate_table(caller, *association)
+            }
+            C::ReplaceRouteTableAssociation { association, table } => {
+                self.replace_association(caller, *association, *table)
+            }
+            C::CreateRoute { table, destination, target } => {
+                self.create_route(caller, *table, *destination, *target, now)
+            }
+            C::ReplaceRoute { table, destination, target } => {
+                self.replace_route(caller, *table, *destination, *target, now)
+            }
+            C::DeleteRoute { table, destination } => {
+                self.delete_route(caller, *table, *destination)
+            }
+            C::CreateVpcPeeringConnection { requester, accepter, peer_owner, peer_region } => self
+                .request_peering(
+                    caller,
+                    *requester,
+                    *accepter,
+                    *peer_owner,
+                    peer_region.as_ref(),
+                    now,
+                ),
+            C::AcceptVpcPeeringConnection { peering } => self.accept_peering(caller, *peering, now),
+            C::RejectVpcPeeringConnection { peering } => self.reject_peering(caller, *peering, now),
+            C::DeleteVpcPeeringConnection { peering } => self.delete_peering(caller, *peering, now),
+            C::RunInstances { subnet, ipv4, ipv6, source_dest_check } => {
+                self.run_instance(caller, *subnet, *ipv4, *ipv6, *source_dest_check)
+            }
+            C::StopInstances { instance } => self.stop_instance(caller, *instance),
+            C::StartInstances { instance } => self.start_instance(caller, *instance),
+            C::TerminateInstances { instance } => self.terminate_instance(caller, *instance),
+            C::AssignPrivateIpAddresses { interface, addresses } => {
+                self.assign_addresses(caller, *interface, addresses)
+            }
+            C::ModifyNetworkInterfaceAttribute { interface, source_dest_check } => {
+                self.set_source_dest_check(caller, *interface, *source_dest_check)
+            }
+            C::CreateTags { resource, tags } => self.create_tags(caller, *resource, tags, now),
+            C::DeleteTags { resource, keys } => self.delete_tags(caller, *resource, keys, now),
+        }
+    }
+
+    // ---- reading: for the lab itself, which sees everything -----------------------------------
+
+    /// The rule book in force.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// A VPC.
+    pub fn vpc(&self, id: VpcId) -> Option<&Vpc> {
+        self.vpcs.get(&id)
+    }
+
+    /// Every VPC, ordered by id.
+    pub fn vpcs(&self) -> impl Iterator<Item = (VpcId, &Vpc)> {
+        self.vpcs.iter().map(|(id, vpc)| (*id, vpc))
+    }
+
+    /// A subnet.
+    pub fn subnet(&self, id: SubnetId) -> Option<&Subnet> {
+        self.subnets.get(&id)
+    }
+
+    /// Every subnet, ordered by id.
+    pub fn subnets(&self) -> impl Iterator<Item = (SubnetId, &Subnet)> {
+        self.subnets.iter().map(|(id, subnet)| (*id, subnet))
+    }
+
+    /// A route table.
+    pub fn table(&self, id: RouteTableId) -> Option<&RouteTable> {
+        self.tables.get(&id)
+    }
+
+    /// Every route table, ordered by id.
+    pub fn tables(&self) -> impl Iterator<Item = (RouteTableId, &RouteTable)> {
+        self.tables.iter().map(|(id, table)| (*id, table))
+    }
+
+    /// A peering.
+    pub fn peering(&self, id: PeeringId) -> Option<&Peering> {
+        self.peerings.get(&id)
+    }
+
+    /// Every peering that ever was, ordered by id.
+    pub fn peerings(&self) -> impl Iterator<Item = &Peering> {
+        self.peerings.values()
+    }
+
+    /// An instance.
+    pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
+        self.instances.get(&id)
+    }
+
+    /// Every instance, ordered by id.
+    pub fn instances(&self) -> impl Iterator<Item = (InstanceId, &Instance)> {
+        self.instances.iter().map(|(id, instance)| (*id, instance))
+    }
+
+    /// An interface.
+    pub fn interface(&self, id: InterfaceId) -> Option<&Interface> {
+        self.interfaces.get(&id)
+    }
+
+    /// Every interface, ordered by id.
+    pub fn interfaces(&self) -> impl Iterator<Item = (InterfaceId, &Interface)> {
+        self.interfaces.iter().map(|(id, interface)| (*id, interface))
+    }
+
+    /// The interface that has the address in that VPC. An address alone names nobody: two VPCs may
+    /// both use it.
+    pub fn owner(&self, vpc: VpcId, address: IpAddr) -> Option<InterfaceId> {
+        self.owners.get(&(vpc, address)).copied()
+    }
+
+    /// The next moment after `now` at which passing time alone changes something (a request
+    /// expires, a transient state settles); [`Instant::NEVER`] if there is none. Linear in the
+    /// number of peerings.
+    pub fn next_deadline(&self, now: Instant) -> Instant {
+        let deadlines = self.peerings.values().filter_map(|p| p.state(now).deadline());
+        deadlines.filter(|at| *at > now).min().unwrap_or(Instant::NEVER)
+    }
+
+    // ---- reading: for an account ----------------------------------------------------------------
+
+    /// `DescribeVpcPeeringConnections` for one id, as the caller sees it.
+    ///
+    /// # Errors
+    /// [`Refusal::PeeringNotFound`] if it does not exist for the caller (any more).
+    pub fn describe_peering(
+        &self,
+        caller: &Caller,
+        id: PeeringId,
+        now: Instant,
+    ) -> Result<PeeringView<'_>, Refusal> {
+        let peering = self.visible_peering(caller, id, now)?;
+        Ok(self.view(peering, caller.account, now))
+    }
+
+    /// `DescribeVpcPeeringConnections`: what the caller sees, live ones first, then by id.
+    pub fn describe_peerings(&self, caller: &Caller, now: Instant) -> Vec<PeeringView<'_>> {
+        let visible = self.peerings.values().filter_map(|p| {
+            let peering = self.visible_peering(caller, p.id(), now).ok()?;
+            Some((!peering.is_live(now), self.view(peering, caller.account, now)))
+        });
+        let mut rows: Vec<_> = visible.collect();
+        rows.sort_by_key(|(ended, view)| (*ended, view.peering.id()));
+        rows.into_iter().map(|(_, view)| view).collect()
+    }
+
+    /// vpc-semantics 2.4: which blocks a party is shown.
+    fn view<'c>(
+        &'c self,
+        peering: &'c Peering,
+        account: AccountId,
+        now: Instant,
+    ) -> PeeringView<'c> {
+        use peering::Status;
+        let status = peering.status(now);
+        let blocks = |vpc: VpcId| self.vpcs.get(&vpc).map_or(&[][..], |v| v.blocks());
+        let (requester, accepter) = (peering.requester().vpc, peering.accepter().vpc);
+        let (requester_blocks, accepter_blocks) = match status {
+            Status::Active => (blocks(requester), blocks(accepter)),
+            Status::InitiatingRequest | Status::PendingAcceptance | Status::Provisioning => {
+                (blocks(requester), &[][..])
+            }
+            _ => (&[][..], &[][..]),
+        };
+        let expires_at = match peering.state(now) {
+            peering::State::PendingAcceptance { expires_at } => Some(expires_at),
+            _ => None,
+        };
+        let tags = self.tags(ResourceId::Peering(peering.id()), account);
+        PeeringView { peering, status, requester_blocks, accepter_blocks, expires_at, tags }
+    }
+
+    // ---- helpers of the decisions ---------------------------------------------------------------
+
+    fn mint(&self) -> Mint {
+        Mint(self.minted)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { settle: self.settle, deleting_shown: self.profile.has(Feature::DeletingShown) }
+    }
+
+    /// May the account have one more, having as many as `count` finds?
+    fn within(
+        &self,
+        account: AccountId,
+        quota: Quota,
+        count: impl FnOnce() -> usize,
+    ) -> Result<(), Refusal> {
+        let limit = self
+            .accounts
+            .get(&account)
+            .map_or(quota.default_limit(), |account| account.quotas.limit(quota));
+        if count() < limit { Ok(()) } else { Err(Refusal::QuotaExceeded { quota, limit }) }
+    }
+}
+
+/// A peering as one party sees it (vpc-semantics 2.4).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeeringView<'c> {
+    /// Ids, owners and regions of both ends: always shown.
+    pub peering: &'c Peering,
+    /// The status code.
+    pub status: peering::Status,
+    /// The requester's blocks: shown until the peering ends.
+    pub requester_blocks: &'c [ipnet::IpNet],
+    /// The accepter's blocks: shown while active.
+    pub accepter_blocks: &'c [ipnet::IpNet],
+    /// The deadline: shown while pending.
+    pub expires_at: Option<Instant>,
+    /// The party's own tags.
+    pub tags: &'c BTreeMap<String, String>,
+}

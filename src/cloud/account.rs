@@ -1,0 +1,139 @@
+//! Accounts, regions and who is calling.
+//!
+//! Holds the identity that every command is checked against. Refuses to hold credentials: a front
+//! door decides who the caller is, the cloud decides what the caller may do.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::quota::Quotas;
+use crate::base::id::AccountId;
+
+/// A region such as `us-east-1`. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Region(Arc<str>);
+
+/// A text that cannot be the name of a region.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is not a region (want for example `us-east-1`)")]
+pub struct MalformedRegion(
+    /// What was given.
+    pub String,
+);
+
+impl Region {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The region's first availability zone, `us-east-1a`.
+    pub fn first_zone(&self) -> Zone {
+        Zone(format!("{}a", self.0).into())
+    }
+}
+
+impl Default for Region {
+    fn default() -> Region {
+        Region("us-east-1".into())
+    }
+}
+
+impl FromStr for Region {
+    type Err = MalformedRegion;
+
+    /// Words of lower-case letters joined by dashes, then a dash and a number.
+    fn from_str(s: &str) -> Result<Region, MalformedRegion> {
+        let mut parts: Vec<&str> = s.split('-').collect();
+        let number = parts.pop().unwrap_or_default();
+        let ok = s.len() <= 32
+            && parts.len() >= 2
+            && parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase()))
+            && !number.is_empty()
+            && number.bytes().all(|b| b.is_ascii_digit());
+        if ok { Ok(Region(s.into())) } else { Err(MalformedRegion(s.to_owned())) }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An availability zone such as `us-east-1a`: its region's name and one letter.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Zone(Arc<str>);
+
+impl Zone {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Does the zone lie in this region?
+    pub fn is_in(&self, region: &Region) -> bool {
+        self.0.strip_prefix(region.as_str()).is_some_and(|rest| rest.len() == 1)
+    }
+}
+
+impl FromStr for Zone {
+    type Err = MalformedRegion;
+    fn from_str(s: &str) -> Result<Zone, MalformedRegion> {
+        let letter = s.bytes().last().is_some_and(|b| b.is_ascii_lowercase());
+        match s.get(..s.len().saturating_sub(1)).map(str::parse::<Region>) {
+            Some(Ok(_)) if letter => Ok(Zone(s.into())),
+            _ => Err(MalformedRegion(s.to_owned())),
+        }
+    }
+}
+
+/// Who asks, and in which region: the authority behind a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// The account that asks.
+    pub account: AccountId,
+    /// The region in which it asks; resources of other regions do not exist for this call.
+    pub region: Region,
+}
+
+/// An account known to the cloud.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Account {
+    /// What it may have.
+    pub quotas: Quotas,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_and_zones_are_checked() {
+        for (text, ok) in [
+            ("us-east-1", true),
+            ("us-gov-west-1", true),
+            ("us-east", false),
+            ("US-EAST-1", false),
+            ("east-1", false),
+            ("", false),
+            ("--1", false),
+        ] {
+            assert_eq!(text.parse::<Region>().is_ok(), ok, "{text}");
+        }
+        let zone: Zone = "us-east-1b".parse().unwrap();
+        assert!(zone.is_in(&Region::default()));
+        assert!(!zone.is_in(&"us-east-2".parse().unwrap()));
+        assert!("us-east-1".parse::<Zone>().is_err());
+        assert!("é".parse::<Zone>().is_err());
+    }
+}

@@ -1,0 +1,331 @@
+//! Why the cloud declined: one variant per rule, each with its exact EC2 error code.
+//!
+//! Holds values of the emulated world. Refuses to hold faults of a file (those are diagnostics) and
+//! of this program (those are panics). A refused command has changed nothing.
+//!
+//! Codes and message templates: vpc-semantics 1.4, 2.2, 2.3, 6.7. Where AWS's answer is not known,
+//! the variant says so.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+use super::event::ResourceId;
+use super::peering::Status;
+use super::quota::Quota;
+use crate::base::id::*;
+
+/// The cloud's answer to a command that breaks a rule. [`Refusal::code`] is the EC2 error code, the
+/// `Display` form the message.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Refusal {
+    // ---- it is not there, or not the caller's (one answer for both: invariant S11) ----------
+    /// No such VPC for this caller in this region.
+    #[error("The vpc ID '{0}' does not exist")]
+    VpcNotFound(VpcId),
+    /// No such subnet.
+    #[error("The subnet ID '{0}' does not exist")]
+    SubnetNotFound(SubnetId),
+    /// No such route table.
+    #[error("The routeTable ID '{0}' does not exist")]
+    RouteTableNotFound(RouteTableId),
+    /// No such association.
+    #[error("The association ID '{0}' does not exist")]
+    AssociationNotFound(AssociationId),
+    /// No such peering, or no longer visible.
+    #[error("The vpcPeeringConnection ID '{0}' does not exist")]
+    PeeringNotFound(PeeringId),
+    /// No such instance.
+    #[error("The instance ID '{0}' does not exist")]
+    InstanceNotFound(InstanceId),
+    /// No such interface.
+    #[error("The networkInterface ID '{0}' does not exist")]
+    InterfaceNotFound(InterfaceId),
+    /// Nothing with this id can be tagged.
+    #[error("The ID '{0}' is not valid")]
+    ResourceNotFound(ResourceId),
+
+    // ---- blocks -----------------------------------------------------------------------------
+    /// A VPC's block is outside /16../28 (IPv6: not /56) or in a range no VPC may use.
+    #[error("The CIDR '{0}' is invalid.")]
+    VpcBlockInvalid(IpNet),
+    /// A further block is in a range that the VPC's blocks rule out (1.2).
+    #[error(
+        "The CIDR '{0}' is restricted. Use a CIDR from the same private address range as the current VPC CIDR, or use a publicly-routable CIDR."
+    )]
+    VpcBlockRestricted(IpNet),
+    /// A further block shares addresses with one that the VPC has.
+    #[error("The CIDR '{0}' conflicts with another block of the vpc")]
+    VpcBlockConflict(IpNet),
+    /// A further block would be equal to or larger than the destination of a route (1.2).
+    #[error(
+        "The CIDR '{block}' is equal to or larger than the destination {route} of an existing route"
+    )]
+    VpcBlockCoversRoute {
+        /// The block asked for.
+        block: IpNet,
+        /// The route's destination.
+        route: IpNet,
+    },
+    /// The requester may add no block while its request is pending (1.2).
+    /// AWS's code is not known; `OperationNotPermitted` is a choice.
+    #[error(
+        "The vpc '{vpc}' has requested the peering {peering}: no CIDR block can be added until it is answered"
+    )]
+    VpcBlockWhilePending {
+        /// The requester's VPC.
+        vpc: VpcId,
+        /// The pending peering.
+        peering: PeeringId,
+    },
+    /// A further block overlaps the other VPC of an active peering (1.2).
+    #[error("The CIDR '{block}' overlaps a CIDR of the peer vpc of {peering}")]
+    VpcBlockOverlapsPeer {
+        /// The block asked for.
+        block: IpNet,
+        /// The active peering.
+        peering: PeeringId,
+    },
+    /// The block is not one of the VPC's secondary blocks, or still has subnets.
+    #[error(
+        "The CIDR '{0}' cannot be disassociated: it is the primary block, unknown, or has subnets"
+    )]
+    VpcBlockNotRemovable(IpNet),
+    /// A subnet's block is not /16../28 (IPv6: /64) or lies in no block of the VPC.
+    #[error("The CIDR '{0}' is invalid.")]
+    SubnetBlockInvalid(IpNet),
+    /// A subnet's block overlaps another subnet.
+    #[error("The CIDR '{0}' conflicts with another subnet")]
+    SubnetBlockConflict(IpNet),
+    /// The zone is not one of the region.
+    #[error("The availability zone '{0}' does not exist in this region")]
+    ZoneNotFound(String),
+
+    // ---- addresses --------------------------------------------------------------------------
+    /// The address is not one the subnet can give out: outside it, or reserved.
+    #[error("Address {0} does not fall within the subnet's usable address range")]
+    AddressNotInSubnet(IpAddr),
+    /// The address belongs to another interface.
+    #[error("Address {0} is in use.")]
+    AddressInUse(IpAddr),
+    /// No address is left.
+    #[error(
+        "There are not enough free addresses in subnet '{0}' to satisfy the requested number of instances."
+    )]
+    SubnetFull(SubnetId),
+
+    // ---- dependencies -----------------------------------------------------------------------
+    /// The VPC still has subnets or tables, or a pending request of another account.
+    #[error("The vpc '{0}' has dependencies and cannot be deleted.")]
+    VpcInUse(VpcId),
+    /// The subnet still has interfaces.
+    #[error("The subnet '{0}' has dependencies and cannot be deleted.")]
+    SubnetInUse(SubnetId),
+    /// The table is a main table or has associations.
+    #[error("The routeTable '{0}' has dependencies and cannot be deleted.")]
+    RouteTableInUse(RouteTableId),
+    /// The interface is an instance's.
+    #[error("Network interface '{0}' is currently in use.")]
+    InterfaceInUse(InterfaceId),
+    /// The instance's state rules the command out.
+    #[error("The instance '{0}' is not in a state from which it can be {1}.")]
+    InstanceState(InstanceId, &'static str),
+
+    // ---- routes and tables ------------------------------------------------------------------
+    /// The destination has a route.
+    #[error("The route identified by {0} already exists.")]
+    RouteExists(IpNet),
+    /// The destination has no route to delete.
+    #[error("no route with destination-cidr-block {destination} in route table {table}")]
+    RouteNotFound {
+        /// The table.
+        table: RouteTableId,
+        /// The destination.
+        destination: IpNet,
+    },
+    /// The destination has no route to replace.
+    #[error(
+        "There is no route defined for '{destination}' in the route table {table}. Use CreateRoute instead."
+    )]
+    RouteToReplaceNotFound {
+        /// The table.
+        table: RouteTableId,
+        /// The destination.
+        destination: IpNet,
+    },
+    /// Local routes stay.
+    #[error("cannot remove local route {destination} in route table {table}")]
+    LocalRouteStays {
+        /// The table.
+        table: RouteTableId,
+        /// The destination.
+        destination: IpNet,
+    },
+    /// The destination is equal to or inside a block of the table's VPC.
+    #[error(
+        "The destination CIDR block {0} is equal to or more specific than one of this VPC's CIDR blocks. This route can target only an interface or an instance."
+    )]
+    RouteInsideLocal(IpNet),
+    /// More specific than local needs a whole subnet as destination.
+    #[error(
+        "The destination CIDR block {0} is more specific than a local route and is not the block of a subnet of this VPC."
+    )]
+    RouteInsideLocalNotSubnet(IpNet),
+    /// The destination is reserved by the cloud.
+    #[error("The destination CIDR block {0} is reserved and cannot be routed.")]
+    RouteReserved(IpNet),
+    /// The target is of another VPC.
+    #[error("route table {table} and network gateway {target} belong to different networks")]
+    RouteTargetOfOtherVpc {
+        /// The table.
+        table: RouteTableId,
+        /// The target's id.
+        target: String,
+    },
+    /// Table and subnet are of two VPCs.
+    #[error("route table {table} and subnet {subnet} belong to different networks")]
+    AssociationOfOtherVpc {
+        /// The table.
+        table: RouteTableId,
+        /// The subnet.
+        subnet: SubnetId,
+    },
+    /// The subnet has an explicit association already.
+    #[error(
+        "the specified association for route table {table} conflicts with an existing association of subnet {subnet}"
+    )]
+    AlreadyAssociated {
+        /// The table asked for.
+        table: RouteTableId,
+        /// The subnet.
+        subnet: SubnetId,
+    },
+    /// The main association can be replaced, not removed.
+    #[error("cannot disassociate the main route table association {0}")]
+    MainAssociationStays(AssociationId),
+
+    // ---- peerings ---------------------------------------------------------------------------
+    /// A VPC cannot peer with itself. AWS's answer is not known (2.3, row 8).
+    #[error("The vpc '{0}' cannot be peered with itself")]
+    PeeringWithItself(VpcId),
+    /// The pair has a peering; `seed` counts requests too, whichever side asked.
+    #[error("The vpc peering connection identified by {0} already exists.")]
+    PeeringExists(PeeringId),
+    /// The state of the peering rules the action out.
+    #[error("Invalid state transition for {peering}, attempted to transition from {from} to {to}")]
+    PeeringState {
+        /// The peering.
+        peering: PeeringId,
+        /// Its status.
+        from: Status,
+        /// The status that the action leads to.
+        to: Status,
+    },
+    /// The caller is a party, but this is the other party's to do.
+    #[error("User {account} cannot {action} peering {peering}")]
+    PeeringNotYours {
+        /// The caller.
+        account: AccountId,
+        /// What it wanted.
+        action: &'static str,
+        /// The peering.
+        peering: PeeringId,
+    },
+    /// Right account, wrong region.
+    #[error(
+        "Incorrect region ({asked}) specified for this request. VPC peering connection {peering} must be answered in region {expected}"
+    )]
+    PeeringRegion {
+        /// The peering.
+        peering: PeeringId,
+        /// Where it was asked.
+        asked: String,
+        /// Where it must be asked.
+        expected: String,
+    },
+
+    // ---- the rest ---------------------------------------------------------------------------
+    /// The parameter did not exist under this profile.
+    #[error("The parameter {0} is not recognized")]
+    UnknownParameter(&'static str),
+    /// A quota is used up.
+    #[error("The maximum of {limit} has been reached ({})", quota.name())]
+    QuotaExceeded {
+        /// Which one.
+        quota: Quota,
+        /// Its value for the account concerned.
+        limit: usize,
+    },
+    /// More than fifty tags on one resource.
+    #[error("The maximum number of tags has been reached")]
+    TooManyTags,
+    /// A tag's key or value is too long, empty, or uses the reserved prefix.
+    #[error("The tag key or value '{0}' is not valid")]
+    InvalidTag(String),
+}
+
+impl Refusal {
+    /// The EC2 error code, exactly as on the wire.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Refusal::VpcNotFound(_) => "InvalidVpcID.NotFound",
+            Refusal::SubnetNotFound(_) => "InvalidSubnetID.NotFound",
+            Refusal::RouteTableNotFound(_) => "InvalidRouteTableID.NotFound",
+            Refusal::AssociationNotFound(_) => "InvalidAssociationID.NotFound",
+            Refusal::PeeringNotFound(_) => "InvalidVpcPeeringConnectionID.NotFound",
+            Refusal::InstanceNotFound(_) => "InvalidInstanceID.NotFound",
+            Refusal::InterfaceNotFound(_) => "InvalidNetworkInterfaceID.NotFound",
+            Refusal::ResourceNotFound(_) => "InvalidID",
+            Refusal::VpcBlockInvalid(_)
+            | Refusal::VpcBlockRestricted(_)
+            | Refusal::VpcBlockConflict(_)
+            | Refusal::VpcBlockCoversRoute { .. } => "InvalidVpc.Range",
+            Refusal::VpcBlockWhilePending { .. } | Refusal::VpcBlockOverlapsPeer { .. } => {
+                "OperationNotPermitted"
+            }
+            Refusal::VpcBlockNotRemovable(_) => "OperationNotPermitted",
+            Refusal::SubnetBlockInvalid(_) => "InvalidSubnet.Range",
+            Refusal::SubnetBlockConflict(_) => "InvalidSubnet.Conflict",
+            Refusal::ZoneNotFound(_) => "InvalidZone.NotFound",
+            Refusal::AddressNotInSubnet(_) => "InvalidParameterValue",
+            Refusal::AddressInUse(_) => "InvalidIPAddress.InUse",
+            Refusal::SubnetFull(_) => "InsufficientFreeAddressesInSubnet",
+            Refusal::VpcInUse(_) | Refusal::SubnetInUse(_) | Refusal::RouteTableInUse(_) => {
+                "DependencyViolation"
+            }
+            Refusal::InterfaceInUse(_) => "InvalidNetworkInterface.InUse",
+            Refusal::InstanceState(..) => "IncorrectInstanceState",
+            Refusal::RouteExists(_) => "RouteAlreadyExists",
+            Refusal::RouteNotFound { .. } => "InvalidRoute.NotFound",
+            Refusal::RouteToReplaceNotFound { .. }
+            | Refusal::LocalRouteStays { .. }
+            | Refusal::RouteInsideLocal(_)
+            | Refusal::RouteInsideLocalNotSubnet(_)
+            | Refusal::RouteReserved(_)
+            | Refusal::RouteTargetOfOtherVpc { .. }
+            | Refusal::AssociationOfOtherVpc { .. }
+            | Refusal::MainAssociationStays(_)
+            | Refusal::PeeringWithItself(_) => "InvalidParameterValue",
+            Refusal::AlreadyAssociated { .. } => "Resource.AlreadyAssociated",
+            Refusal::PeeringExists(_) => "VpcPeeringConnectionAlreadyExists",
+            Refusal::PeeringState { .. } => "InvalidStateTransition",
+            Refusal::PeeringNotYours { .. } | Refusal::PeeringRegion { .. } => {
+                "OperationNotPermitted"
+            }
+            Refusal::UnknownParameter(_) => "UnknownParameter",
+            Refusal::QuotaExceeded { quota, .. } => match quota {
+                Quota::VpcsPerRegion => "VpcLimitExceeded",
+                Quota::CidrsPerVpc => "CidrLimitExceeded",
+                Quota::SubnetsPerVpc => "SubnetLimitExceeded",
+                Quota::RouteTablesPerVpc => "RouteTableLimitExceeded",
+                Quota::RoutesPerTable => "RouteLimitExceeded",
+                Quota::ActivePeeringsPerVpc => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
+                Quota::OutstandingPeeringRequests => "OutstandingVpcPeeringConnectionLimitExceeded",
+                Quota::InterfacesPerRegion => "NetworkInterfaceLimitExceeded",
+            },
+            Refusal::TooManyTags => "TagLimitExceeded",
+            Refusal::InvalidTag(_) => "InvalidParameterValue",
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Route tables: routes, targets, associations, and the commands about them.
+//!
+//! Holds what a table *says*. Refuses to hold what is looked up in it: longest-prefix match is the
+//! forwarder's. Local routes are not stored but follow from the VPC's blocks, so a table can neither
+//! lack one nor keep a stale one; whether a route is a blackhole follows from its target's state.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ipnet::IpNet;
+
+use super::account::Caller;
+use super::event::Change;
+use super::instance::InstanceState;
+use super::peering::Status;
+use super::profile::Feature;
+use super::quota::Quota;
+use super::refusal::Refusal;
+use super::{Cloud, cidr};
+use crate::base::id::*;
+use crate::base::time::Instant;
+
+/// Where a route leads, as a command names it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum RouteTarget {
+    /// Over a peering of the table's VPC.
+    Peering(PeeringId),
+    /// To an interface of the table's VPC: a middlebox.
+    Interface(InterfaceId),
+}
+
+impl fmt::Display for RouteTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RouteTarget::Peering(id) => id.fmt(f),
+            RouteTarget::Interface(id) => id.fmt(f),
+        }
+    }
+}
+
+/// Where a route of a table in force leads: what a command can name, or the VPC itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Hop {
+    /// The destination is in this VPC.
+    Local,
+    /// A target that somebody set.
+    To(RouteTarget),
+}
+
+/// A route as `DescribeRouteTables` shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// The addresses it is about.
+    pub destination: IpNet,
+    /// Where it leads.
+    pub hop: Hop,
+}
+
+/// Whether a route's target can be used (vpc-semantics 3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RouteState {
+    /// It can.
+    Active,
+    /// It cannot: the peering is not active, or the interface is gone or its instance stopped.
+    Blackhole,
+}
+
+impl RouteState {
+    /// The code on the wire.
+    pub const fn code(self) -> &'static str {
+        match self {
+            RouteState::Active => "active",
+            RouteState::Blackhole => "blackhole",
+        }
+    }
+}
+
+/// A route table of one VPC.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RouteTable {
+    /// Its VPC.
+    pub vpc: VpcId,
+    pub(super) routes: BTreeMap<IpNet, RouteTarget>,
+}
+
+impl RouteTable {
+    pub(super) fn new(vpc: VpcId) -> RouteTable {
+        RouteTable { vpc, routes: BTreeMap::new() }
+    }
+
+    /// The routes that somebody set, ordered by destination; local ones are not among them.
+    pub fn routes(&self) -> impl Iterator<Item = (IpNet, RouteTarget)> + '_ {
+        self.routes.iter().map(|(destination, target)| (*destination, *target))
+    }
+}
+
+impl Cloud {
+    /// Every route in force in a table: one local route per block of the VPC, then the others by
+    /// destination. A destination occurs once: nothing can be set that equals a local one.
+    pub fn routes(&self, table: RouteTableId) -> impl Iterator<Item = Route> + '_ {
+        let table = self.tables.get(&table);
+        let vpc = table.and_then(|t| self.vpcs.get(&t.vpc));
+        let local = vpc.into_iter().flat_map(|v| v.blocks());
+        let local = local.map(|block| Route { destination: *block, hop: Hop::Local });
+        let set = table.into_iter().flat_map(|t| t.routes());
+        local.chain(set.map(|(destination, target)| Route { destination, hop: Hop::To(target) }))
+    }
+
+    /// Whether a route's target can be used at `now`.
+    pub fn route_state(&self, hop: Hop, now: Instant) -> RouteState {
+        let usable = match hop {
+            Hop::Local => true,
+            Hop::To(RouteTarget::Peering(id)) => {
+                self.peerings.get(&id).is_some_and(|p| p.active(now).is_some())
+            }
+            Hop::To(RouteTarget::Interface(id)) => self
+                .interfaces
+                .get(&id)
+                .and_then(|i| self.instances.get(&i.instance))
+                .is_some_and(|i| i.state == InstanceState::Running),
+        };
+        if usable { RouteState::Active } else { RouteState::Blackhole }
+    }
+
+    /// The table that a subnet uses: its own association, else its VPC's main table (1.3).
+    pub fn table_of(&self, subnet: SubnetId) -> Option<RouteTableId> {
+        let subnet = self.subnets.get(&subnet)?;
+        match subnet.association {
+            Some((_, table)) => Some(table),
+            None => self.vpcs.get(&subnet.vpc).map(|vpc| vpc.main_table()),
+        }
+    }
+
+    fn own_table(&self, caller: &Caller, id: RouteTableId) -> Result<&RouteTable, Refusal> {
+        self.tables
+            .get(&id)
+            .filter(|table| self.own_vpc(caller, table.vpc).is_ok())
+            .ok_or(Refusal::RouteTableNotFound(id))
+    }
+
+    pub(super) fn create_table(
+        &self,
+        caller: &Caller,
+        vpc_id: VpcId,
+    ) -> Result<Vec<Change>, Refusal> {
+        let vpc = self.own_vpc(caller, vpc_id)?;
+        self.within(vpc.owner, Quota::RouteTablesPerVpc, || vpc.tables().len())?;
+        let table = RouteTableId::new(self.mint().next());
+        Ok(vec![Change::RouteTableCreated { table, vpc: vpc_id }])
+    }
+
+    pub(super) fn delete_table(
+        &self,
+        caller: &Caller,
+        id: RouteTableId,
+    ) -> Result<Vec<Change>, Refusal> {
+        let table = self.own_table(caller, id)?;
+        let vpc = self.own_vpc(caller, table.vpc)?;
+        let associated = vpc
+            .subnets()
+            .iter()
+            .filter_map(|s| self.subnets.get(s))
+            .any(|subnet| subnet.association.is_some_and(|(_, table)| table == id));
+        if vpc.main_table() == id || associated {
+            return Err(Refusal::RouteTableInUse(id));
+        }
+        Ok(vec![Change::RouteTableDeleted { table: id }])
+    }
+
+    pub(super) fn associate_table(
+        &self,
+        caller: &Caller,
+        table_id: RouteTableId,
+        subnet_id: SubnetId,
+    ) -> Result<Vec<Change>, Refusal> {
+        let table = self.own_table(caller, table_id)?;
+        let subnet = self.own_subnet(caller, subnet_id)?;
+        if table.vpc != subnet.vpc {
+            return Err(Refusal::AssociationOfOtherVpc { table: table_id, subnet: subnet_id });
+        }
+        if subnet.association.is_some() {
+            return Err(Refusal::AlreadyAssociated { table: table_id, subnet: subnet_id });
+        }
+        let association = AssociationId::new(self.mint().next());
+        Ok(vec![Change::RouteTableAssociated { association, table: table_id, subnet: subnet_id }])
+    }
+
+    /// The subnet behind an explicit association of the caller's.
+    fn own_association(&self, caller: &Caller, id: AssociationId) -> Option<SubnetId> {
+        self.associations.get(&id).copied().filter(|s| self.own_subnet(caller, *s).is_ok())
+    }
+
+    /// The VPC of which this is the main association, if it is the caller's.
+    fn own_main_association(&self, caller: &Caller, id: AssociationId) -> Option<VpcId> {
+        let main = self.vpcs.iter().find(|(_, vpc)| vpc.main_association() == id)?;
+        self.own_vpc(caller, *main.0).is_ok().then_some(*main.0)
+    }
+
+    pub(super) fn disassociate_table(
+        &self,
+        caller: &Caller,
+        association: AssociationId,
+    ) -> Result<Vec<Change>, Refusal> {
+        if self.own_association(caller, association).is_some() {
+            return Ok(vec![Change::RouteTableDisassociated { association }]);
+        }
+        match self.own_main_association(caller, association) {
+            Some(_) => Err(Refusal::MainAssociationStays(association)),
+            None => Err(Refusal::AssociationNotFound(association)),
+        }
+    }
+
+    pub(super) fn replace_association(
+        &self,
+        caller: &Caller,
+        association: AssociationId,
+        table_id: RouteTableId,
+    ) -> Result<Vec<Change>, Refusal> {
+        let table = self.own_table(caller, table_id)?;
+        let new = AssociationId::new(self.mint().next());
+        if let Some(subnet_id) = self.own_association(caller, association) {
+            let subnet = self.own_subnet(caller, subnet_id)?;
+            if table.vpc != subnet.vpc {
+                return Err(Refusal::AssociationOfOtherVpc { table: table_id, subnet: subnet_id });
+            }
+            return Ok(vec![Change::RouteTableAssociated {
+                association: new,
+                table: table_id,
+                subnet: subnet_id,
+            }]);
+        }
+        match self.own_main_association(caller, association) {
+            Some(vpc) if vpc == table.vpc => {
+                Ok(vec![Change::MainRouteTableReplaced { vpc, association: new, table: table_id }])
+            }
+            Some(_) => Err(Refusal::RouteTableNotFound(table_id)),
+            None => Err(Refusal::AssociationNotFound(association)),
+        }
+    }
+
+    /// The rules that creating and replacing a route share: may this table say this?
+    fn check_route(
+        &self,
+        caller: &Caller,
+        table_id: RouteTableId,
+        destination: IpNet,
+        target: RouteTarget,
+        now: Instant,
+    ) -> Result<&RouteTable, Refusal> {
+        let table = self.own_table(caller, table_id)?;
+        let vpc = self.own_vpc(caller, table.vpc)?;
+        if matches!(destination, IpNet::V6(_)) && !self.profile.has(Feature::Ipv6) {
+            return Err(Refusal::UnknownParameter("DestinationIpv6CidrBlock"));
+        }
+        if cidr::is_reserved_destination(destination) {
+            return Err(Refusal::RouteReserved(destination));
+        }
+        let of_other_vpc =
+            || Refusal::RouteTargetOfOtherVpc { table: table_id, target: target.to_string() };
+        match target {
+            RouteTarget::Peering(id) => {
+                let peering = self.visible_peering(caller, id, now)?;
+                if peering.other_end(table.vpc).is_none() {
+                    return Err(of_other_vpc());
+                }
+                // An ended peering is no target any more (2.2, last column); the code is a choice.
+                use Status::{Deleted, Deleting, Expired, Failed, Rejected};
+                if [Failed, Rejected, Expired, Deleting, Deleted].contains(&peering.status(now)) {
+                    return Err(Refusal::PeeringNotFound(id));
+                }
+            }
+            RouteTarget::Interface(id) => {
+                if self.own_interface(caller, id)?.vpc != table.vpc {
+                    return Err(of_other_vpc());
+                }
+            }
+        }
+        let inside_local = vpc.blocks().iter().any(|block| block.contains(&destination));
+        if inside_local {
+            let to_interface = matches!(target, RouteTarget::Interface(_));
+            if !to_interface || !self.profile.has(Feature::RouteInsideLocal) {
+                return Err(Refusal::RouteInsideLocal(destination));
+            }
+            let mut subnets = vpc.subnets().iter().filter_map(|s| self.subnets.get(s));
+            if !subnets.any(|s| s.blocks().any(|b| b == destination)) {
+                return Err(Refusal::RouteInsideLocalNotSubnet(destination));
+            }
+        }
+        Ok(table)
+    }
+
+    pub(super) fn create_route(
+        &self,
+        caller: &Caller,
+        table_id: RouteTableId,
+        destination: IpNet,
+        target: RouteTarget,
+        now: Instant,
+    ) -> Result<Vec<Change>, Refusal> {
+        let destination = destination.trunc();
+        let table = self.check_route(caller, table_id, destination, target, now)?;
+        if self.routes(table_id).any(|route| route.destination == destination) {
+            return Err(Refusal::RouteExists(destination));
+        }
+        let same_family =
+            |d: &&IpNet| matches!(d, IpNet::V4(_)) == matches!(destination, IpNet::V4(_));
+        self.within(caller.account, Quota::RoutesPerTable, || {
+            table.routes.keys().filter(same_family).count()
+        })?;
+        Ok(vec![Change::RouteSet { table: table_id, destination, target }])
+    }
+
+    pub(super) fn replace_route(
+        &self,
+        caller: &Caller,
+        table_id: RouteTableId,
+        destination: IpNet,
+        target: RouteTarget,
+        now: Instant,
+    ) -> Result<Vec<Change>, Refusal> {
+        let destination = destination.trunc();
+        let table = self.check_route(caller, table_id, destination, target, now)?;
+        if !table.routes.contains_key(&destination) {
+            return Err(Refusal::RouteToReplaceNotFound { table: table_id, destination });
+        }
+        Ok(vec![Change::RouteSet { table: table_id, destination, target }])
+    }
+
+    pub(super) fn delete_route(
+        &self,
+        caller: &Caller,
+        table_id: RouteTableId,
+        destination: IpNet,
+    ) -> Result<Vec<Change>, Refusal> {
+        let destination = destination.trunc();
+        let table = self.own_table(caller, table_id)?;
+        if self.own_vpc(caller, table.vpc)?.blocks().contains(&destination) {
+            return Err(Refusal::LocalRouteStays { table: table_id, destination });
+        }
+        if !table.routes.contains_key(&destination) {
+            return Err(Refusal::RouteNotFound { table: table_id, destination });
+        }
+        Ok(vec![Change::RouteDeleted { table: table_id, destination }])
+    }
+}

@@ -1,0 +1,105 @@
+//! Tags: keys and values that an account hangs on a resource.
+//!
+//! Holds the commands and the `Name` convention that reports read. Refuses to give tags any other
+//! meaning. Tags of a peering are each party's own (vpc-semantics 2.4).
+
+use std::collections::BTreeMap;
+
+use super::Cloud;
+use super::account::Caller;
+use super::event::{Change, ResourceId};
+use super::refusal::Refusal;
+use crate::base::id::AccountId;
+use crate::base::limit::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_PER_RESOURCE_MAX};
+use crate::base::time::Instant;
+
+/// The key whose value is shown in place of an id.
+pub const NAME: &str = "Name";
+
+impl Cloud {
+    /// The tags that an account has hung on a resource.
+    pub fn tags(&self, resource: ResourceId, account: AccountId) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.tags.get(&(resource, account)).unwrap_or(&NONE)
+    }
+
+    /// The `Name` of a resource: of a peering, the requester's word before the accepter's.
+    pub fn name(&self, resource: ResourceId) -> Option<&str> {
+        let first = (resource, AccountId::LOWEST);
+        let of_all = || self.tags.range(first..).take_while(|((r, _), _)| *r == resource);
+        let requester = match resource {
+            ResourceId::Peering(id) => self.peerings.get(&id).map(|p| p.requester().account),
+            _ => None,
+        };
+        let preferred = requester.and_then(|account| self.tags.get(&(resource, account)));
+        preferred
+            .and_then(|tags| tags.get(NAME))
+            .or_else(|| of_all().find_map(|(_, tags)| tags.get(NAME)))
+            .map(String::as_str)
+    }
+
+    fn own_resource(&self, caller: &Caller, id: ResourceId, now: Instant) -> Result<(), Refusal> {
+        let found = match id {
+            ResourceId::Vpc(id) => self.own_vpc(caller, id).is_ok(),
+            ResourceId::Subnet(id) => self.own_subnet(caller, id).is_ok(),
+            ResourceId::RouteTable(id) => {
+                self.tables.get(&id).is_some_and(|t| self.own_vpc(caller, t.vpc).is_ok())
+            }
+            ResourceId::Peering(id) => self.visible_peering(caller, id, now).is_ok(),
+            ResourceId::Instance(id) => self
+                .instances
+                .get(&id)
+                .is_some_and(|i| self.own_interface(caller, i.interface).is_ok()),
+            ResourceId::Interface(id) => self.own_interface(caller, id).is_ok(),
+        };
+        if found { Ok(()) } else { Err(Refusal::ResourceNotFound(id)) }
+    }
+
+    pub(super) fn create_tags(
+        &self,
+        caller: &Caller,
+        resource: ResourceId,
+        tags: &[(String, String)],
+        now: Instant,
+    ) -> Result<Vec<Change>, Refusal> {
+        self.own_resource(caller, resource, now)?;
+        let account = caller.account;
+        let mut keys: Vec<&String> = self.tags(resource, account).keys().collect();
+        for (key, value) in tags {
+            let key_ok = !key.is_empty() && key.chars().count() <= TAG_KEY_CHARS_MAX;
+            if !key_ok || key.to_ascii_lowercase().starts_with("aws:") {
+                return Err(Refusal::InvalidTag(key.clone()));
+            }
+            if value.chars().count() > TAG_VALUE_CHARS_MAX {
+                return Err(Refusal::InvalidTag(value.clone()));
+            }
+            keys.push(key);
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        if keys.len() > TAGS_PER_RESOURCE_MAX {
+            return Err(Refusal::TooManyTags);
+        }
+        let set = |(key, value): &(String, String)| Change::TagSet {
+            resource,
+            account,
+            key: key.clone(),
+            value: value.clone(),
+        };
+        Ok(tags.iter().map(set).collect())
+    }
+
+    pub(super) fn delete_tags(
+        &self,
+        caller: &Caller,
+        resource: ResourceId,
+        keys: &[String],
+        now: Instant,
+    ) -> Result<Vec<Change>, Refusal> {
+        self.own_resource(caller, resource, now)?;
+        let account = caller.account;
+        let have = self.tags(resource, account);
+        let gone = keys.iter().filter(|key| have.contains_key(*key));
+        Ok(gone.map(|key| Change::TagRemoved { resource, account, key: key.clone() }).collect())
+    }
+}

@@ -1,0 +1,242 @@
+//! VPCs: their blocks, what they own, and the commands about them.
+//!
+//! Holds the VPC and the decisions on creating, growing, shrinking and deleting one. Refuses to
+//! hold arithmetic on blocks (`cidr.rs`).
+
+use std::collections::BTreeSet;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use super::account::{Caller, Region};
+use super::event::Change;
+use super::peering::{Action, Role, Status};
+use super::profile::Feature;
+use super::quota::Quota;
+use super::refusal::Refusal;
+use super::{Cloud, cidr};
+use crate::base::id::*;
+use crate::base::time::Instant;
+
+/// A VPC.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Vpc {
+    /// The owner.
+    pub owner: AccountId,
+    /// The region.
+    pub region: Region,
+    pub(super) blocks: Vec<IpNet>,
+    pub(super) main: (AssociationId, RouteTableId),
+    pub(super) tables: Vec<RouteTableId>,
+    pub(super) subnets: Vec<SubnetId>,
+    pub(super) peerings: BTreeSet<PeeringId>,
+}
+
+impl Vpc {
+    pub(super) fn new(
+        owner: AccountId,
+        region: Region,
+        block: Ipv4Net,
+        main_table: RouteTableId,
+        main_association: AssociationId,
+    ) -> Vpc {
+        Vpc {
+            owner,
+            region,
+            blocks: vec![block.into()],
+            main: (main_association, main_table),
+            tables: vec![main_table],
+            subnets: Vec::new(),
+            peerings: BTreeSet::new(),
+        }
+    }
+
+    /// Its address blocks, the primary one first, then in order of association. Never overlapping.
+    pub fn blocks(&self) -> &[IpNet] {
+        &self.blocks
+    }
+
+    /// The main route table.
+    pub fn main_table(&self) -> RouteTableId {
+        self.main.1
+    }
+
+    /// The association that makes that table the main one.
+    pub fn main_association(&self) -> AssociationId {
+        self.main.0
+    }
+
+    /// Its route tables, in order of creation.
+    pub fn tables(&self) -> &[RouteTableId] {
+        &self.tables
+    }
+
+    /// Its subnets, in order of creation.
+    pub fn subnets(&self) -> &[SubnetId] {
+        &self.subnets
+    }
+
+    /// Every peering it ever was a party to, ordered by id.
+    pub fn peerings(&self) -> impl Iterator<Item = PeeringId> + '_ {
+        self.peerings.iter().copied()
+    }
+
+    /// Does the address lie in one of its blocks?
+    pub fn contains(&self, address: std::net::IpAddr) -> bool {
+        self.blocks.iter().any(|block| block.contains(&address))
+    }
+
+    fn ipv4_blocks(&self) -> Vec<Ipv4Net> {
+        let v4 = |b: &IpNet| if let IpNet::V4(b) = b { Some(*b) } else { None };
+        self.blocks.iter().filter_map(v4).collect()
+    }
+}
+
+impl Cloud {
+    /// The VPC, if it is the caller's and in the caller's region.
+    pub(super) fn own_vpc(&self, caller: &Caller, id: VpcId) -> Result<&Vpc, Refusal> {
+        self.vpcs
+            .get(&id)
+            .filter(|vpc| vpc.owner == caller.account && vpc.region == caller.region)
+            .ok_or(Refusal::VpcNotFound(id))
+    }
+
+    pub(super) fn create_vpc(
+        &self,
+        caller: &Caller,
+        block: Ipv4Net,
+    ) -> Result<Vec<Change>, Refusal> {
+        let block = block.trunc();
+        if !cidr::is_vpc_ipv4_block(block) {
+            return Err(Refusal::VpcBlockInvalid(block.into()));
+        }
+        let here = |v: &&Vpc| v.owner == caller.account && v.region == caller.region;
+        self.within(caller.account, Quota::VpcsPerRegion, || {
+            self.vpcs.values().filter(here).count()
+        })?;
+        let mut mint = self.mint();
+        Ok(vec![Change::VpcCreated {
+            vpc: VpcId::new(mint.next()),
+            owner: caller.account,
+            region: caller.region.clone(),
+            block,
+            main_table: RouteTableId::new(mint.next()),
+            main_association: AssociationId::new(mint.next()),
+        }])
+    }
+
+    pub(super) fn delete_vpc(
+        &self,
+        caller: &Caller,
+        id: VpcId,
+        now: Instant,
+    ) -> Result<Vec<Change>, Refusal> {
+        let vpc = self.own_vpc(caller, id)?;
+        if !vpc.subnets.is_empty() || vpc.tables.iter().any(|t| *t != vpc.main_table()) {
+            return Err(Refusal::VpcInUse(id));
+        }
+        let mut changes = Vec::new();
+        for peering in vpc.peerings.iter().filter_map(|p| self.peerings.get(p)) {
+            let status = peering.status(now);
+            let asked_by_stranger = status == Status::PendingAcceptance
+                && peering.role(caller.account) == Role::Accepter;
+            // In transition a peering can be neither deleted nor left without its VPC.
+            if asked_by_stranger
+                || matches!(status, Status::InitiatingRequest | Status::Provisioning)
+            {
+                return Err(Refusal::VpcInUse(id));
+            }
+            let delete = Action::Delete { by: caller.account };
+            if let Some(to) = peering.state(now).on(delete, now, self.pace()) {
+                changes.push(Change::PeeringMoved { peering: peering.id(), to });
+            }
+        }
+        changes.push(Change::VpcDeleted { vpc: id });
+        Ok(changes)
+    }
+
+    pub(super) fn associate_block(
+        &self,
+        caller: &Caller,
+        id: VpcId,
+        block: IpNet,
+        now: Instant,
+    ) -> Result<Vec<Change>, Refusal> {
+        let vpc = self.own_vpc(caller, id)?;
+        let block = block.trunc();
+        let feature = match block {
+            IpNet::V4(_) => Feature::SecondaryCidrBlocks,
+            IpNet::V6(_) => Feature::Ipv6,
+        };
+        if !self.profile.has(feature) {
+            return Err(Refusal::UnknownParameter("CidrBlock"));
+        }
+        match block {
+            IpNet::V4(b) if !cidr::is_vpc_ipv4_block(b) => {
+                return Err(Refusal::VpcBlockInvalid(block));
+            }
+            IpNet::V6(b) if !cidr::is_vpc_ipv6_block(b) => {
+                return Err(Refusal::VpcBlockInvalid(block));
+            }
+            IpNet::V4(b) if !cidr::may_join(&vpc.ipv4_blocks(), b) => {
+                return Err(Refusal::VpcBlockRestricted(block));
+            }
+            _ => {}
+        }
+        if cidr::any_overlap(&vpc.blocks, &[block]) {
+            return Err(Refusal::VpcBlockConflict(block));
+        }
+        let destinations =
+            vpc.tables.iter().filter_map(|t| self.tables.get(t)).flat_map(|t| t.routes.keys());
+        if let Some(route) = destinations.into_iter().find(|route| block.contains(*route)) {
+            return Err(Refusal::VpcBlockCoversRoute { block, route: *route });
+        }
+        let same_family = |b: &&IpNet| matches!(b, IpNet::V4(_)) == matches!(block, IpNet::V4(_));
+        self.within(vpc.owner, Quota::CidrsPerVpc, || {
+            vpc.blocks.iter().filter(same_family).count()
+        })?;
+
+        let mut changes = vec![Change::VpcBlockAssociated { vpc: id, block }];
+        for peering in vpc.peerings.iter().filter_map(|p| self.peerings.get(p)) {
+            let peer = peering.other_end(id).and_then(|other| self.vpcs.get(&other));
+            let overlaps = peer.is_some_and(|peer| cidr::any_overlap(&peer.blocks, &[block]));
+            match peering.status(now) {
+                Status::InitiatingRequest | Status::PendingAcceptance
+                    if peering.requester().vpc == id =>
+                {
+                    return Err(Refusal::VpcBlockWhilePending { vpc: id, peering: peering.id() });
+                }
+                Status::PendingAcceptance if overlaps => {
+                    if let Some(to) = peering.state(now).on(Action::Collide, now, self.pace()) {
+                        changes.push(Change::PeeringMoved { peering: peering.id(), to });
+                    }
+                }
+                // In transition the peering can't fail any more (or yet), so the block may not come.
+                Status::InitiatingRequest | Status::Provisioning | Status::Active if overlaps => {
+                    return Err(Refusal::VpcBlockOverlapsPeer { block, peering: peering.id() });
+                }
+                _ => {}
+            }
+        }
+        Ok(changes)
+    }
+
+    pub(super) fn disassociate_block(
+        &self,
+        caller: &Caller,
+        id: VpcId,
+        block: IpNet,
+    ) -> Result<Vec<Change>, Refusal> {
+        let vpc = self.own_vpc(caller, id)?;
+        let block = block.trunc();
+        let secondary = vpc.blocks.iter().skip(1).any(|b| *b == block);
+        let used = vpc
+            .subnets
+            .iter()
+            .filter_map(|s| self.subnets.get(s))
+            .any(|subnet| subnet.blocks().any(|b| block.contains(&b)));
+        if !secondary || used {
+            return Err(Refusal::VpcBlockNotRemovable(block));
+        }
+        Ok(vec![Change::VpcBlockDisassociated { vpc: id, block }])
+    }
+}
