@@ -2,6 +2,8 @@
 //!
 //! Holds writers that turn observed packets and finished checks into the bytes of a format. Refuses
 //! to decide anything: no writer filters, judges or reorders what it is given, and none opens a
-//! file (they take an `io::Write` or return text).
+//! file (each takes an `io::Write`).
 
+pub mod junit;
 pub mod pcapng;
+pub mod xml;
