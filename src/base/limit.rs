@@ -45,6 +45,8 @@ pub const LABEL_BYTES_MAX: usize = 64;
 pub const DIAGNOSTICS_MAX: usize = 50;
 /// Bytes of one capture that a scenario replays (ours). Checked before the file is read.
 pub const REPLAY_BYTES_MAX: u64 = 64 << 20;
+/// Packets of one capture that a scenario replays (ours).
+pub const REPLAY_PACKETS_MAX: usize = 1_000_000;
 
 // ---- outputs --------------------------------------------------------------------------------
 
