@@ -123,8 +123,8 @@ pub enum Recorded {
 pub struct Tally {
     /// Packets in the file.
     pub packets: u64,
-    /// Packets that came when the file was full. The file then ends at the first of them: it is
-    /// a gapless beginning, never a selection.
+    /// Packets that came when the file was full. No packet after the first of them is in the file:
+    /// it is a gapless beginning, never a selection.
     pub left_out: u64,
     /// Bytes of the file.
     pub bytes: u64,

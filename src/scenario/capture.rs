@@ -196,7 +196,8 @@ pub enum Error {
 /// Reads the capture file at `path`. The caller decides which paths may be read.
 ///
 /// # Errors
-/// [`Error`]; the length is checked against [`limit::REPLAY_BYTES_MAX`] before anything is read.
+/// Each variant of [`enum@Error`]; the length is checked against [`limit::REPLAY_BYTES_MAX`] before
+/// anything is read.
 pub fn load(path: &Path) -> Result<Capture, Error> {
     const MAX: u64 = limit::REPLAY_BYTES_MAX;
     // Asked before opening, because opening a pipe waits for its writer.
