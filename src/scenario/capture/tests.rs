@@ -184,7 +184,7 @@ fn frames_give_up_their_packet_or_are_counted() {
     let sll = &[0; 14];
     let padded = frame(&[&V4, &[0; 18]]);
     let long = vec![0xf0; limit::PACKET_BYTES_MAX + 1];
-    let rows: [(u16, Vec<u8>, Want<'_>); 32] = [
+    let rows: [(u16, Vec<u8>, Want<'_>); 33] = [
         // Without a frame, everything is the packet: padding, nonsense, nothing.
         (101, V4.to_vec(), Ok(&V4)),
         (101, padded.clone(), Ok(&padded)),
@@ -220,6 +220,12 @@ fn frames_give_up_their_packet_or_are_counted() {
             1,
             frame(&[macs, &[0x86, 0xdd], &ip::<46>(&[0x60, 0, 0, 0, 0, 0, 59])]),
             Ok(&const { ip::<40>(&[0x60, 0, 0, 0, 0, 0, 59]) }),
+        ),
+        // A jumbogram states its length elsewhere.
+        (
+            1,
+            frame(&[macs, &[0x86, 0xdd], &ip::<46>(&[0x60, 0, 0, 0, 0, 0, 0])]),
+            Ok(&const { ip::<46>(&[0x60, 0, 0, 0, 0, 0, 0]) }),
         ),
         // Address families in either order, for either link type.
         (0, frame(&[&[2, 0, 0, 0], &V4]), Ok(&V4)),
@@ -426,11 +432,12 @@ fn files_are_checked_before_they_are_read() {
     assert_eq!(load(&good.0).unwrap().packets.len(), 1);
 
     let huge = Scratch::new("huge");
-    // A hole: the length is there, the bytes are not.
-    std::fs::File::create(&huge.0).unwrap().set_len(limit::REPLAY_BYTES_MAX + 1).unwrap();
+    // A hole: the length is there, the bytes are not. Reading would stop one byte past the limit, so
+    // an error that names the second byte past it was raised without reading.
+    std::fs::File::create(&huge.0).unwrap().set_len(limit::REPLAY_BYTES_MAX + 2).unwrap();
     assert_eq!(
         load(&huge.0).unwrap_err().to_string(),
-        "the capture has 67108865 bytes, more than the limit of 67108864"
+        "the capture has 67108866 bytes, more than the limit of 67108864"
     );
     assert!(matches!(load(&std::env::temp_dir()), Err(Error::NotAFile)));
     assert!(matches!(load(&Scratch::new("none").0), Err(Error::Io(_))));
