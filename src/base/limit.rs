@@ -45,11 +45,17 @@ pub const LABEL_BYTES_MAX: usize = 64;
 pub const DIAGNOSTICS_MAX: usize = 50;
 /// Bytes of one capture that a scenario replays (ours). Checked before the file is read.
 pub const REPLAY_BYTES_MAX: u64 = 64 << 20;
+/// Packets of one capture that a scenario replays (ours).
+pub const REPLAY_PACKETS_MAX: usize = 1_000_000;
 
 // ---- outputs --------------------------------------------------------------------------------
 
 /// Bytes of one capture file (ours); packets beyond it are counted, not written.
 pub const CAPTURE_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of one packet's comment in a capture (ours; the format's own bound is 65,535).
+pub const CAPTURE_COMMENT_BYTES_MAX: usize = 4_096;
+/// Bytes of an interface's name or description in a capture (ours).
+pub const CAPTURE_NAME_BYTES_MAX: usize = 256;
 
 // ---- the cloud's fixed rules (adjustable quotas live in `cloud::quota`) ----------------------
 

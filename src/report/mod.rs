@@ -1,1 +1,9 @@
-//! placeholder
+//! Level 5: what leaves a run for other tools to read.
+//!
+//! Holds writers that turn observed packets and finished checks into the bytes of a format. Refuses
+//! to decide anything: no writer filters, judges or reorders what it is given, and none opens a
+//! file (each takes an `io::Write`).
+
+pub mod junit;
+pub mod pcapng;
+pub mod xml;
