@@ -1,1 +1,45 @@
-//! placeholder
+//! Level 1: the bytes of a packet. The only folder that names etherparse.
+//!
+//! A [`Packet`] is an *accepted* packet: [`Packet::parse`] is the one way to get one, so whoever
+//! holds one may rely on what was checked there, and no accessor can fail. Bytes that do not make a
+//! packet are a [`Malformed`], which says where and by how much. Nothing here panics on any input.
+//! Refuses to know what an address means, to keep state between packets, and to reassemble.
+//!
+//! # What is checked, in this order
+//!
+//! | layer | refused | not looked at |
+//! |---|---|---|
+//! | input | no bytes; more than [`PACKET_BYTES_MAX`]; a version other than 4 and 6 | bytes behind the IP length (kept for captures) |
+//! | IPv4 | header cut short or below 20 bytes, bad checksum, length below the header or beyond the bytes | contents of options, reserved flag, hop limit 0 |
+//! | IPv6 | header cut short, length beyond the bytes; more or longer extension headers than [`IPV6_EXTENSIONS_MAX`] and [`IPV6_EXTENSION_BYTES_MAX`], two fragment headers, hop-by-hop options out of place | contents of extension headers, flow label |
+//! | fragments | not a multiple of 8 bytes though more follow, or ending beyond the longest packet | transport checksums; everything above IP in all but the first |
+//! | UDP | header cut short, length below 8 or beyond the packet, bad checksum, over IPv6 a missing one | bytes between UDP length and IP length |
+//! | TCP | header cut short or below 20 bytes, bad checksum | contents of options, odd combinations of flags |
+//! | ICMP, ICMPv6 | header cut short, bad checksum | unknown types and codes |
+//! | other protocols | nothing | everything: they have no ports |
+//!
+//! The first rule broken is the one reported. The parser reads by hand, for its speed and its
+//! errors; etherparse builds packets, and is the parser's judge in the tests.
+//!
+//! [`PACKET_BYTES_MAX`]: crate::base::limit::PACKET_BYTES_MAX
+//! [`IPV6_EXTENSIONS_MAX`]: crate::base::limit::IPV6_EXTENSIONS_MAX
+//! [`IPV6_EXTENSION_BYTES_MAX`]: crate::base::limit::IPV6_EXTENSION_BYTES_MAX
+
+pub mod build;
+mod checksum;
+mod describe;
+mod flow;
+mod malformed;
+mod packet;
+mod parse;
+mod protocol;
+#[cfg(test)]
+mod tests;
+
+pub use describe::describe;
+pub use flow::FlowKey;
+pub use malformed::{Header, Malformed};
+pub use packet::Packet;
+pub use protocol::{
+    Echo, EchoKind, Family, Fragment, FragmentPlace, Icmp, Protocol, TcpFlags, TcpSegment,
+};

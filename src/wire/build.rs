@@ -1,0 +1,254 @@
+//! A valid packet in one call: traffic, answers, tests.
+//!
+//! Holds constructors by kind of packet and the answers a host gives without an application.
+//! Refuses to send anything, to build broken packets, and to choose identifiers, sequence numbers
+//! or ports: they are arguments, so that a run stays a function of its input.
+//!
+//! Every packet says: hop limit [`HOP_LIMIT`], no options, no flow label, "don't fragment" in
+//! IPv4 (hosts do path MTU discovery, RFC 1191), identification 0 (what cannot be fragmented needs
+//! none, RFC 6864, 4.1), and has been through [`Packet::parse`]. Answers are given to whole packets
+//! from one host to one host only: none to fragments, none to or from a multicast, limited broadcast
+//! or unspecified address (RFC 1122, 3.2.1.3 and 4.2.3.10).
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use etherparse::{
+    IcmpEchoHeader, Icmpv4Header, Icmpv4Type, Icmpv6Header, Icmpv6Type, IpNumber, Ipv4Header,
+    Ipv6FlowLabel, Ipv6Header, TcpHeader, TransportHeader, UdpHeader,
+};
+use thiserror::Error;
+
+use super::{EchoKind, FlowKey, Packet, Protocol, TcpFlags, TcpSegment};
+use crate::base::limit::PACKET_BYTES_MAX;
+
+/// The hop limit of what is built: the default that IANA's registry of IP parameters recommends to
+/// hosts (RFC 1122, 3.2.1.7 leaves the value to it), and what today's systems send.
+pub const HOP_LIMIT: u8 = 64;
+
+/// The receive window that built TCP segments announce, in bytes: the largest that needs no
+/// window scale option (RFC 9293, 3.1).
+pub const TCP_WINDOW: u16 = 65_535;
+
+/// Why a packet cannot be built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum BuildError {
+    /// One address is IPv4, the other IPv6.
+    #[error("no packet from {from} to {to}: the address families differ")]
+    FamiliesDiffer {
+        /// Where it would come from.
+        from: IpAddr,
+        /// Where it would go.
+        to: IpAddr,
+    },
+    /// Headers and payload are longer than a packet can be.
+    #[error("a packet of {needed} bytes is too large, at most {PACKET_BYTES_MAX} are possible")]
+    TooLarge {
+        /// The length it would have.
+        needed: usize,
+    },
+}
+
+/// An ICMP echo message from `source` to `destination`, over IPv6 an ICMPv6 one.
+///
+/// # Errors
+/// Both of [`BuildError`], before anything is allocated.
+pub fn echo(
+    kind: EchoKind,
+    source: IpAddr,
+    destination: IpAddr,
+    ident: u16,
+    seq: u16,
+    payload: &[u8],
+) -> Result<Packet, BuildError> {
+    let echo = IcmpEchoHeader { id: ident, seq };
+    let v4 = |kind| TransportHeader::Icmpv4(Icmpv4Header::new(kind));
+    let v6 = |kind| TransportHeader::Icmpv6(Icmpv6Header::new(kind));
+    let header = match (source, kind) {
+        (IpAddr::V4(_), EchoKind::Request) => v4(Icmpv4Type::EchoRequest(echo)),
+        (IpAddr::V4(_), EchoKind::Reply) => v4(Icmpv4Type::EchoReply(echo)),
+        (IpAddr::V6(_), EchoKind::Request) => v6(Icmpv6Type::EchoRequest(echo)),
+        (IpAddr::V6(_), EchoKind::Reply) => v6(Icmpv6Type::EchoReply(echo)),
+    };
+    packet(source, destination, header, payload)
+}
+
+/// A UDP datagram with its checksum, also over IPv4, where it could be left out.
+///
+/// # Errors
+/// Both of [`BuildError`], before anything is allocated.
+pub fn udp(
+    source: SocketAddr,
+    destination: SocketAddr,
+    payload: &[u8],
+) -> Result<Packet, BuildError> {
+    let header = UdpHeader {
+        source_port: source.port(),
+        destination_port: destination.port(),
+        // Where this is too small for the datagram, so is the packet's length, and `packet` refuses.
+        length: u16::try_from(UdpHeader::LEN + payload.len()).unwrap_or(u16::MAX),
+        checksum: 0,
+    };
+    packet(source.ip(), destination.ip(), TransportHeader::Udp(header), payload)
+}
+
+/// A TCP segment without options. `ack` goes into the header as it is, also without
+/// [`TcpFlags::ACK`].
+///
+/// # Errors
+/// Both of [`BuildError`], before anything is allocated.
+pub fn tcp(
+    source: SocketAddr,
+    destination: SocketAddr,
+    flags: TcpFlags,
+    seq: u32,
+    ack: u32,
+    payload: &[u8],
+) -> Result<Packet, BuildError> {
+    let mut header = TcpHeader::new(source.port(), destination.port(), seq, TCP_WINDOW);
+    header.acknowledgment_number = ack;
+    header.fin = flags.contains(TcpFlags::FIN);
+    header.syn = flags.contains(TcpFlags::SYN);
+    header.rst = flags.contains(TcpFlags::RST);
+    header.psh = flags.contains(TcpFlags::PSH);
+    header.ack = flags.contains(TcpFlags::ACK);
+    header.urg = flags.contains(TcpFlags::URG);
+    header.ece = flags.contains(TcpFlags::ECE);
+    header.cwr = flags.contains(TcpFlags::CWR);
+    packet(source.ip(), destination.ip(), TransportHeader::Tcp(header), payload)
+}
+
+/// The answer to an echo request: ends swapped, identifier, sequence number and data returned
+/// (RFC 1122, 3.2.2.6; RFC 4443, 4.2).
+///
+/// `None` for other messages and for what gets no answer at all, see [`self`]. Unlike RFC 1122,
+/// 3.2.2.6, IP options of the request are not returned: no one here sends any.
+pub fn echo_reply(request: &Packet) -> Option<Packet> {
+    let echo = request.icmp_echo().filter(|echo| echo.kind == EchoKind::Request)?;
+    let FlowKey { source, destination, .. } = answerable(request)?;
+    let (ident, seq, data) = (echo.ident, echo.seq, request.payload());
+    self::echo(EchoKind::Reply, destination, source, ident, seq, data).ok()
+}
+
+/// The answer of an echo server: the datagram with its ends swapped.
+///
+/// `None` if it is no UDP, if it comes from port 0, by which the sender says that it wants no
+/// answer (RFC 768), and for what gets no answer at all, see [`self`].
+pub fn udp_answer(datagram: &Packet) -> Option<Packet> {
+    let payload = datagram.udp_payload()?;
+    let back = answerable(datagram)?.reversed();
+    if back.destination_port == 0 {
+        return None;
+    }
+    udp(back.source_socket(), back.destination_socket(), payload).ok()
+}
+
+/// What a host answers to a segment for a port on which nothing listens (RFC 9293, 3.10.7.1).
+///
+/// `None` if it is no TCP or a reset itself, and for what gets no answer at all, see [`self`].
+pub fn tcp_reset(segment: &Packet) -> Option<Packet> {
+    let TcpSegment { flags, sequence, acknowledgement } = segment.tcp()?;
+    let back = answerable(segment)?.reversed();
+    if flags.contains(TcpFlags::RST) {
+        return None;
+    }
+    let (flags, seq, ack) = if flags.contains(TcpFlags::ACK) {
+        (TcpFlags::RST, acknowledgement, 0)
+    } else {
+        (TcpFlags::RST | TcpFlags::ACK, 0, sequence.wrapping_add(sequence_length(segment, flags)))
+    };
+    tcp(back.source_socket(), back.destination_socket(), flags, seq, ack, &[]).ok()
+}
+
+/// How many sequence numbers the segment takes: its data, one for SYN and one for FIN
+/// (RFC 9293, 3.4).
+fn sequence_length(segment: &Packet, flags: TcpFlags) -> u32 {
+    let data = u32::try_from(segment.payload().len()).unwrap_or(u32::MAX);
+    let controls = [TcpFlags::SYN, TcpFlags::FIN].into_iter().filter(|flag| flags.contains(*flag));
+    controls.fold(data, |length, _| length.wrapping_add(1))
+}
+
+/// The packet's flow, if a host may answer it (see the module).
+///
+/// Only the limited broadcast is known as such here; that of a subnet takes a subnet to know.
+fn answerable(packet: &Packet) -> Option<FlowKey> {
+    let flow = packet.flow();
+    let one_host = |address: IpAddr| {
+        let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+        !(broadcast || address.is_multicast() || address.is_unspecified())
+    };
+    let fine = !packet.is_fragment() && one_host(flow.source) && one_host(flow.destination);
+    fine.then_some(flow)
+}
+
+/// Checks what the caller chose, then puts the packet together.
+fn packet(
+    from: IpAddr,
+    to: IpAddr,
+    transport: TransportHeader,
+    payload: &[u8],
+) -> Result<Packet, BuildError> {
+    let ip_header = match (from, to) {
+        (IpAddr::V4(_), IpAddr::V4(_)) => Ipv4Header::MIN_LEN,
+        (IpAddr::V6(_), IpAddr::V6(_)) => Ipv6Header::LEN,
+        _ => return Err(BuildError::FamiliesDiffer { from, to }),
+    };
+    let needed = ip_header.saturating_add(transport.header_len()).saturating_add(payload.len());
+    if needed > PACKET_BYTES_MAX {
+        return Err(BuildError::TooLarge { needed });
+    }
+    #[allow(
+        clippy::expect_used,
+        reason = "families and length, all that can be wrong, were checked above; \
+                  the property `what_is_built_is_what_is_parsed` watches it"
+    )]
+    Ok(assemble(from, to, transport, payload, needed).expect("checked arguments make a packet"))
+}
+
+/// `None` if etherparse or our own parser finds fault with the arguments.
+fn assemble(
+    from: IpAddr,
+    to: IpAddr,
+    mut transport: TransportHeader,
+    payload: &[u8],
+    needed: usize,
+) -> Option<Packet> {
+    let protocol = match &transport {
+        TransportHeader::Icmpv4(_) => Protocol::ICMP,
+        TransportHeader::Icmpv6(_) => Protocol::ICMPV6,
+        TransportHeader::Udp(_) => Protocol::UDP,
+        TransportHeader::Tcp(_) => Protocol::TCP,
+        TransportHeader::Igmp(_) => return None,
+    };
+    let upper_len = u16::try_from(transport.header_len() + payload.len()).ok()?;
+    let mut bytes = Vec::with_capacity(needed);
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let protocol = IpNumber(protocol.0);
+            let mut ip =
+                Ipv4Header::new(upper_len, HOP_LIMIT, protocol, from.octets(), to.octets()).ok()?;
+            ip.dont_fragment = true;
+            ip.identification = 0;
+            ip.header_checksum = ip.calc_header_checksum();
+            transport.update_checksum_ipv4(&ip, payload).ok()?;
+            bytes.extend_from_slice(&ip.to_bytes());
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            let ip = Ipv6Header {
+                traffic_class: 0,
+                flow_label: Ipv6FlowLabel::ZERO,
+                payload_length: upper_len,
+                next_header: IpNumber(protocol.0),
+                hop_limit: HOP_LIMIT,
+                source: from.octets(),
+                destination: to.octets(),
+            };
+            transport.update_checksum_ipv6(&ip, payload).ok()?;
+            bytes.extend_from_slice(&ip.to_bytes());
+        }
+        _ => return None,
+    }
+    transport.write(&mut bytes).ok()?;
+    bytes.extend_from_slice(payload);
+    Packet::parse(Bytes::from(bytes)).ok()
+}

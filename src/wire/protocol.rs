@@ -1,0 +1,281 @@
+//! The vocabulary of headers: address family, protocol number, ICMP and TCP fields.
+//!
+//! Holds small values and how they print. Refuses to hold bytes or offsets.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// Which Internet protocol a packet or an address belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Family {
+    /// IPv4 (RFC 791).
+    V4,
+    /// IPv6 (RFC 8200).
+    V6,
+}
+
+impl Family {
+    /// The family of `address`.
+    pub const fn of(address: IpAddr) -> Family {
+        match address {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        })
+    }
+}
+
+/// A protocol number as IANA assigns them: IPv4's protocol, IPv6's next header.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Protocol(
+    /// The number.
+    pub u8,
+);
+
+impl Protocol {
+    /// The control messages of IPv4 (RFC 792).
+    pub const ICMP: Protocol = Protocol(1);
+    /// RFC 9293.
+    pub const TCP: Protocol = Protocol(6);
+    /// RFC 768.
+    pub const UDP: Protocol = Protocol(17);
+    /// The control messages of IPv6 (RFC 4443).
+    pub const ICMPV6: Protocol = Protocol(58);
+    /// IPv6: nothing follows (RFC 8200, 4.7).
+    pub const NO_NEXT_HEADER: Protocol = Protocol(59);
+
+    /// Does a packet of this protocol carry ports? Only TCP and UDP do, as far as the rules of a
+    /// VPC can tell: these are the protocols for which they take a port range.
+    pub const fn has_ports(self) -> bool {
+        matches!(self, Protocol::TCP | Protocol::UDP)
+    }
+}
+
+/// The name in lower case for the protocols that occur in practice, else `protocol 200`.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match *self {
+            Protocol::ICMP => "icmp",
+            Protocol::TCP => "tcp",
+            Protocol::UDP => "udp",
+            Protocol::ICMPV6 => "icmpv6",
+            Protocol(2) => "igmp",
+            Protocol(47) => "gre",
+            Protocol(50) => "esp",
+            Protocol(51) => "ah",
+            Protocol(132) => "sctp",
+            Protocol(number) => return write!(f, "protocol {number}"),
+        })
+    }
+}
+
+/// Where in the original packet a fragment lies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FragmentPlace {
+    /// At its beginning: the only fragment with a transport header, and so with ports.
+    First,
+    /// Neither at its beginning nor at its end.
+    Middle,
+    /// At its end.
+    Last,
+}
+
+impl FragmentPlace {
+    /// The place that offset and flag of a header describe: `None` if the packet is whole, as is
+    /// one with IPv6's fragment header that is both its first and its last fragment (RFC 6946).
+    pub(super) const fn of(offset: u16, more_follow: bool) -> Option<FragmentPlace> {
+        match (offset, more_follow) {
+            (0, false) => None,
+            (0, true) => Some(FragmentPlace::First),
+            (_, true) => Some(FragmentPlace::Middle),
+            (_, false) => Some(FragmentPlace::Last),
+        }
+    }
+}
+
+/// What makes a packet a fragment (RFC 791, 3.2; RFC 8200, 4.5).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Fragment {
+    /// Which packet it is from, among those of one source, destination and (IPv4) protocol:
+    /// 16 bits in IPv4, 32 in IPv6.
+    pub identification: u32,
+    /// How many bytes of the original packet's payload lie before it, a multiple of 8.
+    pub offset: u16,
+    /// Whether some lie before it, behind it, or both.
+    pub place: FragmentPlace,
+}
+
+/// The first two bytes of an ICMP or ICMPv6 message. The numbers mean different things in the two
+/// families.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Icmp {
+    /// The kind of message.
+    pub kind: u8,
+    /// What it says within its kind.
+    pub code: u8,
+}
+
+/// One of the two echo messages.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EchoKind {
+    /// The question: type 8 (RFC 792), over IPv6 type 128 (RFC 4443, 4.1).
+    Request,
+    /// The answer: type 0, over IPv6 type 129 (RFC 4443, 4.2).
+    Reply,
+}
+
+impl EchoKind {
+    /// The kind of echo that ICMP in `family` means by `icmp`; `None` for every other message.
+    pub(super) const fn of(icmp: Icmp, family: Family) -> Option<EchoKind> {
+        match (family, icmp.kind, icmp.code) {
+            (Family::V4, 8, 0) | (Family::V6, 128, 0) => Some(EchoKind::Request),
+            (Family::V4, 0, 0) | (Family::V6, 129, 0) => Some(EchoKind::Reply),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for EchoKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            EchoKind::Request => "echo request",
+            EchoKind::Reply => "echo reply",
+        })
+    }
+}
+
+/// An echo message without its data.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Echo {
+    /// Question or answer.
+    pub kind: EchoKind,
+    /// Whose question it is, chosen by the sender and returned in the answer.
+    pub ident: u16,
+    /// Which of its questions it is.
+    pub seq: u16,
+}
+
+/// The control bits of a TCP segment (RFC 9293, 3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct TcpFlags(
+    /// The bits as they stand in the header's byte 13.
+    pub u8,
+);
+
+impl TcpFlags {
+    /// No more data from the sender.
+    pub const FIN: TcpFlags = TcpFlags(0x01);
+    /// Synchronise sequence numbers.
+    pub const SYN: TcpFlags = TcpFlags(0x02);
+    /// Reset the connection.
+    pub const RST: TcpFlags = TcpFlags(0x04);
+    /// Hand the data to the application at once.
+    pub const PSH: TcpFlags = TcpFlags(0x08);
+    /// The acknowledgement number counts.
+    pub const ACK: TcpFlags = TcpFlags(0x10);
+    /// The urgent pointer counts.
+    pub const URG: TcpFlags = TcpFlags(0x20);
+    /// Congestion was met on the way (RFC 3168).
+    pub const ECE: TcpFlags = TcpFlags(0x40);
+    /// The sender has slowed down (RFC 3168).
+    pub const CWR: TcpFlags = TcpFlags(0x80);
+
+    const NAMES: [(TcpFlags, &'static str); 8] = [
+        (TcpFlags::SYN, "syn"),
+        (TcpFlags::FIN, "fin"),
+        (TcpFlags::RST, "rst"),
+        (TcpFlags::PSH, "psh"),
+        (TcpFlags::ACK, "ack"),
+        (TcpFlags::URG, "urg"),
+        (TcpFlags::ECE, "ece"),
+        (TcpFlags::CWR, "cwr"),
+    ];
+
+    /// Are all of `flags` set?
+    pub const fn contains(self, flags: TcpFlags) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+}
+
+impl std::ops::BitOr for TcpFlags {
+    type Output = TcpFlags;
+    fn bitor(self, other: TcpFlags) -> TcpFlags {
+        TcpFlags(self.0 | other.0)
+    }
+}
+
+/// The names of the flags that are set, `+` between them: `syn+ack`; `no flags` if there are none.
+impl fmt::Display for TcpFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == TcpFlags::default() {
+            return f.write_str("no flags");
+        }
+        let mut between = "";
+        for (flag, name) in TcpFlags::NAMES {
+            if self.contains(flag) {
+                write!(f, "{between}{name}")?;
+                between = "+";
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a TCP header says besides its ports (RFC 9293, 3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TcpSegment {
+    /// The control bits.
+    pub flags: TcpFlags,
+    /// The number of the first byte of data, or of the SYN.
+    pub sequence: u32,
+    /// The number of the byte expected next; counts only with [`TcpFlags::ACK`].
+    pub acknowledgement: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_print_in_a_fixed_order() {
+        for (flags, text) in [
+            (TcpFlags::SYN, "syn"),
+            (TcpFlags::ACK | TcpFlags::SYN, "syn+ack"),
+            (TcpFlags(0xff), "syn+fin+rst+psh+ack+urg+ece+cwr"),
+            (TcpFlags::default(), "no flags"),
+        ] {
+            assert_eq!(flags.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn protocols_without_a_name_print_their_number() {
+        assert_eq!(Protocol::ICMPV6.to_string(), "icmpv6");
+        assert_eq!(Protocol(200).to_string(), "protocol 200");
+        assert_eq!(format!("{:>6}", Protocol::UDP), "   udp");
+    }
+
+    #[test]
+    fn echo_types_differ_between_the_families() {
+        use EchoKind::{Reply, Request};
+        for (family, kind, code, want) in [
+            (Family::V4, 8, 0, Some(Request)),
+            (Family::V4, 0, 0, Some(Reply)),
+            (Family::V6, 128, 0, Some(Request)),
+            (Family::V6, 129, 0, Some(Reply)),
+            (Family::V6, 8, 0, None),
+            (Family::V4, 128, 0, None),
+            (Family::V4, 8, 1, None),
+        ] {
+            assert_eq!(EchoKind::of(Icmp { kind, code }, family), want, "{family} {kind}/{code}");
+        }
+    }
+}
