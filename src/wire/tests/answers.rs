@@ -86,8 +86,9 @@ fn a_packet_too_big_is_reported_with_the_mtu_and_its_beginning() {
         assert!(packet.bytes().starts_with(report.payload()));
 
         let short = build::udp(from, to, b"hello").unwrap();
-        let report = build::too_big(&short, router, 20).unwrap();
-        assert_eq!(report.payload(), &short.bytes()[..], "short packets are quoted whole");
+        let with_trailer = [short.bytes(), &b"trailer"[..]].concat();
+        let report = build::too_big(&parse(with_trailer).unwrap(), router, 20).unwrap();
+        assert_eq!(report.payload(), &short.bytes()[..], "a short packet is quoted whole");
     }
 }
 
@@ -100,7 +101,8 @@ fn what_no_error_may_be_about_is_not_reported() {
     let broadcast = build::udp(from, ([255; 4], 9).into(), b"hello").unwrap();
     let unreachable = parse_repaired(ipv6(&[], 58, &hex("01 00 0000 00000000"))).unwrap();
     let free_to_cut = parse_repaired(ipv4(&[], 0, 17, &udp(b"hello"))).unwrap();
-    let later = parse_repaired(ipv6(&[Link::fragment(8, 0)], 17, b"hello")).unwrap();
+    let middle = parse_repaired(ipv6(&[Link::fragment(8, 1)], 17, b"8 bytes.")).unwrap();
+    let last = parse_repaired(ipv6(&[Link::fragment(8, 0)], 17, b"hello")).unwrap();
     let first = parse_repaired(ipv6(&[Link::fragment(0, 1)], 17, &udp(&[]))).unwrap();
     for (packet, router, reported) in [
         (&whole, v4, true),
@@ -109,7 +111,8 @@ fn what_no_error_may_be_about_is_not_reported() {
         (&broadcast, v4, false),
         (&unreachable, v6, false),
         (&free_to_cut, v4, false),
-        (&later, v6, false),
+        (&middle, v6, false),
+        (&last, v6, false),
         (&first, v6, true),
         (&ping(ENDS[0]), v4, true),
     ] {
