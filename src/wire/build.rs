@@ -1,6 +1,6 @@
 //! A valid packet in one call: traffic, answers, tests.
 //!
-//! Holds constructors by kind of packet and the answers a host gives without an application.
+//! Holds constructors by kind of packet and the answers that hosts and routers give of themselves.
 //! Refuses to send anything, to build broken packets, and to choose identifiers, sequence numbers
 //! or ports: they are arguments, so that a run stays a function of its input.
 //!
@@ -16,10 +16,11 @@ use bytes::Bytes;
 use etherparse::{
     IcmpEchoHeader, Icmpv4Header, Icmpv4Type, Icmpv6Header, Icmpv6Type, IpNumber, Ipv4Header,
     Ipv6FlowLabel, Ipv6Header, TcpHeader, TransportHeader, UdpHeader,
+    icmpv4::DestUnreachableHeader,
 };
 use thiserror::Error;
 
-use super::{EchoKind, FlowKey, Packet, Protocol, TcpFlags, TcpSegment};
+use super::{EchoKind, Family, FlowKey, FragmentPlace, Packet, Protocol, TcpFlags, TcpSegment};
 use crate::base::limit::PACKET_BYTES_MAX;
 
 /// The hop limit of what is built: the default that IANA's registry of IP parameters recommends to
@@ -160,6 +161,38 @@ pub fn tcp_reset(segment: &Packet) -> Option<Packet> {
     tcp(back.source_socket(), back.destination_socket(), flags, seq, ack, &[]).ok()
 }
 
+/// What a router sends back when `packet` is too long for a link that takes `mtu` bytes: ICMP type
+/// 3 code 4 with the MTU (RFC 792; RFC 1191, 4), over IPv6 type 2 (RFC 4443, 3.2), from `router`.
+///
+/// It quotes the packet up to a length of 576 bytes (RFC 1812, 4.3.2.3), over IPv6 1,280
+/// (RFC 4443, 2.4). `None` if the router would have to cut the packet up instead, if `router` is
+/// of another family, and for what no error may be about: an ICMP error, a later fragment, what
+/// is not from one host to one host (RFC 1122, 3.2.2). Unlike RFC 4443, 2.4(e.3), that holds for
+/// multicast as well: the fabric carries none.
+pub fn too_big(packet: &Packet, router: IpAddr, mtu: u16) -> Option<Packet> {
+    let flow = between_hosts(packet)?;
+    let later = packet.fragment().is_some_and(|part| part.place != FragmentPlace::First);
+    let error = packet.icmp().is_some_and(|icmp| icmp.is_error(packet.family()));
+    if later || error || packet.may_be_fragmented() {
+        return None;
+    }
+    let (header, room) = match packet.family() {
+        Family::V4 => {
+            let why = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: mtu };
+            let kind = Icmpv4Type::DestinationUnreachable(why);
+            let header = TransportHeader::Icmpv4(Icmpv4Header::new(kind));
+            (header, 576 - Ipv4Header::MIN_LEN - Icmpv4Header::MIN_LEN)
+        }
+        Family::V6 => {
+            let kind = Icmpv6Type::PacketTooBig { mtu: u32::from(mtu) };
+            let header = TransportHeader::Icmpv6(Icmpv6Header::new(kind));
+            (header, 1_280 - Ipv6Header::LEN - Icmpv6Header::MIN_LEN)
+        }
+    };
+    let quoted = packet.bytes().get(..packet.len().min(room))?;
+    self::packet(router, flow.source, header, quoted).ok()
+}
+
 /// How many sequence numbers the segment takes: its data, one for SYN and one for FIN
 /// (RFC 9293, 3.4).
 fn sequence_length(segment: &Packet, flags: TcpFlags) -> u32 {
@@ -169,16 +202,20 @@ fn sequence_length(segment: &Packet, flags: TcpFlags) -> u32 {
 }
 
 /// The packet's flow, if a host may answer it (see the module).
+fn answerable(packet: &Packet) -> Option<FlowKey> {
+    between_hosts(packet).filter(|_| !packet.is_fragment())
+}
+
+/// The packet's flow, if both ends are a single host each.
 ///
 /// Only the limited broadcast is known as such here; that of a subnet takes a subnet to know.
-fn answerable(packet: &Packet) -> Option<FlowKey> {
+fn between_hosts(packet: &Packet) -> Option<FlowKey> {
     let flow = packet.flow();
     let one_host = |address: IpAddr| {
         let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
         !(broadcast || address.is_multicast() || address.is_unspecified())
     };
-    let fine = !packet.is_fragment() && one_host(flow.source) && one_host(flow.destination);
-    fine.then_some(flow)
+    (one_host(flow.source) && one_host(flow.destination)).then_some(flow)
 }
 
 /// Checks what the caller chose, then puts the packet together.

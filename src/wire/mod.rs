@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | input | no bytes; more than [`PACKET_BYTES_MAX`]; a version other than 4 and 6 | bytes behind the IP length (kept for captures) |
 //! | IPv4 | header cut short or below 20 bytes, bad checksum, length below the header or beyond the bytes | contents of options, reserved flag, hop limit 0 |
-//! | IPv6 | header cut short, length beyond the bytes; more or longer extension headers than [`IPV6_EXTENSIONS_MAX`] and [`IPV6_EXTENSION_BYTES_MAX`], two fragment headers, hop-by-hop options out of place | contents of extension headers, flow label |
+//! | IPv6 | header cut short, length beyond the bytes; more or longer extension headers than [`IPV6_EXTENSIONS_MAX`] and [`IPV6_EXTENSION_BYTES_MAX`], two fragment headers, hop-by-hop options out of place | contents of extension headers, flow label; transport checksums behind a routing header with segments left, as they cover an address that is not at hand |
 //! | fragments | not a multiple of 8 bytes though more follow, or ending beyond the longest packet | transport checksums; everything above IP in all but the first |
 //! | UDP | header cut short, length below 8 or beyond the packet, bad checksum, over IPv6 a missing one | bytes between UDP length and IP length |
 //! | TCP | header cut short or below 20 bytes, bad checksum | contents of options, odd combinations of flags |
@@ -20,6 +20,28 @@
 //!
 //! The first rule broken is the one reported. The parser reads by hand, for its speed and its
 //! errors; etherparse builds packets, and is the parser's judge in the tests.
+//!
+//! # What a flipped bit can do
+//!
+//! One wrong bit in a whole packet with its checksums is always noticed, except where nothing
+//! covers it (IPv6's traffic class, flow label and hop limit) or where it changes what is covered:
+//! the version, IPv4's header length, IPv6's payload length and next header, UDP's length, and over
+//! IPv4 a UDP checksum that becomes 0, "none". Of the latter most are noticed, but not all can be.
+//! `tests/properties.rs` holds the list against every bit of random packets.
+//!
+//! # Example
+//!
+//! ```
+//! use vpclab::wire::{Header, Malformed, Packet, build};
+//!
+//! let datagram = build::udp("10.1.0.10:40000".parse()?, "10.2.0.10:9".parse()?, b"hello")?;
+//! assert_eq!(datagram.flow().to_string(), "10.1.0.10:40000 > 10.2.0.10:9 udp");
+//! assert_eq!(datagram.summary().to_string(), "udp, 33 bytes");
+//!
+//! let cut = Packet::parse(datagram.bytes().slice(..25));
+//! assert_eq!(cut, Err(Malformed::Incomplete { header: Header::Ipv4, needed: 33, had: 25 }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! [`PACKET_BYTES_MAX`]: crate::base::limit::PACKET_BYTES_MAX
 //! [`IPV6_EXTENSIONS_MAX`]: crate::base::limit::IPV6_EXTENSIONS_MAX

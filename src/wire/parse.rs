@@ -4,8 +4,8 @@
 //! interpret what lies behind the transport header.
 //!
 //! By hand and not through etherparse: the checks of checksums, fragments and the limits of the
-//! extension chain would have to be added around it anyway, the errors carry our offsets, and a
-//! packet costs a few nanoseconds besides its checksums. The tests hold it against etherparse.
+//! extension chain would have to be added around it anyway, and would walk the headers once more
+//! for the offsets that the errors and the layout carry. The tests hold it against etherparse.
 
 use super::checksum::Sum;
 use super::{Family, FragmentPlace, Header, Malformed, Protocol};
@@ -261,8 +261,7 @@ fn upper(found: &Upper<'_>) -> Result<Layout, Malformed> {
 
 /// RFC 768. Gives the length of the header and where the datagram ends.
 ///
-/// The datagram may end before the packet: the length in the IP header cannot be odd about what
-/// UDP left over, and receivers ignore it.
+/// The datagram may end before the packet does: nothing forbids it, and receivers ignore the rest.
 fn udp(found: &Upper<'_>, segment: &[u8]) -> Result<(usize, usize), Malformed> {
     let head: &[u8; 8] = fixed_part(Header::Udp, found.ip, found.at)?;
     let claimed = usize::from(u16::from_be_bytes([head[4], head[5]]));

@@ -123,6 +123,17 @@ pub struct Icmp {
     pub code: u8,
 }
 
+impl Icmp {
+    /// Does the message, seen in `family`, report an error? Nobody may answer one with another
+    /// (RFC 1122, 3.2.2, which lists the types; RFC 4443, 2.1: below 128).
+    pub const fn is_error(self, family: Family) -> bool {
+        match family {
+            Family::V4 => matches!(self.kind, 3 | 4 | 5 | 11 | 12),
+            Family::V6 => self.kind < 128,
+        }
+    }
+}
+
 /// One of the two echo messages.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum EchoKind {

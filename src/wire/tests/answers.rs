@@ -68,6 +68,59 @@ fn a_closed_port_resets() {
 }
 
 #[test]
+fn a_packet_too_big_is_reported_with_the_mtu_and_its_beginning() {
+    for (ends, router, start, icmp, length) in [
+        (ENDS[0], "10.1.0.1", "03 04 xxxx 0000 05dc", "icmp type 3 code 4", 576),
+        (ENDS[1], "fd00:1::1", "02 00 xxxx 000005dc", "icmpv6 type 2 code 0", 1_280),
+    ] {
+        let [from, to] = sockets(ends);
+        let router: IpAddr = router.parse().unwrap();
+        let packet = build::udp(from, to, &[0xaa; 8_000]).unwrap();
+        let report = build::too_big(&packet, router, 1_500).unwrap();
+        assert_eq!((report.source(), report.destination()), (router, from.ip()));
+        assert_eq!(report.summary().to_string(), format!("{icmp}, {length} bytes"));
+        let header = report.len() - report.payload().len() - 8;
+        let want = hex(&start.replace("xxxx", ""));
+        let at = |range| report.bytes().get(range).unwrap();
+        assert_eq!([at(header..header + 2), at(header + 4..header + 8)].concat(), want);
+        assert!(packet.bytes().starts_with(report.payload()));
+
+        let short = build::udp(from, to, b"hello").unwrap();
+        let with_trailer = [short.bytes(), &b"trailer"[..]].concat();
+        let report = build::too_big(&parse(with_trailer).unwrap(), router, 20).unwrap();
+        assert_eq!(report.payload(), &short.bytes()[..], "a short packet is quoted whole");
+    }
+}
+
+#[test]
+fn what_no_error_may_be_about_is_not_reported() {
+    let [v4, v6]: [IpAddr; 2] = ["10.1.0.1", "fd00:1::1"].map(|text| text.parse().unwrap());
+    let [from, to] = sockets(ENDS[0]);
+    let whole = build::udp(from, to, b"hello").unwrap();
+    let report = build::too_big(&whole, v4, 20).unwrap();
+    let broadcast = build::udp(from, ([255; 4], 9).into(), b"hello").unwrap();
+    let unreachable = parse_repaired(ipv6(&[], 58, &hex("01 00 0000 00000000"))).unwrap();
+    let free_to_cut = parse_repaired(ipv4(&[], 0, 17, &udp(b"hello"))).unwrap();
+    let middle = parse_repaired(ipv6(&[Link::fragment(8, 1)], 17, b"8 bytes.")).unwrap();
+    let last = parse_repaired(ipv6(&[Link::fragment(8, 0)], 17, b"hello")).unwrap();
+    let first = parse_repaired(ipv6(&[Link::fragment(0, 1)], 17, &udp(&[]))).unwrap();
+    for (packet, router, reported) in [
+        (&whole, v4, true),
+        (&whole, v6, false),
+        (&report, v4, false),
+        (&broadcast, v4, false),
+        (&unreachable, v6, false),
+        (&free_to_cut, v4, false),
+        (&middle, v6, false),
+        (&last, v6, false),
+        (&first, v6, true),
+        (&ping(ENDS[0]), v4, true),
+    ] {
+        assert_eq!(build::too_big(packet, router, 20).is_some(), reported, "{packet:?}");
+    }
+}
+
+#[test]
 fn other_protocols_get_no_answer() {
     let [from, to] = sockets(ENDS[0]);
     let (icmp, udp, tcp) = (

@@ -133,6 +133,49 @@ fn a_first_fragment_may_announce_more_than_it_has() {
     );
 }
 
+/// The checksum covers bytes that are elsewhere.
+#[test]
+fn the_checksum_of_a_first_fragment_goes_unchecked() {
+    let body = udp(&[0xaa; 8]);
+    for bytes in [ipv4(&[], 0x2000, 17, &body), ipv6(&[Link::fragment(0, 1)], 17, &body)] {
+        let packet = parse_repaired(bytes).unwrap();
+        assert!(packet.bytes().ends_with(&body), "repaired: {packet:?}");
+    }
+}
+
+#[test]
+fn the_first_fragment_may_have_more_extension_headers() {
+    let chain = [Link::fragment(0, 1), Link::sized(60, 0, 0)];
+    check(
+        ipv6(&chain, 17, &udp(&[])),
+        "[fd00:1::10]:1000 > [fd00:2::10]:2000 udp | udp fragment at 0, 64 bytes | ",
+    );
+}
+
+/// RFC 8200, 4.5: the two bits between offset and flag are to be ignored.
+#[test]
+fn reserved_bits_of_a_fragment_header_say_nothing() {
+    let packet = parse_repaired(ipv6(&[Link::fragment(6, 0)], 17, &udp(&[]))).unwrap();
+    assert_eq!(packet.fragment(), None);
+    let packet = parse_repaired(ipv6(&[Link::fragment(8, 7)], 17, &udp(&[]))).unwrap();
+    assert_eq!(packet.fragment().map(|fragment| fragment.offset), Some(8));
+}
+
+/// RFC 768: 0 means "none", so a sum of 0 is sent as its twin, and that is what is asked for.
+#[test]
+fn a_udp_checksum_of_zero_is_sent_as_ffff() {
+    let ends = [[10, 1, 0, 10], [10, 2, 0, 10]].map(|ip| (ip, 9).into());
+    let checksum = |packet: &Packet| packet.bytes()[26..28].to_vec();
+    let plain = build::udp(ends[0], ends[1], &[0, 0]).unwrap();
+    let zero = build::udp(ends[0], ends[1], &checksum(&plain)).unwrap();
+    assert_eq!(checksum(&zero), [0xff, 0xff]);
+    let mut wrong = zero.bytes().to_vec();
+    wrong[26] = 0x12;
+    let (header, offset) = (Header::Udp, 26);
+    let (carried, computed) = (0x12ff, 0xffff);
+    assert_eq!(parse(wrong), Err(Malformed::Checksum { header, offset, carried, computed }));
+}
+
 #[test]
 fn later_fragments_are_data_whatever_they_look_like() {
     for protocol in [1, 6, 17, 58, 60] {

@@ -72,6 +72,8 @@ fn exercise(packet: &Packet) {
     for answer in [build::echo_reply(packet), build::udp_answer(packet), build::tcp_reset(packet)] {
         assert!(answer.is_none_or(|answer| answer.flow() == packet.flow().reversed()));
     }
+    let report = build::too_big(packet, packet.destination(), 1_280);
+    assert!(report.is_none_or(|report| report.destination() == packet.source()));
 }
 
 /// What becomes of a built packet when one bit of it is flipped.
