@@ -211,6 +211,11 @@ impl Cloud {
         self.profile
     }
 
+    /// How long transient peering states last.
+    pub fn settle(&self) -> Span {
+        self.settle
+    }
+
     /// A VPC.
     pub fn vpc(&self, id: VpcId) -> Option<&Vpc> {
         self.vpcs.get(&id)

@@ -1,1 +1,70 @@
-//! placeholder
+//! Level 3, the data plane: where a packet ends, and why.
+//!
+//! A packet leaves once and enters once:
+//!
+//! ```text
+//!        source VPC                      gate                 destination VPC
+//!  leave ─ interface up                                  enter ─ peering still active
+//!        ─ source check                                        ─ owner of the address
+//!        ─ (groups out)                                        ─ interface up
+//!        ─ same subnet? ───────────────► Crossing ───────────► ─ (ACL in)
+//!        ─ (ACL out)                        ▲                  ─ (groups in)
+//!        ─ longest prefix match             │                  ─ destination check
+//!        ─ target usable? ── local ─────────┤                  ─ delivered
+//!                         ── interface ─────┤
+//!                         ── active peering ┘ if the destination lies in the peer's blocks
+//! ```
+//!
+//! Checks run in this order and the first that fails names the drop ([`DropReason`]). Those in
+//! parentheses have their place but no rules yet. `enter` has no route table in reach.
+//!
+//! Two implementations answer alike: [`reference`], to be believed by reading, and [`snapshot`], to
+//! be fast. Refuses to change the cloud, to know time beyond the moment it is asked about, and to
+//! deliver: what happens between `leave` and `enter` is the simulator's.
+
+pub mod gate;
+mod lpm;
+pub mod reason;
+pub mod reference;
+pub mod repair;
+pub mod rows;
+pub mod snapshot;
+pub mod verdict;
+pub mod walk;
+
+pub use gate::Crossing;
+pub use reason::DropReason;
+pub use reference::Reference;
+pub use rows::Rows;
+pub use snapshot::Snapshot;
+pub use verdict::{Drop, Location, Place};
+
+use bytes::Bytes;
+
+use crate::base::id::InterfaceIdx;
+use crate::wire::{Malformed, Packet};
+
+/// Decides over packets by one version of the network.
+pub trait Forwarder {
+    /// May the packet leave this interface, and where does it cross to?
+    ///
+    /// # Errors
+    /// The first check that fails.
+    fn leave(&self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop>;
+
+    /// Which interface does the packet reach with this crossing?
+    ///
+    /// # Errors
+    /// The first check that fails.
+    fn enter(&self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop>;
+}
+
+/// The check before all others: bytes that an interface wants to send become a packet, or a drop
+/// with the field that is wrong.
+///
+/// # Errors
+/// [`DropReason::Malformed`] at the interface, and what is wrong.
+pub fn admit(from: InterfaceIdx, bytes: Bytes) -> Result<Packet, (Drop, Malformed)> {
+    Packet::parse(bytes)
+        .map_err(|wrong| (Drop::new(DropReason::Malformed, Place::Interface(from)), wrong))
+}

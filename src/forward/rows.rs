@@ -1,0 +1,104 @@
+//! Dense numbers for the cloud's resources: what the data plane uses in place of ids.
+//!
+//! Holds the two-way translation. Refuses to forget: an id is never used twice, so its row means
+//! the same for as long as the run lasts, also for packets that were on their way when the
+//! network changed under them.
+
+use std::hash::Hash;
+
+use rustc_hash::FxHashMap;
+
+use super::verdict::{Location, Place};
+use crate::base::id::*;
+use crate::cloud::Cloud;
+
+/// The rows of one kind of resource.
+#[derive(Clone, Debug)]
+struct Column<Id, Idx> {
+    ids: Vec<Id>,
+    rows: FxHashMap<Id, Idx>,
+}
+
+impl<Id: Copy + Eq + Hash, Idx: Copy> Column<Id, Idx> {
+    fn new() -> Self {
+        Column { ids: Vec::new(), rows: FxHashMap::default() }
+    }
+
+    fn extend(&mut self, ids: impl Iterator<Item = Id>, from_row: impl Fn(usize) -> Idx) {
+        for id in ids {
+            let next = self.ids.len();
+            if let std::collections::hash_map::Entry::Vacant(slot) = self.rows.entry(id) {
+                slot.insert(from_row(next));
+                self.ids.push(id);
+            }
+        }
+    }
+}
+
+/// The rows of every resource that a packet can meet.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    vpcs: Column<VpcId, VpcIdx>,
+    interfaces: Column<InterfaceId, InterfaceIdx>,
+    peerings: Column<PeeringId, PeeringIdx>,
+    tables: Column<RouteTableId, TableIdx>,
+}
+
+macro_rules! translation {
+    ($column:ident, $id:ident, $idx:ident, $of:ident, $to:ident, $count:ident) => {
+        #[doc = concat!("The row of this [`", stringify!($id), "`], if it was ever seen.")]
+        pub fn $of(&self, id: $id) -> Option<$idx> {
+            self.$column.rows.get(&id).copied()
+        }
+
+        #[doc = concat!("The [`", stringify!($id), "`] in this row.")]
+        ///
+        /// # Panics
+        /// On a row of another run's `Rows`.
+        pub fn $to(&self, idx: $idx) -> $id {
+            self.$column.ids[idx.row()]
+        }
+
+        /// How many rows there are.
+        pub fn $count(&self) -> usize {
+            self.$column.ids.len()
+        }
+    };
+}
+
+impl Rows {
+    /// The rows of everything in the cloud.
+    pub fn of(cloud: &Cloud) -> Rows {
+        let mut rows = Rows {
+            vpcs: Column::new(),
+            interfaces: Column::new(),
+            peerings: Column::new(),
+            tables: Column::new(),
+        };
+        rows.update(cloud);
+        rows
+    }
+
+    /// Gives a row to everything that is new. Linear in the size of the cloud.
+    pub fn update(&mut self, cloud: &Cloud) {
+        self.vpcs.extend(cloud.vpcs().map(|(id, _)| id), VpcIdx::from_row);
+        self.interfaces.extend(cloud.interfaces().map(|(id, _)| id), InterfaceIdx::from_row);
+        self.peerings.extend(cloud.peerings().map(|p| p.id()), PeeringIdx::from_row);
+        self.tables.extend(cloud.tables().map(|(id, _)| id), TableIdx::from_row);
+    }
+
+    translation!(vpcs, VpcId, VpcIdx, vpc, vpc_id, vpc_count);
+    translation!(interfaces, InterfaceId, InterfaceIdx, interface, interface_id, interface_count);
+    translation!(peerings, PeeringId, PeeringIdx, peering, peering_id, peering_count);
+    translation!(tables, RouteTableId, TableIdx, table, table_id, table_count);
+
+    /// The resource behind a place.
+    pub fn locate(&self, place: Place) -> Location {
+        match place {
+            Place::Interface(idx) => Location::Interface(self.interface_id(idx)),
+            Place::Table(idx) => Location::Table(self.table_id(idx)),
+            Place::Peering(idx) => Location::Peering(self.peering_id(idx)),
+            Place::Vpc(idx) => Location::Vpc(self.vpc_id(idx)),
+        }
+    }
+}

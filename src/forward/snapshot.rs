@@ -1,0 +1,280 @@
+//! The compiled twin: one version of the network as flat arrays, immutable once built.
+//!
+//! Holds the arrays, their compiler and the same `leave` and `enter` as the reference. Refuses to
+//! look at the cloud after it is built, to allocate while it judges packets, and to explain itself:
+//! explanations are the reference's.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::gate::{Crossing, OpenEnd, Via};
+use super::lpm::{Block, Ranges};
+use super::{Drop, DropReason, Forwarder, Place, Rows};
+use crate::base::id::*;
+use crate::base::time::Instant;
+use crate::cloud::Cloud;
+use crate::cloud::instance::{InstanceState, SourceDestCheck};
+use crate::cloud::route_table::{Hop, RouteTarget};
+use crate::wire::Packet;
+
+/// A route's target, by row. Whether it can be used is not copied into every table that names it:
+/// it is looked up in the target's own row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Target {
+    Local,
+    Interface(InterfaceIdx),
+    Peering(PeeringIdx),
+    /// Names something that has no row; nothing can pass.
+    Unknown,
+}
+
+/// A map from addresses of both families, which never influence each other.
+#[derive(Clone, Debug)]
+struct ByAddress<V> {
+    v4: Ranges<u32, V>,
+    v6: Ranges<u128, V>,
+}
+
+impl<V: Copy + PartialEq> ByAddress<V> {
+    fn build(entries: impl Iterator<Item = (IpNet, V)>) -> ByAddress<V> {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for (net, value) in entries {
+            match net {
+                IpNet::V4(net) => v4.push(Block {
+                    first: u32::from(net.network()),
+                    last: u32::from(net.broadcast()),
+                    value,
+                }),
+                IpNet::V6(net) => v6.push(Block {
+                    first: u128::from(net.network()),
+                    last: u128::from(net.broadcast()),
+                    value,
+                }),
+            }
+        }
+        ByAddress { v4: Ranges::build(v4), v6: Ranges::build(v6) }
+    }
+
+    fn get(&self, address: IpAddr) -> Option<V> {
+        match address {
+            IpAddr::V4(address) => self.v4.get(address.into()),
+            IpAddr::V6(address) => self.v6.get(address.into()),
+        }
+    }
+}
+
+/// What `leave` and `enter` need of an interface.
+#[derive(Clone, Debug)]
+struct InterfaceRow {
+    vpc: VpcIdx,
+    table: TableIdx,
+    /// The blocks of its subnet.
+    neighbours: [Option<IpNet>; 2],
+    addresses: Box<[IpAddr]>,
+    check: SourceDestCheck,
+    state: InstanceState,
+}
+
+/// What `leave` needs of a peering: its two directions, each with the VPC that it starts in. Empty
+/// unless it is active.
+#[derive(Clone, Debug, Default)]
+struct PeeringRow {
+    ends: Option<[(VpcIdx, OpenEnd); 2]>,
+}
+
+#[derive(Clone, Debug)]
+struct VpcRow {
+    blocks: Box<[IpNet]>,
+    /// Who has an address, sorted by address.
+    directory_v4: Box<[(u32, InterfaceIdx)]>,
+    directory_v6: Box<[(u128, InterfaceIdx)]>,
+}
+
+/// One version of the network, compiled. Rows are those of the [`Rows`] it was built with; a row
+/// without a resource (deleted, or never there) is `None` and drops what meets it.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    interfaces: Box<[Option<InterfaceRow>]>,
+    tables: Box<[Option<ByAddress<Target>>]>,
+    peerings: Box<[PeeringRow]>,
+    vpcs: Box<[Option<VpcRow>]>,
+}
+
+impl Snapshot {
+    /// Compiles the cloud as it is at `now`. Linear in its size, apart from sorting; `rows` must
+    /// know everything in it. Valid until the next event or deadline of the cloud.
+    pub fn compile(cloud: &Cloud, rows: &Rows, now: Instant) -> Snapshot {
+        let peering = |row| {
+            let id = rows.peering_id(PeeringIdx::from_row(row));
+            let active = cloud.peering(id).and_then(|p| p.active(now));
+            let ends = active.and_then(|active| {
+                let end = |from: VpcId| Some((rows.vpc(from)?, OpenEnd::of(active, from, rows)?));
+                let peering = active.peering();
+                Some([end(peering.requester().vpc)?, end(peering.accepter().vpc)?])
+            });
+            PeeringRow { ends }
+        };
+        Snapshot {
+            interfaces: (0..rows.interface_count())
+                .map(|row| {
+                    interface_row(cloud, rows, rows.interface_id(InterfaceIdx::from_row(row)))
+                })
+                .collect(),
+            tables: (0..rows.table_count())
+                .map(|row| table_row(cloud, rows, rows.table_id(TableIdx::from_row(row))))
+                .collect(),
+            peerings: (0..rows.peering_count()).map(peering).collect(),
+            vpcs: vpc_rows(cloud, rows),
+        }
+    }
+
+    fn interface(&self, row: InterfaceIdx) -> Option<&InterfaceRow> {
+        self.interfaces.get(row.row())?.as_ref()
+    }
+
+    fn running(&self, row: InterfaceIdx) -> Option<&InterfaceRow> {
+        self.interface(row).filter(|interface| interface.state == InstanceState::Running)
+    }
+
+    fn vpc(&self, row: VpcIdx) -> Option<&VpcRow> {
+        self.vpcs.get(row.row())?.as_ref()
+    }
+
+    /// The open end of a peering that starts in `from`.
+    fn open_end(&self, peering: PeeringIdx, from: VpcIdx) -> Option<OpenEnd> {
+        let ends = self.peerings.get(peering.row())?.ends.as_ref()?;
+        ends.iter().find(|(vpc, _)| *vpc == from).map(|(_, end)| *end)
+    }
+}
+
+impl Forwarder for Snapshot {
+    fn leave(&self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop> {
+        let here = Place::Interface(from);
+        let down = Drop::new(DropReason::InterfaceDown, here);
+        let sender = self.running(from).ok_or(down)?;
+        if sender.check == SourceDestCheck::On && !sender.addresses.contains(&packet.source()) {
+            return Err(Drop::new(DropReason::SourceCheck, here));
+        }
+        // Security groups out: here, when they are modelled.
+        let destination = packet.destination();
+        if sender.neighbours.iter().flatten().any(|block| block.contains(&destination)) {
+            return Ok(Crossing::local(sender.vpc));
+        }
+        // Network ACL out: here, when they are modelled.
+        let in_table = Place::Table(sender.table);
+        let blackhole = Drop::new(DropReason::Blackhole, in_table);
+        let table = self.tables.get(sender.table.row()).and_then(Option::as_ref).ok_or(down)?;
+        match table.get(destination).ok_or(Drop::new(DropReason::NoRoute, in_table))? {
+            Target::Local => Ok(Crossing::local(sender.vpc)),
+            Target::Interface(target) => match self.running(target) {
+                Some(_) => Ok(Crossing::to_interface(sender.vpc, target)),
+                None => Err(blackhole),
+            },
+            Target::Peering(target) => {
+                let end = self.open_end(target, sender.vpc).ok_or(blackhole)?;
+                let peer = self.vpc(end.into_vpc()).ok_or(blackhole)?;
+                if !peer.blocks.iter().any(|block| block.contains(&destination)) {
+                    return Err(Drop::new(DropReason::Transit, Place::Peering(target)));
+                }
+                Ok(Crossing::over(end))
+            }
+            Target::Unknown => Err(blackhole),
+        }
+    }
+
+    fn enter(&self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
+        let destination = packet.destination();
+        let nobody = Drop::new(DropReason::NoSuchHost, Place::Vpc(crossing.into_vpc()));
+        if let Via::Peering(peering) = crossing.via()
+            && self.peerings.get(peering.row()).is_none_or(|row| row.ends.is_none())
+        {
+            return Err(Drop::new(DropReason::PeeringGone, Place::Peering(peering)));
+        }
+        let receiver = match crossing.via() {
+            Via::Interface(named) => named,
+            Via::Local | Via::Peering(_) => {
+                let vpc = self.vpc(crossing.into_vpc()).ok_or(nobody)?;
+                vpc.owner(destination).ok_or(nobody)?
+            }
+        };
+        let row = self.interface(receiver).ok_or(nobody)?;
+        if row.state != InstanceState::Running {
+            return Err(Drop::new(DropReason::InterfaceDown, Place::Interface(receiver)));
+        }
+        // Network ACL in and security groups in: here, when they are modelled.
+        if row.check == SourceDestCheck::On && !row.addresses.contains(&destination) {
+            return Err(Drop::new(DropReason::DestCheck, Place::Interface(receiver)));
+        }
+        Ok(receiver)
+    }
+}
+
+impl VpcRow {
+    fn owner(&self, address: IpAddr) -> Option<InterfaceIdx> {
+        fn find<A: Ord>(directory: &[(A, InterfaceIdx)], address: &A) -> Option<InterfaceIdx> {
+            let at = directory.binary_search_by(|(have, _)| have.cmp(address)).ok()?;
+            directory.get(at).map(|(_, owner)| *owner)
+        }
+        match address {
+            IpAddr::V4(a) => find(&self.directory_v4, &u32::from(a)),
+            IpAddr::V6(a) => find(&self.directory_v6, &u128::from(a)),
+        }
+    }
+}
+
+fn interface_row(cloud: &Cloud, rows: &Rows, id: InterfaceId) -> Option<InterfaceRow> {
+    let interface = cloud.interface(id)?;
+    let subnet = cloud.subnet(interface.subnet)?;
+    Some(InterfaceRow {
+        vpc: rows.vpc(interface.vpc)?,
+        table: rows.table(cloud.table_of(interface.subnet)?)?,
+        neighbours: [Some(IpNet::V4(subnet.cidr)), subnet.ipv6.map(IpNet::V6)],
+        addresses: interface.addresses.clone().into(),
+        check: interface.source_dest_check,
+        state: cloud.instance(interface.instance)?.state,
+    })
+}
+
+fn table_row(cloud: &Cloud, rows: &Rows, id: RouteTableId) -> Option<ByAddress<Target>> {
+    cloud.table(id)?;
+    let target = |hop| match hop {
+        Hop::Local => Target::Local,
+        Hop::To(RouteTarget::Interface(id)) => {
+            rows.interface(id).map_or(Target::Unknown, Target::Interface)
+        }
+        Hop::To(RouteTarget::Peering(id)) => {
+            rows.peering(id).map_or(Target::Unknown, Target::Peering)
+        }
+    };
+    Some(ByAddress::build(cloud.routes(id).map(|route| (route.destination, target(route.hop)))))
+}
+
+fn vpc_rows(cloud: &Cloud, rows: &Rows) -> Box<[Option<VpcRow>]> {
+    let mut v4: Vec<Vec<(u32, InterfaceIdx)>> = vec![Vec::new(); rows.vpc_count()];
+    let mut v6: Vec<Vec<(u128, InterfaceIdx)>> = vec![Vec::new(); rows.vpc_count()];
+    for (id, interface) in cloud.interfaces() {
+        let (Some(vpc), Some(row)) = (rows.vpc(interface.vpc), rows.interface(id)) else {
+            continue;
+        };
+        for address in &interface.addresses {
+            match address {
+                IpAddr::V4(a) => v4[vpc.row()].push((u32::from(*a), row)),
+                IpAddr::V6(a) => v6[vpc.row()].push((u128::from(*a), row)),
+            }
+        }
+    }
+    let directories = v4.into_iter().zip(v6).enumerate();
+    directories
+        .map(|(row, (mut v4, mut v6))| {
+            let vpc = cloud.vpc(rows.vpc_id(VpcIdx::from_row(row)))?;
+            v4.sort_unstable();
+            v6.sort_unstable();
+            Some(VpcRow {
+                blocks: vpc.blocks().into(),
+                directory_v4: v4.into(),
+                directory_v6: v6.into(),
+            })
+        })
+        .collect()
+}
