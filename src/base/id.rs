@@ -187,6 +187,9 @@ macro_rules! dense_index {
                 $name(u32::try_from(row).expect("table has fewer than 2^32 rows"))
             }
 
+            /// A row that no table has.
+            pub const NOWHERE: Self = $name(u32::MAX);
+
             /// The number of the row.
             pub const fn row(self) -> usize {
                 self.0 as usize

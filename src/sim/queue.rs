@@ -1,0 +1,280 @@
+//! The event queue: what happens next in virtual time.
+//!
+//! Holds pending items in a wheel of short time slots with a heap for what lies further off. Refuses
+//! to order by anything but the key: equal times are told apart by kind, source and sequence number,
+//! never by address, hash, thread or order of insertion (invariant S16), so any number of shards
+//! would see the same order.
+//!
+//! A wheel because nearly every event is a link's latency or a flow's gap away: pushing is an
+//! append, and a slot is sorted once when its time comes. A heap of all events costs a logarithm of
+//! cache misses for each push and pop; `benches/scenario.rs` has the figures.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::base::time::Instant;
+
+/// Events of one instant run in this order of kinds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Kind {
+    /// A packet comes out of the sender's own link.
+    Cross,
+    /// A packet arrives.
+    Arrive,
+    /// A source sends its next packet.
+    Emit,
+}
+
+/// When and in which order: `time`, then kind, then source, then sequence number, packed so that
+/// comparing two keys is comparing two numbers.
+///
+/// ```text
+/// 127            64 63  62 61              32 31               0
+/// ┌────────────────┬──────┬──────────────────┬─────────────────┐
+/// │ time in ns     │ kind │ source           │ sequence number │
+/// └────────────────┴──────┴──────────────────┴─────────────────┘
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Key(u128);
+
+/// Sources are rows of interfaces or of traffic sources; their limits keep both below 2^30.
+const SOURCE_BITS: u32 = 30;
+
+impl Key {
+    pub(super) fn new(at: Instant, kind: Kind, source: u32, sequence: u32) -> Key {
+        debug_assert!(source < 1 << SOURCE_BITS, "sources are limited");
+        let kind = match kind {
+            Kind::Cross => 0_u64,
+            Kind::Arrive => 1,
+            Kind::Emit => 2,
+        };
+        let low = kind << 62 | u64::from(source) << 32 | u64::from(sequence);
+        Key(u128::from(at.as_nanos()) << 64 | u128::from(low))
+    }
+
+    pub(super) const fn at(self) -> Instant {
+        #[allow(clippy::cast_possible_truncation, reason = "the high half of a u128 is a u64")]
+        Instant::from_nanos((self.0 >> 64) as u64)
+    }
+}
+
+/// Nanoseconds of one slot, as a power of two: 4.1 us.
+const SLOT_BITS: u32 = 12;
+/// Slots of the wheel; together they look 16.8 ms ahead.
+const SLOTS: usize = 4_096;
+const SLOTS_U64: u64 = SLOTS as u64;
+
+/// A key and where its item is kept.
+type Entry = (Key, u32);
+
+/// Pending items, given back in the order of their keys.
+#[derive(Debug)]
+pub(super) struct EventQueue<T> {
+    /// Items at stable places, so that sorting moves 32 bytes and not a packet.
+    items: Vec<Option<T>>,
+    free: Vec<u32>,
+    /// The slot that time has reached (its number since the start of time).
+    slot: u64,
+    /// What is left of that slot, the next event last.
+    current: Vec<Entry>,
+    /// What was pushed into that slot after it was sorted.
+    late: BinaryHeap<Reverse<Entry>>,
+    /// The slots after it: slot number modulo [`SLOTS`].
+    wheel: Box<[Vec<Entry>]>,
+    /// One bit a slot of the wheel: is there anything?
+    occupied: Box<[u64]>,
+    /// What lies beyond the wheel.
+    far: BinaryHeap<Reverse<Entry>>,
+    len: usize,
+}
+
+impl<T> EventQueue<T> {
+    pub(super) fn new() -> EventQueue<T> {
+        EventQueue {
+            items: Vec::new(),
+            free: Vec::new(),
+            slot: 0,
+            current: Vec::new(),
+            late: BinaryHeap::new(),
+            wheel: (0..SLOTS).map(|_| Vec::new()).collect(),
+            occupied: vec![0; SLOTS / 64].into(),
+            far: BinaryHeap::new(),
+            len: 0,
+        }
+    }
+
+    /// How many items are pending.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds an item. A key before the last one that was popped would be popped next.
+    pub(super) fn push(&mut self, key: Key, item: T) {
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.items[place as usize] = Some(item);
+                place
+            }
+            None => {
+                // The number of pending events is limited far below 2^32, see `Sim`.
+                let place = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+                self.items.push(Some(item));
+                place
+            }
+        };
+        self.len += 1;
+        self.file((key, place));
+    }
+
+    fn file(&mut self, entry: Entry) {
+        let slot = entry.0.at().as_nanos() >> SLOT_BITS;
+        if slot <= self.slot {
+            self.late.push(Reverse(entry));
+        } else if slot - self.slot < SLOTS_U64 {
+            let index = wheel_index(slot);
+            self.wheel[index].push(entry);
+            self.occupied[index / 64] |= 1 << (index % 64);
+        } else {
+            self.far.push(Reverse(entry));
+        }
+    }
+
+    /// When the next item is due.
+    pub(super) fn next_at(&mut self) -> Option<Instant> {
+        self.settle();
+        let current = self.current.last().map(|(key, _)| *key);
+        let late = self.late.peek().map(|Reverse((key, _))| *key);
+        [current, late].into_iter().flatten().min().map(Key::at)
+    }
+
+    /// Takes the next item.
+    pub(super) fn pop(&mut self) -> Option<(Key, T)> {
+        self.settle();
+        let late_first = match (self.current.last(), self.late.peek()) {
+            (Some(current), Some(Reverse(late))) => late < current,
+            (None, Some(_)) => true,
+            _ => false,
+        };
+        let (key, place) =
+            if late_first { self.late.pop().map(|Reverse(e)| e) } else { self.current.pop() }?;
+        self.len -= 1;
+        self.free.push(place);
+        let item = self.items[place as usize].take()?;
+        Some((key, item))
+    }
+
+    /// Moves on to the next slot that holds anything, once the current one is used up.
+    fn settle(&mut self) {
+        while self.current.is_empty() && self.late.is_empty() && self.len > 0 {
+            let in_wheel = self.next_occupied();
+            let in_far = self.far.peek().map(|Reverse((key, _))| key.at().as_nanos() >> SLOT_BITS);
+            let Some(slot) = [in_wheel, in_far].into_iter().flatten().min() else { return };
+            self.slot = slot;
+            let index = wheel_index(slot);
+            std::mem::swap(&mut self.current, &mut self.wheel[index]);
+            self.occupied[index / 64] &= !(1 << (index % 64));
+            // Sorted before what comes in from afar is filed, which may belong to this slot too.
+            self.current.sort_unstable_by(|a, b| b.cmp(a));
+            while let Some(Reverse((key, _))) = self.far.peek()
+                && (key.at().as_nanos() >> SLOT_BITS) - self.slot < SLOTS_U64
+            {
+                if let Some(Reverse(entry)) = self.far.pop() {
+                    self.file(entry);
+                }
+            }
+        }
+    }
+
+    /// The number of the next slot of the wheel that holds anything.
+    fn next_occupied(&self) -> Option<u64> {
+        let start = wheel_index(self.slot + 1);
+        let words = self.occupied.len();
+        // One word more than there are: the first is looked at again for the bits below `start`.
+        for step in 0..=words {
+            let word = (start / 64 + step) % words;
+            let mut bits = self.occupied[word];
+            if step == 0 {
+                bits &= u64::MAX << (start % 64);
+            } else if step == words {
+                bits &= !(u64::MAX << (start % 64));
+            }
+            if bits != 0 {
+                let index = word * 64 + bits.trailing_zeros() as usize;
+                let ahead = (index + SLOTS - start) % SLOTS;
+                return Some(self.slot + 1 + ahead as u64);
+            }
+        }
+        None
+    }
+}
+
+fn wheel_index(slot: u64) -> usize {
+    #[allow(clippy::cast_possible_truncation, reason = "below SLOTS")]
+    {
+        (slot % SLOTS_U64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(at: u64, source: u32, sequence: u32) -> Key {
+        Key::new(Instant::from_nanos(at), Kind::Arrive, source, sequence)
+    }
+
+    #[test]
+    fn equal_times_are_ordered_by_kind_source_and_sequence() {
+        let at = Instant::from_nanos(5);
+        let mut queue = EventQueue::new();
+        let keys = [
+            Key::new(at, Kind::Emit, 0, 0),
+            Key::new(at, Kind::Arrive, 2, 0),
+            Key::new(at, Kind::Arrive, 1, 9),
+            Key::new(at, Kind::Arrive, 1, 3),
+            Key::new(at, Kind::Cross, 7, 7),
+        ];
+        for key in keys {
+            queue.push(key, ());
+        }
+        let order: Vec<Key> = std::iter::from_fn(|| queue.pop().map(|(key, ())| key)).collect();
+        assert_eq!(order, [keys[4], keys[3], keys[2], keys[1], keys[0]]);
+    }
+
+    proptest! {
+        /// Like a sorted list, whatever the distances: within a slot, within the wheel, beyond it,
+        /// and with pushes between pops at and after the present.
+        #[test]
+        fn gives_back_in_order(
+            script in prop::collection::vec(
+                (prop_oneof![0_u64..3, 0_u64..10_000, 0_u64..40_000_000, 0_u64..10_000_000_000], 0_u8..3),
+                1..300,
+            ),
+        ) {
+            let mut queue = EventQueue::new();
+            let mut list: Vec<(Key, usize)> = Vec::new();
+            let mut now = 0;
+            for (n, (ahead, pops)) in script.into_iter().enumerate() {
+                let key = key(now + ahead, 0, u32::try_from(n).unwrap());
+                queue.push(key, n);
+                list.push((key, n));
+                list.sort_unstable();
+                for _ in 0..pops {
+                    let next = queue.next_at();
+                    let popped = queue.pop();
+                    prop_assert_eq!(next, popped.map(|(key, _)| key.at()));
+                    let want = if list.is_empty() { None } else { Some(list.remove(0)) };
+                    prop_assert_eq!(popped, want);
+                    now = popped.map_or(now, |(key, _)| key.at().as_nanos());
+                }
+                prop_assert_eq!(queue.len(), list.len());
+            }
+            for want in list {
+                prop_assert_eq!(queue.pop(), Some(want));
+            }
+            prop_assert_eq!(queue.pop(), None);
+        }
+    }
+}

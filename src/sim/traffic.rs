@@ -1,0 +1,254 @@
+//! Traffic: what instances send, and what is counted about it.
+//!
+//! Holds probes (a question, with its counts) and sources (one sender of a probe). Sources make
+//! their packets one at a time when they are due, so a million packets need no more memory than one.
+//! Refuses to decide where a packet goes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::base::id::{InterfaceId, InterfaceIdx};
+use crate::base::time::Span;
+use crate::base::units::PacketRate;
+use crate::forward::DropReason;
+use crate::wire::{EchoKind, Packet, build};
+
+/// A probe of one run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ProbeId(pub(super) u32);
+
+impl ProbeId {
+    pub(super) const fn row(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Request or answer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Leg {
+    /// From a source of the probe.
+    Request,
+    /// From the instance that a request reached.
+    Answer,
+}
+
+/// Whether the instances that get a probe's datagrams send them back. Echo requests are always
+/// answered, as hosts do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Datagrams {
+    /// They are received and that is all.
+    #[default]
+    Sunk,
+    /// Each is sent back, as by an echo server.
+    Returned,
+}
+
+/// When packet number `n` of a source is due, counted from the source's start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// A fixed time apart.
+    Every(Span),
+    /// So many a second.
+    Rate(PacketRate),
+}
+
+impl Pace {
+    fn due(self, n: u64) -> Span {
+        match self {
+            Pace::Every(gap) => gap.times(n),
+            Pace::Rate(rate) => rate.due(n),
+        }
+    }
+}
+
+/// What a source sends.
+#[derive(Clone, Debug)]
+pub enum Load {
+    /// The same packet, `count` times.
+    Repeat {
+        /// The packet.
+        packet: Packet,
+        /// How often.
+        count: u64,
+        /// When.
+        pace: Pace,
+    },
+    /// Echo requests like this one, with sequence numbers that count up from its own.
+    Ping {
+        /// The first request.
+        first: Packet,
+        /// How many.
+        count: u64,
+        /// When.
+        pace: Pace,
+    },
+    /// Bytes that may or may not be packets, each at its time after the start, in order.
+    Script(Arc<[(Span, Bytes)]>),
+}
+
+impl Load {
+    fn count(&self) -> u64 {
+        match self {
+            Load::Repeat { count, .. } | Load::Ping { count, .. } => *count,
+            Load::Script(packets) => packets.len() as u64,
+        }
+    }
+}
+
+/// One sender.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The interface that sends.
+    pub from: InterfaceId,
+    /// The interface that it means to reach, where that is known.
+    pub meant: Option<InterfaceId>,
+    /// What it sends.
+    pub load: Load,
+}
+
+/// A source at work.
+#[derive(Debug)]
+pub(super) struct ActiveSource {
+    pub(super) probe: ProbeId,
+    pub(super) from: InterfaceIdx,
+    pub(super) meant: Option<InterfaceIdx>,
+    load: Load,
+    sent: u64,
+}
+
+/// What a source has to send now.
+pub(super) enum Emission {
+    Packet(Packet),
+    Bytes(Bytes),
+}
+
+impl ActiveSource {
+    pub(super) fn new(
+        probe: ProbeId,
+        from: InterfaceIdx,
+        meant: Option<InterfaceIdx>,
+        load: Load,
+    ) -> ActiveSource {
+        ActiveSource { probe, from, meant, load, sent: 0 }
+    }
+
+    /// How many packets it will send in all.
+    pub(super) fn total(&self) -> u64 {
+        self.load.count()
+    }
+
+    /// When its next packet is due, counted from its start; `None` when it has sent all.
+    pub(super) fn due(&self) -> Option<Span> {
+        if self.sent >= self.load.count() {
+            return None;
+        }
+        match &self.load {
+            Load::Repeat { pace, .. } | Load::Ping { pace, .. } => Some(pace.due(self.sent)),
+            Load::Script(packets) => {
+                packets.get(usize::try_from(self.sent).ok()?).map(|(at, _)| *at)
+            }
+        }
+    }
+
+    /// Its next packet.
+    pub(super) fn emit(&mut self) -> Option<Emission> {
+        let n = self.sent;
+        self.sent += 1;
+        match &self.load {
+            Load::Repeat { packet, .. } => Some(Emission::Packet(packet.clone())),
+            Load::Ping { first, .. } if n == 0 => Some(Emission::Packet(first.clone())),
+            Load::Ping { first, .. } => {
+                let echo = first.icmp_echo()?;
+                // Sequence numbers wrap after 65,535, as ping's do.
+                let seq = echo.seq.wrapping_add(u16::try_from(n % 65_536).unwrap_or_default());
+                let (source, destination) = (first.source(), first.destination());
+                let payload = first.payload();
+                build::echo(EchoKind::Request, source, destination, echo.ident, seq, payload)
+                    .ok()
+                    .map(Emission::Packet)
+            }
+            Load::Script(packets) => {
+                let (_, bytes) = packets.get(usize::try_from(n).ok()?)?;
+                Some(Emission::Bytes(bytes.clone()))
+            }
+        }
+    }
+}
+
+/// How often each reason dropped a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Drops([u64; DropReason::COUNT]);
+
+impl Default for Drops {
+    fn default() -> Drops {
+        Drops([0; DropReason::COUNT])
+    }
+}
+
+impl Drops {
+    /// Drops for one reason.
+    pub fn of(&self, reason: DropReason) -> u64 {
+        self.0[reason.row()]
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The reasons that occurred, with their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.iter().map(|r| (*r, self.of(*r))).filter(|(_, n)| *n > 0)
+    }
+
+    pub(super) fn add(&mut self, reason: DropReason) {
+        self.0[reason.row()] += 1;
+    }
+}
+
+/// What became of the packets of one leg. Every packet that is sent is delivered, dropped, or
+/// still on its way (invariant S12).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Handed to an interface to send.
+    pub sent: u64,
+    /// Received by an interface.
+    pub delivered: u64,
+    /// Of these: received by another interface than the one meant.
+    pub misdelivered: u64,
+    /// Dropped.
+    pub drops: Drops,
+}
+
+impl Tally {
+    /// On their way.
+    pub fn in_flight(&self) -> u64 {
+        self.sent - self.delivered - self.drops.total()
+    }
+}
+
+/// What became of a probe's packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ProbeTally {
+    /// The packets of its sources.
+    pub requests: Tally,
+    /// The answers.
+    pub answers: Tally,
+    /// Packets that its sources have not sent yet.
+    pub unsent: u64,
+}
+
+impl ProbeTally {
+    /// Has every packet met its fate?
+    pub fn is_done(&self) -> bool {
+        self.unsent == 0 && self.requests.in_flight() == 0 && self.answers.in_flight() == 0
+    }
+
+    pub(super) fn leg(&mut self, leg: Leg) -> &mut Tally {
+        match leg {
+            Leg::Request => &mut self.requests,
+            Leg::Answer => &mut self.answers,
+        }
+    }
+}
