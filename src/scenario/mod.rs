@@ -13,4 +13,6 @@
 //! Holds nothing about how a file is run.
 
 pub mod ast;
+pub mod code;
 pub mod label;
+pub mod yaml;
