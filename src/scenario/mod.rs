@@ -14,5 +14,12 @@
 
 pub mod ast;
 pub mod code;
+pub mod decode;
+pub mod format;
 pub mod label;
+pub mod load;
+pub mod names;
+mod near;
+pub mod schema;
+pub mod shape;
 pub mod yaml;
