@@ -186,4 +186,4 @@ fn truth(node: &Node) -> Option<Spanned<bool>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::scenario) mod tests;

@@ -17,7 +17,7 @@ use super::ast::{
 use super::code;
 use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned};
 use crate::base::id::AccountId;
-use scope::{Kind, Scope};
+use scope::{Kind, Outcome, Scope};
 
 /// Complains about labels that nothing carries and labels that are taken. Labels in `unread` belong
 /// to what could not be read, and are taken on trust.
@@ -134,7 +134,11 @@ impl Names<'_> {
         self.accounts = ids.into_keys().collect();
         for vpc in &network.vpcs {
             let label = &vpc.label;
-            self.scope.introduces(Kind::Vpc, label.value.as_str(), label.place);
+            let outcome = self.scope.introduces(Kind::Vpc, label.value.as_str(), label.place);
+            if outcome == Outcome::Taken {
+                // Then its parts are taken as well, most likely, and need not be listed.
+                continue;
+            }
             for table in &vpc.route_tables {
                 let name = format!("{}/{}", label.value, table.value);
                 self.scope.introduces(Kind::Table, &name, table.place);

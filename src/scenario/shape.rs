@@ -209,6 +209,8 @@ impl Checker<'_> {
 
     fn mapping(&mut self, entries: &[Entry], mapping: &'static Mapping, owner: Place) {
         let mut unknown = 0;
+        // A required key that was misspelt is not reported as missing as well.
+        let mut meant: Vec<&str> = Vec::new();
         for entry in entries {
             match mapping.field(&entry.key) {
                 Some(field) => {
@@ -216,13 +218,14 @@ impl Checker<'_> {
                 }
                 None => {
                     unknown += 1;
-                    self.unknown_key(entry, mapping);
+                    meant.extend(self.unknown_key(entry, mapping));
                 }
             }
         }
         let given = |key: &str| entries.iter().any(|entry| entry.key == key);
         for field in mapping.fields {
-            if field.need == Need::Required && !given(field.key) {
+            let missing = !given(field.key) && !meant.contains(&field.key);
+            if field.need == Need::Required && missing {
                 let message = format!("{} needs the key `{}`", mapping.what, field.key);
                 self.diagnostics.push(
                     Diagnostic::at(owner, code::MISSING_KEY, message)
@@ -233,15 +236,18 @@ impl Checker<'_> {
         self.one_of(entries, mapping, owner, unknown);
     }
 
-    fn unknown_key(&mut self, entry: &Entry, mapping: &'static Mapping) {
+    /// Complains about a key, and gives the one that was probably meant.
+    fn unknown_key(&mut self, entry: &Entry, mapping: &'static Mapping) -> Option<&'static str> {
         let message = format!("unknown key {} in {}", quote(&entry.key), mapping.what);
         let known = || mapping.all_fields().map(|field| field.key);
-        let help = match nearest(&entry.key, known()) {
+        let meant = nearest(&entry.key, known());
+        let help = match meant {
             Some(key) => format!("did you mean `{key}`?"),
             None => format!("known keys: {}", list(known())),
         };
         let place = entry.key_place;
         self.diagnostics.push(Diagnostic::at(place, code::UNKNOWN_KEY, message).help(help));
+        meant
     }
 
     fn one_of(&mut self, entries: &[Entry], mapping: &Mapping, owner: Place, unknown: usize) {
@@ -302,17 +308,20 @@ impl Checker<'_> {
                 let message = format!("{name} wants `true` or `false`, found {}", quote(text));
                 Diagnostic::at(place, code::VALUE, message)
             }
-            Form::Whole { min, max } => match bare(scalar).map(str::parse::<u64>) {
-                Some(Ok(n)) if (min..=max).contains(&n) => return,
-                Some(Ok(_)) => {
-                    let message = format!("{} is out of the range of {name}", quote(text));
-                    Diagnostic::at(place, code::RANGE, message).help(format!("want {min} to {max}"))
-                }
-                _ => {
-                    let message = format!("{name} wants a whole number, found {}", quote(text));
-                    Diagnostic::at(place, code::VALUE, message).help(format!("want {min} to {max}"))
-                }
-            },
+            Form::Whole { min, max } => {
+                let want =
+                    if min == max { format!("want {min}") } else { format!("want {min} to {max}") };
+                let (code, message) = match bare(scalar).map(str::parse::<u64>) {
+                    Some(Ok(n)) if (min..=max).contains(&n) => return,
+                    Some(Ok(_)) => {
+                        (code::RANGE, format!("{} is out of the range of {name}", quote(text)))
+                    }
+                    _ => {
+                        (code::VALUE, format!("{name} wants a whole number, found {}", quote(text)))
+                    }
+                };
+                Diagnostic::at(place, code, message).help(want)
+            }
         };
         self.diagnostics.push(complaint);
     }

@@ -75,6 +75,13 @@ impl Decoder<'_> {
         let state = fields.get("state");
 
         let known: Vec<_> = entries.iter().filter(|e| fields.has(&e.key)).collect();
+        if entries.is_empty() {
+            let message = "the expectation is empty";
+            self.diagnostics.push(
+                Diagnostic::at(node.place, code::COMBINATION, message)
+                    .help("leave out `expect` where nothing is to be judged"),
+            );
+        }
         if known.is_empty() || !self.go_together(&known) {
             return None;
         }

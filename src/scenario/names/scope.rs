@@ -44,6 +44,13 @@ impl Kind {
     }
 }
 
+/// What became of a label that was to be introduced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Introduced,
+    Taken,
+}
+
 /// The labels carried so far. What belongs to a VPC goes by `VPC/label`.
 pub(super) struct Scope<'d> {
     labels: BTreeMap<Kind, BTreeMap<String, Place>>,
@@ -67,8 +74,8 @@ impl<'d> Scope<'d> {
 
     /// Does something of this kind carry the name, as far as is known?
     pub(super) fn knows(&self, kind: Kind, name: &str) -> bool {
-        let own = name.rsplit('/').next().unwrap_or(name);
-        self.get(kind, name).is_some() || self.unread.contains(own)
+        let mut parts = name.split('/');
+        self.get(kind, name).is_some() || parts.any(|part| self.unread.contains(part))
     }
 
     fn get(&self, kind: Kind, name: &str) -> Option<Place> {
@@ -76,7 +83,7 @@ impl<'d> Scope<'d> {
     }
 
     /// Gives a name to a new thing, or complains that it is taken.
-    pub(super) fn introduces(&mut self, kind: Kind, name: &str, place: Place) {
+    pub(super) fn introduces(&mut self, kind: Kind, name: &str, place: Place) -> Outcome {
         if kind.is_id(name) {
             let message = format!("the label {} would be taken for an id", quote(name));
             self.push(Diagnostic::at(place, code::VALUE, message).help("choose another one"));
@@ -99,10 +106,11 @@ impl<'d> Scope<'d> {
                 self.push(
                     Diagnostic::at(place, code::LABEL_TAKEN, message).also(first, "taken here"),
                 );
-                return;
+                return Outcome::Taken;
             }
         }
         self.labels.entry(kind).or_default().insert(name.to_owned(), place);
+        Outcome::Introduced
     }
 
     /// Complains unless something of this kind carries the name.
@@ -126,17 +134,21 @@ impl<'d> Scope<'d> {
             diagnostic = diagnostic.also(at, format!("this is {} {}", article(kind), kind.noun()));
         } else if name == "local" {
             diagnostic = diagnostic.help("local routes need not be written: every table has them");
-        } else if self.diagnostics.more() == 0
-            && let Some(near) = self.nearest(kinds, name)
-        {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        } else if self.diagnostics.more() == 0 {
+            diagnostic.help.extend(self.suggestion(kinds, name));
         }
         self.push(diagnostic);
     }
 
-    fn nearest(&self, kinds: &[Kind], name: &str) -> Option<&str> {
-        let labels = kinds.iter().filter_map(|kind| self.labels.get(kind));
-        nearest(name, labels.flat_map(BTreeMap::keys).map(String::as_str))
+    /// The label that was probably meant, or all there are if they are few.
+    fn suggestion(&self, kinds: &[Kind], name: &str) -> Option<String> {
+        let of = |kind: &Kind| self.labels.get(kind).into_iter().flat_map(BTreeMap::keys);
+        let labels = || kinds.iter().flat_map(of).map(String::as_str);
+        if let Some(near) = nearest(name, labels()) {
+            return Some(format!("did you mean `{near}`?"));
+        }
+        let few: Vec<String> = labels().take(9).map(|label| format!("`{label}`")).collect();
+        (1..=8).contains(&few.len()).then(|| format!("known at this point: {}", few.join(", ")))
     }
 
     /// Complains about an id where the network is declared: the cloud has not made any yet.
