@@ -1,3 +1,26 @@
-//! placeholder
+//! Scenario files: text to a typed tree, with every error of a file at its place.
+//!
+//! The format is described in `docs/scenario-format.md`. A file passes through these, in order:
+//!
+//! | module     | from | to |
+//! |------------|------|----|
+//! | [`load`]   | a path | texts: the file and the network file it names |
+//! | [`yaml`]   | a text | a tree of mappings, lists and scalars with their places |
+//! | [`shape`]  | that tree and the table in [`format`](mod@format) | complaints about keys and kinds |
+//! | [`decode`] | that tree | [`ast::File`]: real types, and complaints about values |
+//! | [`names`]  | an [`ast::File`] | complaints about labels nobody introduced |
+//!
+//! Holds nothing about how a file is run.
 
+pub mod ast;
 pub mod capture;
+pub mod code;
+pub mod decode;
+pub mod format;
+pub mod label;
+pub mod load;
+pub mod names;
+mod near;
+pub mod schema;
+pub mod shape;
+pub mod yaml;

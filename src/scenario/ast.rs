@@ -1,0 +1,109 @@
+//! What a scenario file says, in types: nothing is looked up yet, but every value is of its kind.
+//!
+//! Holds the file, the network it declares and its timeline. Refuses to hold defaults that depend on
+//! anything but the key itself (the lowering knows those): such a value is `None` if left out.
+//! Whatever the cloud may still refuse keeps the place where it is written.
+
+mod action;
+mod expect;
+mod network;
+
+use crate::base::diag::{Place, Spanned};
+use crate::base::rng::Seed;
+use crate::base::time::{Instant, Span};
+
+pub use super::label::{
+    AccountRef, Destination, Label, Location, NamedTableRef, PeeringRef, SubnetRef, TableRef,
+    TargetRef, VpcRef,
+};
+pub use action::{
+    Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, Family,
+    FilePath, Flow, Flows, ModifySourceDestCheck, Ping, Replay, RequestPeering, RouteKey,
+    SendBytes, SetRoute, Toggle, Udp,
+};
+pub use expect::{Because, Bounds, Expect, Loss, PeeringState, Reason, RouteState};
+pub use network::{
+    Account, Check, Instance, Link, Network, Peering, Placement, Quota, Route, Subnet, Vpc,
+};
+
+/// A scenario file, together with the network file that it names, if any.
+#[derive(Clone, PartialEq, Debug)]
+pub struct File {
+    /// What the file shows, in a line.
+    pub name: Spanned<String>,
+    /// Why it is so.
+    pub about: Option<String>,
+    /// Which year's rules hold.
+    pub profile: Spanned<Profile>,
+    /// The calendar time of virtual zero, in seconds since 1970-01-01T00:00:00Z.
+    pub start: Spanned<i64>,
+    /// Where all chance of the run comes from.
+    pub seed: Seed,
+    /// How long a peering stays in a transient state.
+    pub settle: Span,
+    /// The network file, below the directory of this one.
+    pub network_file: Option<Spanned<FilePath>>,
+    /// The declared network; what the network file declares comes first.
+    pub network: Network,
+    /// The timeline, in file order.
+    pub steps: Vec<Step>,
+}
+
+/// One line of the timeline.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Step {
+    /// When it begins; `None` is when the step before has ended.
+    pub at: Option<Spanned<Instant>>,
+    /// Who asks; `None` is the owner of the resource.
+    pub as_account: Option<Spanned<AccountRef>>,
+    /// What must come of it; `None` is success of a command and nothing in particular of traffic.
+    pub expect: Option<Spanned<Expect>>,
+    /// A line for the reader and the report.
+    pub note: Option<String>,
+    /// What is done.
+    pub action: Action,
+    /// The key of the action, which stands for the step in messages.
+    pub place: Place,
+}
+
+/// Defines an enum whose values are words in a file.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$row_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum $name {
+            $($(#[$row_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// The words of a file, in the order of the variants.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// How a file writes it.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word,)+
+                }
+            }
+
+            /// The value that a file writes so.
+            pub fn from_word(word: &str) -> Option<$name> {
+                match word {
+                    $($word => Some($name::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+use words;
+
+words! {
+    /// Which year's rules hold (vpc-semantics 0.3).
+    Profile {
+        /// The rules of 2014-15.
+        Seed = "seed",
+        /// Today's.
+        Today = "today",
+    }
+}

@@ -1,0 +1,183 @@
+//! The declared network: accounts, VPCs, peerings, routes and instances, in file order.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::{AccountRef, Label, SubnetRef, TableRef, TargetRef, VpcRef, words};
+use crate::base::diag::{Place, Spanned};
+use crate::base::id::AccountId;
+use crate::base::time::Span;
+use crate::base::units::{BitRate, Probability};
+
+/// Everything a file declares.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Network {
+    /// The accounts; a file that declares none has one, [`AccountId::DEFAULT`].
+    pub accounts: Vec<Account>,
+    /// The VPCs.
+    pub vpcs: Vec<Vpc>,
+    /// The peerings.
+    pub peerings: Vec<Peering>,
+    /// The routes of all tables.
+    pub routes: Vec<Route>,
+    /// The instances.
+    pub instances: Vec<Instance>,
+}
+
+/// An account.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Account {
+    /// What the file calls it.
+    pub label: Spanned<Label>,
+    /// Its id.
+    pub id: Spanned<AccountId>,
+    /// The quotas that differ from the cloud's defaults.
+    pub quotas: Vec<(Spanned<Quota>, Spanned<u32>)>,
+}
+
+words! {
+    /// A quota of an account (vpc-semantics 7).
+    Quota {
+        /// Active peerings of one VPC.
+        ActivePeeringsPerVpc = "active-peerings-per-vpc",
+        /// Requests of one VPC that nobody has answered yet.
+        OutstandingPeeringRequests = "outstanding-peering-requests",
+        /// VPCs of the account in one region.
+        VpcsPerRegion = "vpcs-per-region",
+        /// Subnets of one VPC.
+        SubnetsPerVpc = "subnets-per-vpc",
+        /// Route tables of one VPC.
+        RouteTablesPerVpc = "route-tables-per-vpc",
+        /// Routes of one table, the local ones not counted.
+        RoutesPerTable = "routes-per-table",
+        /// IPv4 blocks of one VPC, the primary one included.
+        CidrsPerVpc = "cidrs-per-vpc",
+        /// Network interfaces of the account in one region.
+        InterfacesPerRegion = "interfaces-per-region",
+    }
+}
+
+/// A VPC.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Vpc {
+    /// What the file calls it.
+    pub label: Spanned<Label>,
+    /// Its IPv4 blocks as written (host bits are the cloud's to clear); at least one, the first is
+    /// the primary one.
+    pub cidrs: Vec<Spanned<Ipv4Net>>,
+    /// Its IPv6 blocks as written.
+    pub ipv6: Vec<Spanned<Ipv6Net>>,
+    /// Its owner; `None` is the one account of a file that declares none.
+    pub account: Option<Spanned<AccountRef>>,
+    /// Its region; `None` is `us-east-1`.
+    pub region: Option<Spanned<String>>,
+    /// Its route tables beside the main one.
+    pub route_tables: Vec<Spanned<Label>>,
+    /// Its subnets; `None` if the key is left out, which asks for the default subnets.
+    pub subnets: Option<Vec<Subnet>>,
+    /// What traffic inside it goes through.
+    pub link: Link,
+}
+
+/// A subnet of a [`Vpc`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct Subnet {
+    /// What its VPC calls it.
+    pub label: Spanned<Label>,
+    /// Its IPv4 block as written.
+    pub cidr: Spanned<Ipv4Net>,
+    /// Its IPv6 block as written.
+    pub ipv6: Option<Spanned<Ipv6Net>>,
+    /// Its availability zone; `None` is zone `a` of the region.
+    pub az: Option<Spanned<String>>,
+    /// The table it is associated with; `None` leaves it with the main table.
+    pub route_table: Option<Spanned<Label>>,
+}
+
+/// A peering, requested by the owner of `requester`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Peering {
+    /// What the file calls it.
+    pub label: Spanned<Label>,
+    /// The VPC that asks.
+    pub requester: Spanned<Label>,
+    /// The VPC that is asked.
+    pub accepter: Spanned<Label>,
+    /// `false` leaves the request pending.
+    pub accepted: bool,
+    /// What crosses it goes through, each direction by itself.
+    pub link: Link,
+}
+
+/// A route of a declared table.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Route {
+    /// The table.
+    pub table: Spanned<TableRef>,
+    /// The destination block as written.
+    pub destination: Spanned<IpNet>,
+    /// Where matching packets go.
+    pub target: Spanned<TargetRef>,
+}
+
+/// An instance, declared or started by a step.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Instance {
+    /// What the file calls it.
+    pub label: Spanned<Label>,
+    /// The VPC or subnet it is placed in.
+    pub placement: Placement,
+    /// Its IPv4 address; `None` is the lowest free one.
+    pub ip: Option<Spanned<Ipv4Addr>>,
+    /// Its IPv6 address; `None` is the lowest free one if the subnet has an IPv6 block.
+    pub ipv6: Option<Spanned<Ipv6Addr>>,
+    /// Whether its interface drops what is neither from nor to itself.
+    pub source_dest_check: Check,
+    /// What it sends goes through this first. Left empty by `run-instance`.
+    pub link: Link,
+}
+
+/// Where an instance is placed.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Placement {
+    /// In a VPC: the subnet that holds its address, else the only one, else the first default one.
+    Vpc(Spanned<VpcRef>),
+    /// In a subnet.
+    Subnet(Spanned<SubnetRef>),
+}
+
+impl Placement {
+    /// Where the placement is written.
+    pub fn place(&self) -> Place {
+        match self {
+            Placement::Vpc(vpc) => vpc.place,
+            Placement::Subnet(subnet) => subnet.place,
+        }
+    }
+}
+
+/// Whether an interface checks sources and destinations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Check {
+    /// It drops what is neither from nor to itself.
+    #[default]
+    On,
+    /// It takes and sends anything, as a router must.
+    Off,
+}
+
+/// What a link does to packets; `None` is the default for the kind of link.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Link {
+    /// Time every packet takes, at most [`crate::base::limit::LINK_DELAY_MAX`].
+    pub latency: Option<Span>,
+    /// Further time, uniform from zero to this, same bound.
+    pub jitter: Option<Span>,
+    /// The chance of loss.
+    pub loss: Option<Probability>,
+    /// The rate to which it shapes.
+    pub rate: Option<BitRate>,
+    /// How many packets wait, 1 to [`crate::base::limit::LINK_QUEUE_PACKETS_MAX`].
+    pub queue: Option<u32>,
+}

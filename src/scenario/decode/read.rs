@@ -1,0 +1,200 @@
+//! How the text of a single value is read, one row per type.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::base::id::AccountId;
+use crate::base::time::Span;
+use crate::base::units::{BitRate, PacketRate, Probability};
+use crate::scenario::ast::{
+    AccountRef, Bounds, Destination, FilePath, Label, Location, NamedTableRef, PeeringRef,
+    SubnetRef, TableRef, TargetRef, VpcRef,
+};
+
+/// What was wanted instead of a text.
+pub(super) struct Misread {
+    /// What was wanted, with its article.
+    pub(super) what: &'static str,
+    /// What would do.
+    pub(super) help: String,
+}
+
+/// A type that a single value can be read as.
+pub(super) trait Read: Sized {
+    fn read(text: &str) -> Result<Self, Misread>;
+}
+
+/// Types that explain themselves when a text is not one of them.
+macro_rules! by_error {
+    ($($type:ty: $what:literal;)+) => {
+        $(impl Read for $type {
+            fn read(text: &str) -> Result<Self, Misread> {
+                text.parse().map_err(|e| Misread { what: $what, help: format!("{e}") })
+            }
+        })+
+    };
+}
+
+by_error! {
+    Label: "a label";
+    AccountRef: "an account";
+    VpcRef: "a VPC";
+    PeeringRef: "a peering";
+    TargetRef: "the target of a route";
+    SubnetRef: "a subnet";
+    TableRef: "a route table";
+    NamedTableRef: "a route table";
+    Destination: "a destination";
+    Location: "a place in the network";
+    FilePath: "a path that a scenario may name";
+}
+
+/// Types for which an example says it best.
+macro_rules! by_example {
+    ($($type:ty: $what:literal, $example:literal;)+) => {
+        $(impl Read for $type {
+            fn read(text: &str) -> Result<Self, Misread> {
+                let help = || concat!("want for example ", $example).to_owned();
+                text.parse().map_err(|_| Misread { what: $what, help: help() })
+            }
+        })+
+    };
+}
+
+by_example! {
+    AccountId: "an account id", "`\"123456789012\"`: twelve digits, in quotes";
+    Ipv4Addr: "an IPv4 address", "`10.0.0.5`";
+    Ipv6Addr: "an IPv6 address", "`2001:db8::5`";
+    IpAddr: "an IP address", "`10.0.0.5` or `2001:db8::5`";
+    Ipv4Net: "an IPv4 block", "`10.0.0.0/16`";
+    Ipv6Net: "an IPv6 block", "`2001:db8:1234:1a00::/56`";
+    IpNet: "a block of addresses", "`10.0.0.0/16` or `2001:db8::/56`";
+    Span: "a span of time", "`250us`, `1.5s` or `7d`";
+    Probability: "a chance", "`0.1%` or `0.001`";
+    BitRate: "a bit rate", "`100Mbit/s` or `1.5Gbit/s`";
+    PacketRate: "a packet rate", "`1000/s`";
+    jiff::Timestamp: "a date and time", "`2015-01-01T00:00:00Z`";
+}
+
+impl Read for Bounds {
+    fn read(text: &str) -> Result<Bounds, Misread> {
+        let number = |text: &str| {
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            digits.then(|| text.parse::<u64>().ok()).flatten()
+        };
+        let bounds = match text.split_once("..") {
+            Some((min, max)) => number(min).zip(number(max)),
+            None => number(text).map(|n| (n, n)),
+        };
+        bounds.and_then(|(min, max)| Bounds::new(min, max)).ok_or_else(|| Misread {
+            what: "a number of packets",
+            help: "want for example `1000`, or bounds from less to more: `990..1000`".to_owned(),
+        })
+    }
+}
+
+/// The region of a resource, e.g. `us-east-1`.
+pub(super) struct Region(pub(super) String);
+
+/// An availability zone, e.g. `us-east-1a`.
+pub(super) struct Zone(pub(super) String);
+
+impl Read for Region {
+    fn read(text: &str) -> Result<Region, Misread> {
+        let help = || "want for example `us-east-1`".to_owned();
+        let misread = || Misread { what: "a region", help: help() };
+        is_region(text).then(|| Region(text.to_owned())).ok_or_else(misread)
+    }
+}
+
+impl Read for Zone {
+    fn read(text: &str) -> Result<Zone, Misread> {
+        let zone = text.strip_suffix(|c: char| c.is_ascii_lowercase()).is_some_and(is_region);
+        let help = || "want for example `us-east-1a`".to_owned();
+        let misread = || Misread { what: "an availability zone", help: help() };
+        zone.then(|| Zone(text.to_owned())).ok_or_else(misread)
+    }
+}
+
+/// Two letters, one or more words, a digit.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    match parts.as_slice() {
+        [area, middle @ .., number] => {
+            text.len() <= 32
+                && word(area)
+                && area.len() == 2
+                && !middle.is_empty()
+                && middle.iter().all(word)
+                && number.len() == 1
+                && number.bytes().all(|b| b.is_ascii_digit())
+        }
+        _ => false,
+    }
+}
+
+/// An error code of the EC2 API, e.g. `InvalidParameterValue`: words with dots between them.
+pub(super) struct Ec2Code(pub(super) String);
+
+impl Read for Ec2Code {
+    fn read(text: &str) -> Result<Ec2Code, Misread> {
+        let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        let fits = text.len() <= 128 && text.split('.').all(word);
+        fits.then(|| Ec2Code(text.to_owned())).ok_or_else(|| Misread {
+            what: "an EC2 error code",
+            help: "want for example `InvalidParameterValue`".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn reads<T: Read>(rows: &[(&str, bool)]) {
+        for (text, want) in rows {
+            assert_eq!(T::read(text).is_ok(), *want, "{text}");
+        }
+    }
+
+    #[test]
+    fn regions_and_zones() {
+        reads::<Region>(&[
+            ("us-east-1", true),
+            ("us-gov-west-1", true),
+            ("us-1", false),
+            ("us-east-", false),
+            ("US-EAST-1", false),
+            ("us-east-1a", false),
+        ]);
+        reads::<Zone>(&[("us-east-1a", true), ("us-east-1", false), ("a", false), ("", false)]);
+    }
+
+    #[test]
+    fn bounds_go_from_less_to_more() {
+        reads::<Bounds>(&[
+            ("0", true),
+            ("990..1000", true),
+            ("5..5", true),
+            ("1000..990", false),
+            ("..5", false),
+            ("5..", false),
+            ("+5", false),
+            ("99999999999999999999", false),
+        ]);
+    }
+
+    #[test]
+    fn codes_are_words_and_dots() {
+        reads::<Ec2Code>(&[
+            ("InvalidVpcPeeringConnectionID.NotFound", true),
+            ("OperationNotPermitted", true),
+            ("Not permitted", false),
+            ("A..B", false),
+            ("", false),
+        ]);
+    }
+}

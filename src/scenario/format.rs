@@ -1,0 +1,129 @@
+//! The scenario format as a table: every mapping, every key, its meaning, kind and default.
+//!
+//! Check, JSON Schema and reference are derived from it; a test holds the decoder to it. Refuses to
+//! hold code. Beginnings of documentation texts are lower case, because they follow the key.
+
+mod leaf;
+mod network;
+mod step;
+
+use super::ast::Profile;
+use super::shape::{Field, Form, Leaf, Mapping, Shape};
+pub(super) use leaf::MISDELIVERED;
+use leaf::{LABEL, PATH, SPAN, TEXT};
+
+pub use network::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
+pub use step::{
+    ASSOCIATE_ROUTE_TABLE, CIDR_OF_VPC, CREATE_ROUTE_TABLE, CREATE_SUBNET, CREATE_VPC, EXPECTATION,
+    FLOWS, MODIFY_SOURCE_DEST_CHECK, PING, REPLAY, REQUEST_PEERING, ROUTE_KEY, RUN_INSTANCE, SEND,
+    SET_ROUTE, STEP, UDP,
+};
+
+static VERSION: Leaf = Leaf { what: "a format version", form: Form::Whole { min: 1, max: 1 } };
+static SEED: Leaf = Leaf { what: "a whole number", form: Form::Whole { min: 0, max: u64::MAX } };
+static PROFILE: Leaf = Leaf { what: "a profile", form: Form::Word(Profile::WORDS) };
+static START: Leaf = Leaf {
+    what: "a date and time",
+    form: Form::Text(
+        "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$",
+    ),
+};
+
+const ACCOUNTS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&ACCOUNT) };
+const VPCS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&VPC) };
+const PEERINGS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&PEERING) };
+const INSTANCES: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&INSTANCE) };
+
+const ACCOUNTS_FIELD: Field =
+    Field::optional("accounts", ACCOUNTS, "one account, `123456789012`", "the accounts, by label");
+const VPCS_FIELD: Field = Field::optional("vpcs", VPCS, "none", "the VPCs, by label");
+const PEERINGS_FIELD: Field = Field::optional(
+    "peerings",
+    PEERINGS,
+    "none",
+    "the peerings, by label; requested and accepted in file order",
+);
+const ROUTES_FIELD: Field = Field::optional(
+    "routes",
+    network::ROUTES,
+    "none",
+    "the routes: table (`A` is the main table of A, `A/x` its table x) to destination to target",
+);
+const INSTANCES_FIELD: Field =
+    Field::optional("instances", INSTANCES, "none", "the instances, by label");
+const VERSION_FIELD: Field =
+    Field::required("vpclab", Shape::Leaf(&VERSION), "version of the format, `1`");
+const ABOUT_FIELD: Field =
+    Field::optional("about", Shape::Leaf(&TEXT), "none", "why it is so, in a sentence or a few");
+
+/// A scenario file.
+pub static SCENARIO: Mapping = Mapping {
+    name: "scenario",
+    what: "a scenario",
+    doc: "A declared network, then a timeline of steps.",
+    fields: &[
+        VERSION_FIELD,
+        Field::required("name", Shape::Leaf(&TEXT), "what the file shows, in a line"),
+        ABOUT_FIELD,
+        Field::optional(
+            "profile",
+            Shape::Leaf(&PROFILE),
+            "`seed`",
+            "which year's rules hold: `seed` (2014-15) or `today`",
+        ),
+        Field::optional(
+            "start",
+            Shape::Leaf(&START),
+            "`2015-01-01T00:00:00Z`",
+            "calendar date and time of virtual zero, RFC 3339, for captures and reports",
+        ),
+        Field::optional(
+            "seed",
+            Shape::Leaf(&SEED),
+            "`0`",
+            "whole number from which all chance of the run comes",
+        ),
+        Field::optional(
+            "settle",
+            Shape::Leaf(&SPAN),
+            "`1ns`",
+            "how long a peering stays in a transient state",
+        ),
+        Field::optional(
+            "network",
+            Shape::Leaf(&PATH),
+            "none",
+            "path of a network file, below the directory of this one",
+        ),
+        ACCOUNTS_FIELD,
+        VPCS_FIELD,
+        PEERINGS_FIELD,
+        ROUTES_FIELD,
+        INSTANCES_FIELD,
+        Field::optional(
+            "steps",
+            Shape::List(&Shape::Mapping(&STEP)),
+            "none",
+            "the timeline, in order",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// A network file.
+pub static NETWORK_FILE: Mapping = Mapping {
+    name: "network-file",
+    what: "a network file",
+    doc: "A declared network alone, for scenarios to name with `network`.",
+    fields: &[
+        VERSION_FIELD,
+        Field::optional("name", Shape::Leaf(&TEXT), "none", "which network it is, in a line"),
+        ABOUT_FIELD,
+        ACCOUNTS_FIELD,
+        VPCS_FIELD,
+        PEERINGS_FIELD,
+        ROUTES_FIELD,
+        INSTANCES_FIELD,
+    ],
+    one_of: &[],
+};

@@ -1,0 +1,67 @@
+//! Single values: what messages call them and what an editor checks.
+
+use crate::base::limit::PACKETS_PER_RUN_MAX;
+use crate::scenario::ast::Family;
+use crate::scenario::shape::{Form, Leaf};
+
+/// The word for an answer that reached another host; no drop, so not among the drop reasons.
+pub(in crate::scenario) const MISDELIVERED: &str = "misdelivered";
+
+/// Largest payload: a packet less the shortest IPv4 header and an ICMP or UDP header.
+const PAYLOAD_MAX: u64 = 65_535 - 20 - 8;
+
+macro_rules! leaves {
+    ($($name:ident = $what:literal, $form:expr;)+) => {
+        $(pub(super) static $name: Leaf = Leaf { what: $what, form: $form };)+
+    };
+}
+
+leaves! {
+    TEXT = "a text", Form::TextOrNumber("");
+    LABEL = "a label", Form::TextOrNumber("^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$");
+    ACCOUNT_ID = "an account id", Form::TextOrNumber("^[0-9]{12}$");
+    ACCOUNT = "the label or id of an account", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    REGION = "a region", Form::Text("^[a-z]{2}(-[a-z]+)+-[0-9]$");
+    ZONE = "an availability zone", Form::Text("^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$");
+    IPV4_BLOCK = "an IPv4 block", Form::Text("^[0-9.]+/[0-9]+$");
+    IPV6_BLOCK = "an IPv6 block", Form::Text("^[0-9A-Fa-f:.]+/[0-9]+$");
+    BLOCK = "a block of addresses", Form::Text("^[0-9A-Fa-f:.]+/[0-9]+$");
+    IPV4 = "an IPv4 address", Form::Text("^[0-9.]+$");
+    IPV6 = "an IPv6 address", Form::Text("^[0-9A-Fa-f:.]+$");
+    ADDRESS = "an address", Form::Text("^[0-9A-Fa-f:.]+$");
+    VPC = "the label or id of a VPC", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    PEERING = "the label or id of a peering", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    INSTANCE = "the label of an instance", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    SUBNET = "a subnet (`VPC/subnet`)", Form::Text("^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$");
+    TABLE = "a route table (`VPC` or `VPC/table`)",
+        Form::TextOrNumber("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$");
+    NAMED_TABLE = "a route table (`VPC/table`)", Form::Text("^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$");
+    TARGET = "the label or id of a peering, or the label of an instance",
+        Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    DESTINATION = "an instance, an address or `VPC:address`", Form::TextOrNumber("^\\S+$");
+    PAIR = "a pair (`b -> c`)", Form::Text("^\\s*\\S+\\s*->\\s*\\S+\\s*$");
+    LOCATION = "a peering, VPC, route table or instance",
+        Form::TextOrNumber("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$");
+    SPAN = "a span of time", Form::Text("^[0-9]+(\\.[0-9]+)? ?(ns|us|µs|ms|s|m|h|d)$");
+    BIT_RATE = "a bit rate", Form::Text("^[0-9]+(\\.[0-9]+)? ?(bit|kbit|Mbit|Gbit)/s$");
+    PACKET_RATE = "a packet rate", Form::Text("^[0-9]+ ?/s$");
+    CHANCE = "a chance", Form::TextOrNumber("^[0-9]+(\\.[0-9]+)? ?%?$");
+    BOUNDS = "a number or bounds (`A..B`)", Form::TextOrNumber("^[0-9]+(\\.\\.[0-9]+)?$");
+    REASON = "the label of a drop reason", Form::Text("^[a-z][a-z0-9-]*$");
+    EC2_CODE = "an EC2 error code", Form::Text("^[A-Za-z]+(\\.[A-Za-z]+)*$");
+    STATE = "a state", Form::Word(&[
+        "initiating-request", "pending-acceptance", "provisioning", "active", "failed",
+        "rejected", "expired", "deleting", "deleted", "blackhole",
+    ]);
+    HEX = "bytes in hexadecimal", Form::TextOrNumber("^[0-9A-Fa-f\\s]+$");
+    PATH = "a path", Form::Text("^[^/\\\\:][^\\\\:]*$");
+    BOOLEAN = "`true` or `false`", Form::Boolean;
+    FAMILY = "a family of addresses", Form::Word(Family::WORDS);
+    QUOTA = "a whole number", Form::Whole { min: 0, max: u32::MAX as u64 };
+    QUEUE = "a whole number",
+        Form::Whole { min: 1, max: crate::base::limit::LINK_QUEUE_PACKETS_MAX as u64 };
+    COUNT = "a whole number", Form::Whole { min: 1, max: PACKETS_PER_RUN_MAX };
+    PORT = "a port", Form::Whole { min: 0, max: 65_535 };
+    PAYLOAD = "a whole number", Form::Whole { min: 0, max: PAYLOAD_MAX };
+    VERDICT = "an expectation", Form::Word(&["replied", "delivered"]);
+}

@@ -1,0 +1,220 @@
+//! The keys of the declared network.
+
+use super::leaf::{
+    ACCOUNT as ACCOUNT_REF, ACCOUNT_ID, BIT_RATE, BLOCK, BOOLEAN, CHANCE, IPV4, IPV4_BLOCK, IPV6,
+    IPV6_BLOCK, LABEL, QUEUE, QUOTA, REGION, SPAN, SUBNET as SUBNET_REF, TABLE, TARGET,
+    VPC as VPC_REF, ZONE,
+};
+use super::{Field, Mapping, Shape};
+
+/// An account.
+pub static ACCOUNT: Mapping = Mapping {
+    name: "account",
+    what: "an account",
+    doc: "An account: who owns VPCs and may ask for changes to them.",
+    fields: &[
+        Field::required("id", Shape::Leaf(&ACCOUNT_ID), "twelve digits, in quotes"),
+        Field::optional(
+            "quotas",
+            Shape::Mapping(&QUOTAS),
+            "the cloud's defaults",
+            "quotas that differ from the defaults",
+        ),
+    ],
+    one_of: &[],
+};
+
+const fn quota(key: &'static str, default: &'static str, doc: &'static str) -> Field {
+    Field::optional(key, Shape::Leaf(&QUOTA), default, doc)
+}
+
+/// The quotas of an account. The keys are the words of [`crate::scenario::ast::Quota`].
+pub static QUOTAS: Mapping = Mapping {
+    name: "quotas",
+    what: "a set of quotas",
+    doc: "How much an account may have.",
+    fields: &[
+        quota("active-peerings-per-vpc", "`50`", "active peerings of one VPC"),
+        quota("outstanding-peering-requests", "`25`", "requests of one VPC not answered yet"),
+        quota("vpcs-per-region", "`1000`", "VPCs in one region"),
+        quota("subnets-per-vpc", "`200`", "subnets of one VPC"),
+        quota("route-tables-per-vpc", "`200`", "route tables of one VPC"),
+        quota("routes-per-table", "`50`", "routes of one table, local ones not counted"),
+        quota("cidrs-per-vpc", "`5`", "IPv4 blocks of one VPC, the primary one included"),
+        quota("interfaces-per-region", "`100000`", "network interfaces in one region"),
+    ],
+    one_of: &[],
+};
+
+/// A VPC.
+pub static VPC: Mapping = Mapping {
+    name: "vpc",
+    what: "a VPC",
+    doc: "A VPC with its blocks, route tables and subnets.",
+    fields: &[
+        Field::required(
+            "cidr",
+            Shape::Either(&[Shape::Leaf(&IPV4_BLOCK), Shape::List(&Shape::Leaf(&IPV4_BLOCK))]),
+            "its IPv4 block, or a list of which the first is the primary block",
+        ),
+        Field::optional(
+            "ipv6",
+            Shape::Either(&[Shape::Leaf(&IPV6_BLOCK), Shape::List(&Shape::Leaf(&IPV6_BLOCK))]),
+            "none",
+            "its IPv6 block or a list of them; profile `today` only",
+        ),
+        Field::optional(
+            "account",
+            Shape::Leaf(&ACCOUNT_REF),
+            "the one account of a file that declares none",
+            "its owner",
+        ),
+        Field::optional("region", Shape::Leaf(&REGION), "`us-east-1`", "its region"),
+        Field::optional(
+            "route_tables",
+            Shape::List(&Shape::Leaf(&LABEL)),
+            "none",
+            "labels of its route tables beside the main one",
+        ),
+        Field::optional(
+            "subnets",
+            Shape::Map { key: &LABEL, value: &Shape::Mapping(&SUBNET) },
+            "one per IPv4 block that fills it, named `default`, `default-2`, ...",
+            "its subnets, by label",
+        ),
+        Field::optional(
+            "link",
+            Shape::Mapping(&LINK),
+            "latency 50us",
+            "what traffic inside it goes through",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// A subnet.
+pub static SUBNET: Mapping = Mapping {
+    name: "subnet",
+    what: "a subnet",
+    doc: "A subnet of a VPC.",
+    fields: &[
+        Field::required("cidr", Shape::Leaf(&IPV4_BLOCK), "its IPv4 block"),
+        Field::optional("ipv6", Shape::Leaf(&IPV6_BLOCK), "none", "its IPv6 block"),
+        Field::optional("az", Shape::Leaf(&ZONE), "the region's zone `a`", "its availability zone"),
+        Field::optional(
+            "route_table",
+            Shape::Leaf(&LABEL),
+            "the main table",
+            "label of the table it is associated with",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// A link.
+pub static LINK: Mapping = Mapping {
+    name: "link",
+    what: "a link",
+    doc: "What packets go through on their way.",
+    fields: &[
+        Field::optional(
+            "latency",
+            Shape::Leaf(&SPAN),
+            "`0s` for instances, `50us` for VPCs, `250us` for peerings",
+            "time every packet takes, at most 1h",
+        ),
+        Field::optional(
+            "jitter",
+            Shape::Leaf(&SPAN),
+            "`0s`",
+            "further time, uniform from zero to this, at most 1h",
+        ),
+        Field::optional("loss", Shape::Leaf(&CHANCE), "`0%`", "chance that a packet is lost"),
+        Field::optional("rate", Shape::Leaf(&BIT_RATE), "no limit", "rate to which it shapes"),
+        Field::optional(
+            "queue",
+            Shape::Leaf(&QUEUE),
+            "`1000`",
+            "packets that wait when there is a rate; one that finds the queue full is dropped",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// A declared peering.
+pub static PEERING: Mapping = Mapping {
+    name: "peering",
+    what: "a peering",
+    doc: "A peering, requested by the owner of one VPC and accepted by the owner of the other.",
+    fields: &[
+        Field::required("requester", Shape::Leaf(&LABEL), "label of the VPC that asks"),
+        Field::required("accepter", Shape::Leaf(&LABEL), "label of the VPC that is asked"),
+        Field::optional(
+            "accepted",
+            Shape::Leaf(&BOOLEAN),
+            "`true`",
+            "`false` leaves the request pending",
+        ),
+        Field::optional(
+            "link",
+            Shape::Mapping(&LINK),
+            "latency 250us",
+            "what crosses it goes through, each direction by itself",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// The routes of all tables.
+pub(super) const ROUTES: Shape =
+    Shape::Map { key: &TABLE, value: &Shape::Map { key: &BLOCK, value: &Shape::Leaf(&TARGET) } };
+
+/// Where an instance is; shared by declared ones and those that a step starts.
+const VPC_FIELD: Field = Field::optional(
+    "vpc",
+    Shape::Leaf(&VPC_REF),
+    "that of `subnet`",
+    "the VPC it is in; this or `subnet` is needed",
+);
+const SUBNET_FIELD: Field = Field::optional(
+    "subnet",
+    Shape::Leaf(&SUBNET_REF),
+    "that which holds `ip`, else the only one, else the first default one",
+    "the subnet it is in; this or `vpc` is needed",
+);
+const IP_FIELD: Field =
+    Field::optional("ip", Shape::Leaf(&IPV4), "the lowest free one", "its IPv4 address");
+const IPV6_FIELD: Field = Field::optional(
+    "ipv6",
+    Shape::Leaf(&IPV6),
+    "the lowest free one, if the subnet has an IPv6 block",
+    "its IPv6 address",
+);
+const CHECK_FIELD: Field = Field::optional(
+    "source_dest_check",
+    Shape::Leaf(&BOOLEAN),
+    "`true`",
+    "whether its interface drops what is neither from nor to itself",
+);
+
+/// The keys that a declared instance and one that a step starts have in common.
+pub(super) const PLACEMENT: [Field; 5] =
+    [VPC_FIELD, SUBNET_FIELD, IP_FIELD, IPV6_FIELD, CHECK_FIELD];
+
+/// A declared instance.
+pub static INSTANCE: Mapping = Mapping {
+    name: "instance",
+    what: "an instance",
+    doc: "An instance with one network interface.",
+    fields: &{
+        let [vpc, subnet, ip, ipv6, check] = PLACEMENT;
+        let link = Field::optional(
+            "link",
+            Shape::Mapping(&LINK),
+            "none",
+            "what it sends goes through this before anything else",
+        );
+        [vpc, subnet, ip, ipv6, check, link]
+    },
+    one_of: &[],
+};

@@ -1,0 +1,450 @@
+//! The keys of a step: actions and expectations.
+
+use super::leaf::{
+    ACCOUNT, ADDRESS, BLOCK, BOOLEAN, BOUNDS, COUNT, DESTINATION, EC2_CODE, FAMILY, HEX, INSTANCE,
+    IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAMED_TABLE, PACKET_RATE, PAIR, PATH, PAYLOAD,
+    PEERING, PORT, REASON, REGION, SPAN, STATE, SUBNET, TABLE, TARGET, TEXT, VERDICT, VPC, ZONE,
+};
+use super::network::PLACEMENT;
+use super::{Field, Mapping, Shape};
+
+const fn action(key: &'static str, shape: Shape, doc: &'static str) -> Field {
+    Field::optional(key, shape, "none", doc)
+}
+
+/// A step of the timeline.
+pub static STEP: Mapping = Mapping {
+    name: "step",
+    what: "a step",
+    doc: "One action, when it happens and what must come of it.",
+    fields: &[
+        Field::optional(
+            "at",
+            Shape::Leaf(&SPAN),
+            "when the step before has ended",
+            "virtual time from the start at which the step begins",
+        ),
+        Field::optional(
+            "as",
+            Shape::Leaf(&ACCOUNT),
+            "the owner of the resource",
+            "the account that asks",
+        ),
+        Field::optional(
+            "expect",
+            Shape::Either(&[Shape::Leaf(&VERDICT), Shape::Mapping(&EXPECTATION)]),
+            "success of a command; of traffic nothing is judged",
+            "what must come of it",
+        ),
+        Field::optional("note", Shape::Leaf(&TEXT), "none", "a line for the reader and the report"),
+    ],
+    one_of: &[
+        action("request-peering", Shape::Mapping(&REQUEST_PEERING), "asks for a peering"),
+        action("accept-peering", Shape::Leaf(&PEERING), "accepts a request"),
+        action("reject-peering", Shape::Leaf(&PEERING), "declines a request"),
+        action("delete-peering", Shape::Leaf(&PEERING), "deletes a peering, from either side"),
+        action("describe-peering", Shape::Leaf(&PEERING), "looks, for an expected `state`"),
+        action("create-vpc", Shape::Mapping(&CREATE_VPC), "makes a VPC"),
+        action("delete-vpc", Shape::Leaf(&VPC), "deletes a VPC"),
+        action(
+            "associate-vpc-cidr-block",
+            Shape::Mapping(&CIDR_OF_VPC),
+            "gives a VPC a block more",
+        ),
+        action("disassociate-vpc-cidr-block", Shape::Mapping(&CIDR_OF_VPC), "takes a block away"),
+        action("create-subnet", Shape::Mapping(&CREATE_SUBNET), "makes a subnet"),
+        action("delete-subnet", Shape::Leaf(&SUBNET), "deletes a subnet"),
+        action("create-route-table", Shape::Mapping(&CREATE_ROUTE_TABLE), "makes a route table"),
+        action("delete-route-table", Shape::Leaf(&NAMED_TABLE), "deletes a route table"),
+        action(
+            "associate-route-table",
+            Shape::Mapping(&ASSOCIATE_ROUTE_TABLE),
+            "gives a subnet a table",
+        ),
+        action(
+            "disassociate-route-table",
+            Shape::Leaf(&SUBNET),
+            "gives a subnet back to the main table",
+        ),
+        action(
+            "replace-main-route-table",
+            Shape::Leaf(&NAMED_TABLE),
+            "makes this the main table of its VPC",
+        ),
+        action("create-route", Shape::Mapping(&SET_ROUTE), "adds a route"),
+        action("replace-route", Shape::Mapping(&SET_ROUTE), "points a route elsewhere"),
+        action("delete-route", Shape::Mapping(&ROUTE_KEY), "removes a route"),
+        action("describe-route", Shape::Mapping(&ROUTE_KEY), "looks, for an expected `state`"),
+        action("run-instance", Shape::Mapping(&RUN_INSTANCE), "starts a new instance"),
+        action("stop-instance", Shape::Leaf(&INSTANCE), "stops an instance"),
+        action("start-instance", Shape::Leaf(&INSTANCE), "starts a stopped instance"),
+        action("terminate-instance", Shape::Leaf(&INSTANCE), "ends an instance for good"),
+        action(
+            "modify-source-dest-check",
+            Shape::Mapping(&MODIFY_SOURCE_DEST_CHECK),
+            "switches the check of an instance's interface",
+        ),
+        action(
+            "ping",
+            Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&PING)]),
+            "ICMP echo; the target answers",
+        ),
+        action("udp", Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&UDP)]), "datagrams"),
+        action("send", Shape::Mapping(&SEND), "one packet of raw bytes"),
+        action(
+            "replay",
+            Shape::Mapping(&REPLAY),
+            "the IP packets of a capture, with their spacing",
+        ),
+        action("flows", Shape::Mapping(&FLOWS), "many UDP flows at once"),
+        action("wait", Shape::Leaf(&SPAN), "lets virtual time pass"),
+    ],
+};
+
+/// `request-peering`.
+pub static REQUEST_PEERING: Mapping = Mapping {
+    name: "request-peering",
+    what: "`request-peering`",
+    doc: "`CreateVpcPeeringConnection`.",
+    fields: &[
+        Field::required("name", Shape::Leaf(&LABEL), "label of the new peering"),
+        Field::required("requester", Shape::Leaf(&VPC), "the VPC that asks"),
+        Field::required("accepter", Shape::Leaf(&VPC), "the VPC that is asked, or any `vpc-` id"),
+        Field::optional(
+            "peer-owner",
+            Shape::Leaf(&ACCOUNT),
+            "the accepter's",
+            "the account named as owner of the accepter",
+        ),
+        Field::optional(
+            "peer-region",
+            Shape::Leaf(&REGION),
+            "the accepter's, if it is not the requester's",
+            "the region named as the accepter's",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// `create-vpc`.
+pub static CREATE_VPC: Mapping = Mapping {
+    name: "create-vpc",
+    what: "`create-vpc`",
+    doc: "`CreateVpc`.",
+    fields: &[
+        Field::required("name", Shape::Leaf(&LABEL), "label of the new VPC"),
+        Field::required("cidr", Shape::Leaf(&IPV4_BLOCK), "its primary IPv4 block"),
+        Field::optional(
+            "account",
+            Shape::Leaf(&ACCOUNT),
+            "the one account of a file that declares none",
+            "its owner",
+        ),
+        Field::optional("region", Shape::Leaf(&REGION), "`us-east-1`", "its region"),
+    ],
+    one_of: &[],
+};
+
+/// `associate-vpc-cidr-block` and `disassociate-vpc-cidr-block`.
+pub static CIDR_OF_VPC: Mapping = Mapping {
+    name: "cidr-of-vpc",
+    what: "a block of a VPC",
+    doc: "`AssociateVpcCidrBlock` and `DisassociateVpcCidrBlock`.",
+    fields: &[
+        Field::required("vpc", Shape::Leaf(&VPC), "the VPC"),
+        Field::required("cidr", Shape::Leaf(&BLOCK), "the block, IPv4 or IPv6"),
+    ],
+    one_of: &[],
+};
+
+/// `create-subnet`.
+pub static CREATE_SUBNET: Mapping = Mapping {
+    name: "create-subnet",
+    what: "`create-subnet`",
+    doc: "`CreateSubnet`.",
+    fields: &[
+        Field::required("vpc", Shape::Leaf(&VPC), "the VPC"),
+        Field::required("name", Shape::Leaf(&LABEL), "label of the new subnet"),
+        Field::required("cidr", Shape::Leaf(&IPV4_BLOCK), "its IPv4 block"),
+        Field::optional("ipv6", Shape::Leaf(&IPV6_BLOCK), "none", "its IPv6 block"),
+        Field::optional("az", Shape::Leaf(&ZONE), "the region's zone `a`", "its availability zone"),
+    ],
+    one_of: &[],
+};
+
+/// `create-route-table`.
+pub static CREATE_ROUTE_TABLE: Mapping = Mapping {
+    name: "create-route-table",
+    what: "`create-route-table`",
+    doc: "`CreateRouteTable`.",
+    fields: &[
+        Field::required("vpc", Shape::Leaf(&VPC), "the VPC"),
+        Field::required("name", Shape::Leaf(&LABEL), "label of the new table"),
+    ],
+    one_of: &[],
+};
+
+/// `associate-route-table`.
+pub static ASSOCIATE_ROUTE_TABLE: Mapping = Mapping {
+    name: "associate-route-table",
+    what: "`associate-route-table`",
+    doc: "`AssociateRouteTable`.",
+    fields: &[
+        Field::required("table", Shape::Leaf(&NAMED_TABLE), "the table"),
+        Field::required("subnet", Shape::Leaf(&SUBNET), "the subnet that is to use it"),
+    ],
+    one_of: &[],
+};
+
+const TABLE_FIELD: Field = Field::required("table", Shape::Leaf(&TABLE), "the route table");
+const DESTINATION_FIELD: Field =
+    Field::required("destination", Shape::Leaf(&BLOCK), "the destination block of the route");
+
+/// `create-route` and `replace-route`.
+pub static SET_ROUTE: Mapping = Mapping {
+    name: "set-route",
+    what: "a route with its target",
+    doc: "`CreateRoute` and `ReplaceRoute`.",
+    fields: &[
+        TABLE_FIELD,
+        DESTINATION_FIELD,
+        Field::required("target", Shape::Leaf(&TARGET), "where matching packets go"),
+    ],
+    one_of: &[],
+};
+
+/// `delete-route` and `describe-route`.
+pub static ROUTE_KEY: Mapping = Mapping {
+    name: "route",
+    what: "a route",
+    doc: "A route of a table.",
+    fields: &[TABLE_FIELD, DESTINATION_FIELD],
+    one_of: &[],
+};
+
+/// `run-instance`.
+pub static RUN_INSTANCE: Mapping = Mapping {
+    name: "run-instance",
+    what: "`run-instance`",
+    doc: "`RunInstances` for one instance.",
+    fields: &{
+        let [vpc, subnet, ip, ipv6, check] = PLACEMENT;
+        let name = Field::required("name", Shape::Leaf(&LABEL), "label of the new instance");
+        [name, vpc, subnet, ip, ipv6, check]
+    },
+    one_of: &[],
+};
+
+/// `modify-source-dest-check`.
+pub static MODIFY_SOURCE_DEST_CHECK: Mapping = Mapping {
+    name: "modify-source-dest-check",
+    what: "`modify-source-dest-check`",
+    doc: "`ModifyNetworkInterfaceAttribute`.",
+    fields: &[
+        Field::required("instance", Shape::Leaf(&INSTANCE), "the instance"),
+        Field::required("value", Shape::Leaf(&BOOLEAN), "whether its interface checks from now on"),
+    ],
+    one_of: &[],
+};
+
+const FROM_FIELD: Field =
+    Field::required("from", Shape::Leaf(&INSTANCE), "the instance that sends");
+const SOURCE_FIELD: Field = Field::optional(
+    "source",
+    Shape::Leaf(&ADDRESS),
+    "the instance's own",
+    "source address, also one that the instance does not own",
+);
+const FAMILY_FIELD: Field = Field::optional(
+    "family",
+    Shape::Leaf(&FAMILY),
+    "that of the address, `ipv4` for an instance",
+    "family of addresses to use",
+);
+
+const fn payload(default: &'static str) -> Field {
+    Field::optional("size", Shape::Leaf(&PAYLOAD), default, "payload in bytes")
+}
+
+const fn count(doc: &'static str) -> Field {
+    Field::optional("count", Shape::Leaf(&COUNT), "`1`", doc)
+}
+
+const fn interval(default: &'static str) -> Field {
+    Field::optional("interval", Shape::Leaf(&SPAN), default, "time from one to the next")
+}
+
+/// `ping`.
+pub static PING: Mapping = Mapping {
+    name: "ping",
+    what: "`ping`",
+    doc: "ICMP echo requests. `b -> c` is short for `{from: b, to: c}`.",
+    fields: &[
+        FROM_FIELD,
+        Field::required(
+            "to",
+            Shape::Either(&[Shape::Leaf(&DESTINATION), Shape::List(&Shape::Leaf(&DESTINATION))]),
+            "the target, or a list of targets",
+        ),
+        SOURCE_FIELD,
+        count("requests to each target"),
+        interval("`1s`"),
+        payload("`56`"),
+        FAMILY_FIELD,
+    ],
+    one_of: &[],
+};
+
+/// `udp`.
+pub static UDP: Mapping = Mapping {
+    name: "udp",
+    what: "`udp`",
+    doc: "Datagrams. `b -> c` is short for `{from: b, to: c}`.",
+    fields: &[
+        FROM_FIELD,
+        Field::required("to", Shape::Leaf(&DESTINATION), "the target"),
+        SOURCE_FIELD,
+        Field::optional("port", Shape::Leaf(&PORT), "`9`", "destination port"),
+        Field::optional("source-port", Shape::Leaf(&PORT), "`40000`", "source port"),
+        payload("`18`"),
+        count("datagrams"),
+        interval("`1ms`"),
+        Field::optional(
+            "answer",
+            Shape::Leaf(&BOOLEAN),
+            "`false`",
+            "whether the target sends each back",
+        ),
+        FAMILY_FIELD,
+    ],
+    one_of: &[],
+};
+
+/// `send`.
+pub static SEND: Mapping = Mapping {
+    name: "send",
+    what: "`send`",
+    doc: "One packet of raw bytes.",
+    fields: &[
+        FROM_FIELD,
+        Field::required(
+            "hex",
+            Shape::Leaf(&HEX),
+            "the packet from its IP header on, in hexadecimal",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// `replay`.
+pub static REPLAY: Mapping = Mapping {
+    name: "replay",
+    what: "`replay`",
+    doc: "The IP packets of a capture, with their spacing.",
+    fields: &[
+        FROM_FIELD,
+        Field::required(
+            "capture",
+            Shape::Leaf(&PATH),
+            "a pcap or pcapng file, below this file's directory",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// `flows`.
+pub static FLOWS: Mapping = Mapping {
+    name: "flows",
+    what: "`flows`",
+    doc: "Many UDP flows at once.",
+    fields: &[
+        Field::required("pairs", Shape::List(&Shape::Leaf(&PAIR)), "one flow each"),
+        Field::optional("packets", Shape::Leaf(&COUNT), "`1000`", "packets of each flow"),
+        Field::optional("rate", Shape::Leaf(&PACKET_RATE), "`1000/s`", "rate of each flow"),
+        payload("`18`"),
+        Field::optional("port", Shape::Leaf(&PORT), "`9`", "destination port"),
+        Field::optional(
+            "background",
+            Shape::Leaf(&BOOLEAN),
+            "`false`",
+            "whether the next step starts at once",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// What must come of a step, where a word does not say it.
+pub static EXPECTATION: Mapping = Mapping {
+    name: "expectation",
+    what: "an expectation",
+    doc: "What must come of a step.",
+    fields: &[
+        Field::optional(
+            "delivered-to",
+            Shape::Leaf(&INSTANCE),
+            "none",
+            "every packet is delivered, to this instance",
+        ),
+        Field::optional(
+            "delivered",
+            Shape::Leaf(&BOUNDS),
+            "not judged",
+            "so many packets are delivered",
+        ),
+        Field::optional(
+            "dropped",
+            Shape::Either(&[
+                Shape::Leaf(&REASON),
+                Shape::Map { key: &REASON, value: &Shape::Leaf(&BOUNDS) },
+            ]),
+            "none",
+            "every request is dropped for this reason; or so many for each reason",
+        ),
+        Field::optional(
+            "reply-lost",
+            Shape::Leaf(&REASON),
+            "none",
+            "every request is delivered and every answer dropped for this reason, or `misdelivered`",
+        ),
+        Field::optional(
+            "at",
+            Shape::Leaf(&LOCATION),
+            "anywhere",
+            "where, beside `dropped` or `reply-lost`: a peering, VPC, route table or instance",
+        ),
+        Field::optional(
+            "reaches",
+            Shape::List(&Shape::Leaf(&DESTINATION)),
+            "none",
+            "targets of the ping that answer",
+        ),
+        Field::optional(
+            "never-reaches",
+            Shape::List(&Shape::Leaf(&DESTINATION)),
+            "none",
+            "targets of the ping that do not answer",
+        ),
+        Field::optional(
+            "because",
+            Shape::Either(&[
+                Shape::Leaf(&REASON),
+                Shape::Map { key: &DESTINATION, value: &Shape::Leaf(&REASON) },
+            ]),
+            "none",
+            "why those do not answer: one reason, or one for each target",
+        ),
+        Field::optional(
+            "refused",
+            Shape::Leaf(&EC2_CODE),
+            "none",
+            "the cloud refuses the command with this code",
+        ),
+        Field::optional(
+            "state",
+            Shape::Leaf(&STATE),
+            "none",
+            "state of the peering or route after the command",
+        ),
+    ],
+    one_of: &[],
+};

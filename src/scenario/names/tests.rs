@@ -1,0 +1,143 @@
+//! Rows of steps and what is said about their labels.
+
+use crate::scenario::load::parse;
+
+const NETWORK: &str = "\
+vpclab: 1
+name: x
+vpcs:
+  A: {cidr: 10.0.0.0/16, route_tables: [x], subnets: {web: {cidr: 10.0.1.0/24, route_table: x}}}
+  B: {cidr: [10.1.0.0/16, 10.2.0.0/16]}
+peerings:
+  AB: {requester: A, accepter: B}
+routes:
+  A/x: {10.1.0.0/16: AB, 10.9.0.0/16: router}
+instances:
+  router: {subnet: A/web}
+  b: {subnet: B/default-2}
+";
+
+/// The messages about a file, without their places.
+fn messages(text: &str) -> Vec<String> {
+    match parse("x", text, &["transit"]) {
+        Ok(_) => Vec::new(),
+        Err(failure) => failure
+            .diagnostics
+            .iter()
+            .map(|d| {
+                let more = d.secondary.iter().map(|(_, label)| label).chain(&d.help);
+                more.fold(d.message.clone(), |text, label| format!("{text}; {label}"))
+            })
+            .collect(),
+    }
+}
+
+#[track_caller]
+fn check(steps: &str, want: &[&str]) {
+    assert_eq!(messages(&format!("{NETWORK}steps:\n{steps}")), want, "{steps}");
+}
+
+#[test]
+fn labels_live_from_where_they_are_introduced() {
+    check("- ping: router -> b", &[]);
+    check("- create-vpc: {name: C, cidr: 10.3.0.0/16}\n- delete-vpc: C", &[]);
+    check(
+        "- delete-vpc: C\n- create-vpc: {name: C, cidr: 10.3.0.0/16}",
+        &["no VPC is called `C`; it is introduced only here"],
+    );
+    check(
+        "- create-vpc: {name: C, cidr: 10.3.0.0/16}\n  expect: {refused: X}\n- delete-vpc: C",
+        &["no VPC is called `C`; this step would introduce it, but expects to be refused"],
+    );
+    // What was refused took no label.
+    check(
+        "- create-vpc: {name: C, cidr: 10.3.0.0/8}\n  expect: {refused: X}\n\
+         - create-vpc: {name: C, cidr: 10.3.0.0/16}",
+        &[],
+    );
+    check(
+        "- create-subnet: {vpc: A, name: db, cidr: 10.0.2.0/24}\n- delete-subnet: A/db\n\
+         - create-route-table: {vpc: B, name: y}\n- replace-main-route-table: B/y",
+        &[],
+    );
+}
+
+#[test]
+fn unknown_labels_are_named_with_what_was_probably_meant() {
+    check("- ping: ruoter -> b", &["no instance is called `ruoter`; did you mean `router`?"]);
+    check("- ping: b -> c", &["no instance is called `c`; known at this point: `b`, `router`"]);
+    check("- accept-peering: A", &["no peering is called `A`; this is a VPC"]);
+    check("- delete-subnet: A/wbe", &["no subnet is called `A/wbe`; did you mean `A/web`?"]);
+    check("- delete-subnet: Q/web", &["no VPC is called `Q`; known at this point: `A`, `B`"]);
+    check(
+        "- create-route: {table: A, destination: 10.7.0.0/16, target: local}",
+        &["no peering or instance is called `local`; \
+           local routes need not be written: every table has them"],
+    );
+    check(
+        "- ping: b -> router\n  expect: {dropped: transit, at: ab}",
+        &["no peering or VPC or instance is called `ab`; did you mean `AB`?"],
+    );
+    check(
+        "- ping: b -> router\n  as: me",
+        &[
+            "`ping` is not asked of the cloud, so nobody asks it; leave out `as`",
+            "no account is called `me`",
+        ],
+    );
+}
+
+#[test]
+fn ids_need_not_be_known_in_steps_only() {
+    check("- accept-peering: pcx-0a1b2c3d", &[]);
+    check("- request-peering: {name: X, requester: A, accepter: vpc-0a1b2c3d}", &[]);
+    let text = NETWORK.replace(": router}", ": pcx-0a1b2c3d}");
+    let want = "`pcx-0a1b2c3d` is an id, and a declared network has none yet; use the label";
+    assert_eq!(messages(&text), [want]);
+}
+
+#[test]
+fn labels_stand_for_one_thing() {
+    check(
+        "- request-peering: {name: AB, requester: B, accepter: A}",
+        &["the label `AB` is taken by another peering; taken here"],
+    );
+    check(
+        "- run-instance: {name: AB, vpc: B}",
+        &["the label `AB` is taken by a peering; taken here"],
+    );
+    check("- run-instance: {name: A, vpc: B}", &[]);
+    check(
+        "- create-vpc: {name: vpc-0a1b2c3d, cidr: 10.3.0.0/16}",
+        &["the label `vpc-0a1b2c3d` would be taken for an id; choose another one"],
+    );
+    let text = NETWORK.replace("10.9.0.0/16: router", "10.1.2.3/16: router");
+    assert_eq!(messages(&text), ["table `A/x` has two routes to 10.1.0.0/16; the first one"]);
+}
+
+#[test]
+fn several_accounts_say_what_is_whose() {
+    let accounts = "accounts: {me: {id: '111122223333'}, you: {id: '444455556666'}}\n";
+    let text = NETWORK.replace("cidr: 10.0.0.0/16", "account: me, cidr: 10.0.0.0/16");
+    let want = "the VPC `B` needs the key `account`; \
+                a file with several accounts says which of them owns what";
+    assert_eq!(messages(&format!("{text}{accounts}")), [want]);
+    let text = text.replace("cidr: [10.1", "account: \"444455556666\", cidr: [10.1");
+    assert_eq!(messages(&format!("{text}{accounts}")), [""; 0]);
+    let text = text.replace("444455556666", "444455556667");
+    let want = "no account has the id 444455556667; declare it under `accounts`";
+    assert_eq!(messages(&format!("{text}{accounts}")), [want]);
+}
+
+#[test]
+fn what_could_not_be_read_is_not_unknown_as_well() {
+    let text = NETWORK.replace("10.0.0.0/16, route", "10.0.0.0/64, route");
+    assert_eq!(
+        messages(&text),
+        ["`10.0.0.0/64` is not an IPv4 block; want for example `10.0.0.0/16`"]
+    );
+    check(
+        "- create-vpc: {name: C, cidr: ten}\n- delete-vpc: C",
+        &["`ten` is not an IPv4 block; want for example `10.0.0.0/16`"],
+    );
+}
