@@ -4,6 +4,9 @@
 //! to decide anything: no writer filters, judges or reorders what it is given, and none opens a
 //! file (each takes an `io::Write`).
 
+pub mod explain;
 pub mod junit;
+pub mod names;
 pub mod pcapng;
+pub mod told;
 pub mod xml;

@@ -252,7 +252,7 @@ impl Sim {
 
     /// What became of a probe's packets so far.
     pub fn tally(&self, probe: ProbeId) -> ProbeTally {
-        self.probes[probe.row()].1
+        self.probes[probe.number()].1
     }
 
     /// When the next packet moves, if any does.
@@ -288,7 +288,7 @@ impl Sim {
         probe: ProbeId,
         observer: &mut (impl Observer + ?Sized),
     ) -> Result<(), RunError> {
-        while !self.probes[probe.row()].1.is_done() && self.step(observer)? {}
+        while !self.probes[probe.number()].1.is_done() && self.step(observer)? {}
         Ok(())
     }
 
@@ -398,7 +398,7 @@ impl Sim {
 
     fn count(&mut self, tag: Tag) -> &mut traffic::Tally {
         let probe = self.sources[tag.source as usize].1.probe;
-        self.probes[probe.row()].1.leg(tag.leg)
+        self.probes[probe.number()].1.leg(tag.leg)
     }
 
     fn emit(&mut self, row: u32, observer: &mut (impl Observer + ?Sized)) {
@@ -406,7 +406,7 @@ impl Sim {
         let (probe, sender) = (source.probe, source.from);
         let tag = Tag { source: row, leg: Leg::Request, sender };
         let emission = source.emit();
-        self.probes[probe.row()].1.unsent -= 1;
+        self.probes[probe.number()].1.unsent -= 1;
         match emission {
             Some(Emission::Packet(packet)) => self.send(packet, tag, observer),
             Some(Emission::Bytes(bytes)) => match forward::admit(sender, bytes.clone()) {
@@ -480,7 +480,7 @@ impl Sim {
     fn arrive(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
         self.refresh();
         match self.enter(flight.crossing, &flight.packet) {
-            Ok(at) => self.deliver(flight.packet, at, flight.tag, observer),
+            Ok(at) => self.deliver(flight, at, observer),
             Err(drop) => {
                 self.drop_packet(&flight.packet, Some(flight.crossing), flight.tag, drop, observer);
             }
@@ -519,22 +519,22 @@ impl Sim {
     /// for an own address are answered, datagrams if the probe says so, the rest is received.
     fn deliver(
         &mut self,
-        packet: Packet,
+        flight: InFlight,
         at: InterfaceIdx,
-        tag: Tag,
         observer: &mut (impl Observer + ?Sized),
     ) {
+        let InFlight { packet, crossing, tag } = flight;
         let subject = self.subject(tag);
         let tally = self.count(tag);
         tally.delivered += 1;
         if subject.meant.is_some_and(|meant| meant != at) {
             tally.misdelivered += 1;
         }
-        observer.see(self.world(), subject, Happening::Arrived { packet: &packet, at });
+        observer.see(self.world(), subject, Happening::Arrived { packet: &packet, at, crossing });
         if tag.leg == Leg::Answer {
             return;
         }
-        let returned = self.probes[subject.probe.row()].0 == Datagrams::Returned;
+        let returned = self.probes[subject.probe.number()].0 == Datagrams::Returned;
         let is_request = packet.icmp_echo().is_some_and(|echo| echo.kind == EchoKind::Request);
         if !is_request && !returned {
             return;

@@ -76,6 +76,8 @@ pub enum Happening<'a> {
         packet: &'a Packet,
         /// The interface.
         at: InterfaceIdx,
+        /// The crossing it came by.
+        crossing: Crossing,
     },
 }
 

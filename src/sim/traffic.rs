@@ -19,7 +19,8 @@ use crate::wire::{EchoKind, Packet, build};
 pub struct ProbeId(pub(super) u32);
 
 impl ProbeId {
-    pub(super) const fn row(self) -> usize {
+    /// Its number: probes are counted from 0 in the order in which they start.
+    pub const fn number(self) -> usize {
         self.0 as usize
     }
 }

@@ -1,0 +1,176 @@
+//! Remembers why: walks of a probe's packets, taken down while they happen.
+//!
+//! Holds an observer that keeps, for each probe and leg, the first walk of every distinct ending, up
+//! to a bound, so that a run of a million packets explains itself in a few lines. Refuses to count:
+//! the simulator does.
+
+use crate::base::id::{InterfaceId, InterfaceIdx};
+use crate::base::time::Instant;
+use crate::forward::walk::Step;
+use crate::forward::{Crossing, Drop, Reference};
+use crate::report::names::Names;
+use crate::report::told::{self, Ending, Line, Told};
+use crate::sim::{Happening, Leg, Observer, ProbeId, Subject, World};
+use crate::wire::{Packet, describe};
+
+/// Distinct endings kept for one leg of one probe (ours): a reader does not want more.
+const ENDINGS_MAX: usize = 16;
+
+/// A packet that did not end as it should, with what a repair needs to know of it.
+#[derive(Clone, Debug)]
+pub struct Stray {
+    /// Who sent it.
+    pub from: InterfaceId,
+    /// The packet.
+    pub packet: Packet,
+    /// Who was to get it, if that is known.
+    pub meant: Option<InterfaceId>,
+    /// Request or answer.
+    pub leg: Leg,
+}
+
+#[derive(Debug, Default)]
+struct LegNotes {
+    /// What the last packet met on its way out.
+    leaving: Option<(Instant, Vec<Line>)>,
+    /// Endings seen, with their walks.
+    endings: Vec<(EndingKey, Told)>,
+    stray: Option<Stray>,
+}
+
+/// What makes two endings the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum EndingKey {
+    Arrived(InterfaceIdx),
+    Dropped(Drop),
+}
+
+/// The observer.
+#[derive(Debug, Default)]
+pub struct Explainer {
+    probes: Vec<[LegNotes; 2]>,
+}
+
+impl Explainer {
+    /// The walks of a probe: of its requests, then of the answers, each in the order of first
+    /// occurrence.
+    pub fn walks(&self, probe: ProbeId) -> impl Iterator<Item = (Leg, &Told)> {
+        let legs = self.probes.get(probe.number()).into_iter().flatten();
+        legs.zip([Leg::Request, Leg::Answer])
+            .flat_map(|(notes, leg)| notes.endings.iter().map(move |(_, told)| (leg, told)))
+    }
+
+    /// The first packet of the probe that was dropped or reached another host.
+    pub fn stray(&self, probe: ProbeId) -> Option<&Stray> {
+        self.probes.get(probe.number()).into_iter().flatten().find_map(|n| n.stray.as_ref())
+    }
+
+    fn notes(&mut self, subject: Subject) -> &mut LegNotes {
+        let row = subject.probe.number();
+        if self.probes.len() <= row {
+            self.probes.resize_with(row + 1, Default::default);
+        }
+        &mut self.probes[row][match subject.leg {
+            Leg::Request => 0,
+            Leg::Answer => 1,
+        }]
+    }
+}
+
+impl Observer for Explainer {
+    fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>) {
+        let notes = self.notes(subject);
+        // Most packets end like one before them: that is the path to keep short.
+        let key = match what {
+            Happening::Left { packet } => {
+                if notes.endings.is_empty() || notes.leaving.is_none() {
+                    notes.leaving = Some((world.now, leaving(world, subject.sender, packet)));
+                }
+                return;
+            }
+            Happening::Arrived { at, .. } => EndingKey::Arrived(at),
+            Happening::Malformed { drop, .. }
+            | Happening::Held { drop, .. }
+            | Happening::Lost { drop, .. } => EndingKey::Dropped(drop),
+        };
+        if notes.endings.len() >= ENDINGS_MAX || notes.endings.iter().any(|(have, _)| *have == key)
+        {
+            return;
+        }
+        let before = notes.leaving.clone().unwrap_or((world.now, Vec::new()));
+        let Some((told, stray)) = tell(world, subject, what, before) else { return };
+        if notes.stray.is_none() {
+            notes.stray = stray;
+        }
+        notes.endings.push((key, told));
+    }
+}
+
+/// The steps of the way out, in words.
+fn leaving(world: World<'_>, sender: InterfaceIdx, packet: &Packet) -> Vec<Line> {
+    let mut steps: Vec<Step> = Vec::new();
+    let reference = Reference::new(world.cloud, world.rows, world.now);
+    // The verdict is known already; only the steps are wanted.
+    let _ = reference.leave_recorded(sender, packet, &mut steps);
+    told::lines(&steps, world)
+}
+
+/// The walk that ended with this happening; nothing for a packet that is on its way.
+fn tell(
+    world: World<'_>,
+    subject: Subject,
+    what: Happening<'_>,
+    (left_at, mut lines): (Instant, Vec<Line>),
+) -> Option<(Told, Option<Stray>)> {
+    let names = Names(world.cloud);
+    let sender = names.interface(world.rows.interface_id(subject.sender));
+    let stray = |packet: &Packet| {
+        Some(Stray {
+            from: world.rows.interface_id(subject.sender),
+            packet: packet.clone(),
+            meant: subject.meant.map(|row| world.rows.interface_id(row)),
+            leg: subject.leg,
+        })
+    };
+    Some(match what {
+        Happening::Left { .. } => return None,
+        Happening::Malformed { bytes, drop, wrong } => {
+            let lines = vec![Line { subject: sender.clone(), finding: wrong.to_string() }];
+            let (packet, ending) = (describe(bytes), Ending::dropped(drop, world));
+            (Told { at: world.now, sender, packet, ending, lines }, None)
+        }
+        Happening::Held { packet, drop } => {
+            let lines = leaving(world, subject.sender, packet);
+            let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
+            (Told { at: world.now, sender, packet: text, ending, lines }, stray(packet))
+        }
+        Happening::Lost { packet, drop, crossing } => {
+            match told::link_line(drop, world) {
+                Some(line) => lines.push(line),
+                None => lines.extend(entering(world, crossing, packet)),
+            }
+            let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
+            (Told { at: left_at, sender, packet: text, ending, lines }, stray(packet))
+        }
+        Happening::Arrived { packet, at, crossing } => {
+            lines.extend(entering(world, crossing, packet));
+            let host = names.interface(world.rows.interface_id(at));
+            let astray = subject.meant.is_some_and(|meant| meant != at);
+            let ending = match astray {
+                true => Ending::Misdelivered { at: host },
+                false => Ending::Delivered { at: host },
+            };
+            let told = Told { at: left_at, sender, packet: told::packet(packet), ending, lines };
+            (told, if astray { stray(packet) } else { None })
+        }
+    })
+}
+
+/// The steps of the way in, in words.
+fn entering(world: World<'_>, crossing: Crossing, packet: &Packet) -> Vec<Line> {
+    let mut steps: Vec<Step> = Vec::new();
+    let reference = Reference::new(world.cloud, world.rows, world.now);
+    // The verdict is known already; only the steps are wanted.
+    let _ = reference.enter_recorded(crossing, packet, &mut steps);
+    told::lines(&steps, world)
+}

@@ -1,0 +1,77 @@
+//! Names for resources: the `Name` tag where there is one, else the id.
+//!
+//! Holds the one rule by which every report calls things. A scenario's labels become `Name` tags, so
+//! a report reads like the file. A main route table is called like its VPC, another `A/x`.
+
+use crate::base::id::*;
+use crate::cloud::Cloud;
+use crate::cloud::event::ResourceId;
+use crate::cloud::route_table::{Hop, RouteTarget};
+use crate::forward::Location;
+
+/// Calls resources by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'c>(pub &'c Cloud);
+
+impl Names<'_> {
+    fn named(self, resource: ResourceId) -> String {
+        self.0.name(resource).map_or_else(|| resource.to_string(), str::to_owned)
+    }
+
+    /// A VPC.
+    pub fn vpc(self, id: VpcId) -> String {
+        self.named(ResourceId::Vpc(id))
+    }
+
+    /// A peering.
+    pub fn peering(self, id: PeeringId) -> String {
+        self.named(ResourceId::Peering(id))
+    }
+
+    /// A route table.
+    pub fn table(self, id: RouteTableId) -> String {
+        let vpc = self.0.table(id).map(|table| table.vpc);
+        match (vpc, self.0.name(ResourceId::RouteTable(id))) {
+            (Some(vpc), Some(name)) => format!("{}/{name}", self.vpc(vpc)),
+            (Some(vpc), None) if self.0.vpc(vpc).is_some_and(|v| v.main_table() == id) => {
+                self.vpc(vpc)
+            }
+            _ => id.to_string(),
+        }
+    }
+
+    /// A subnet.
+    pub fn subnet(self, id: SubnetId) -> String {
+        match (self.0.subnet(id), self.0.name(ResourceId::Subnet(id))) {
+            (Some(subnet), Some(name)) => format!("{}/{name}", self.vpc(subnet.vpc)),
+            _ => id.to_string(),
+        }
+    }
+
+    /// An interface, by the name of its instance.
+    pub fn interface(self, id: InterfaceId) -> String {
+        let instance = self.0.interface(id).map(|interface| interface.instance);
+        instance
+            .and_then(|instance| self.0.name(ResourceId::Instance(instance)))
+            .map_or_else(|| id.to_string(), str::to_owned)
+    }
+
+    /// Where a route leads.
+    pub fn hop(self, hop: Hop) -> String {
+        match hop {
+            Hop::Local => "local".to_owned(),
+            Hop::To(RouteTarget::Peering(id)) => self.peering(id),
+            Hop::To(RouteTarget::Interface(id)) => self.interface(id),
+        }
+    }
+
+    /// Where a packet was dropped.
+    pub fn location(self, location: Location) -> String {
+        match location {
+            Location::Interface(id) => self.interface(id),
+            Location::Table(id) => self.table(id),
+            Location::Peering(id) => self.peering(id),
+            Location::Vpc(id) => self.vpc(id),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! A walk told in words: what a terminal prints and JSON carries.
+//!
+//! Holds the sentences. Refuses to hold findings of its own: every line is one step of the reference
+//! forwarder, in the order in which it looked. Names are resolved when the walk is told, because
+//! the network may change afterwards.
+
+use std::fmt;
+
+use crate::base::time::Instant;
+use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::peering::Status;
+use crate::cloud::route_table::{Hop, RouteState};
+use crate::forward::repair::Fix;
+use crate::forward::walk::{Beyond, Holds, Match, Step};
+use crate::forward::{Drop, Location};
+use crate::report::names::Names;
+use crate::sim::World;
+use crate::wire::Packet;
+
+/// One line of a walk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// What was looked at: `table B`, `AB`, an address.
+    pub subject: String,
+    /// What was found.
+    pub finding: String,
+}
+
+impl Line {
+    fn new(subject: impl Into<String>, finding: impl Into<String>) -> Line {
+        Line { subject: subject.into(), finding: finding.into() }
+    }
+}
+
+/// How a walk ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// At the host it was meant for, or whoever has the address.
+    Delivered {
+        /// The host.
+        at: String,
+    },
+    /// At another host that has the same address.
+    Misdelivered {
+        /// The host.
+        at: String,
+    },
+    /// Not.
+    Dropped {
+        /// The reason's label.
+        reason: &'static str,
+        /// The code of AWS Reachability Analyzer, where there is one.
+        aws_code: Option<&'static str>,
+        /// The resource that decided.
+        at: String,
+    },
+}
+
+impl Ending {
+    /// Dropped, in names.
+    pub fn dropped(drop: Drop, world: World<'_>) -> Ending {
+        Ending::Dropped {
+            reason: drop.reason.label(),
+            aws_code: drop.reason.aws_code(),
+            at: Names(world.cloud).location(world.rows.locate(drop.at)),
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Delivered { at } => write!(f, "delivered to {at}"),
+            Ending::Misdelivered { at } => write!(f, "misdelivered to {at}"),
+            Ending::Dropped { reason, at, .. } => write!(f, "DROP {reason} at {at}"),
+        }
+    }
+}
+
+/// One packet's walk in words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// When it was sent.
+    pub at: Instant,
+    /// Who sent it.
+    pub sender: String,
+    /// Its flow and what it is, or what is wrong with its bytes.
+    pub packet: String,
+    /// How it ended.
+    pub ending: Ending,
+    /// What was looked at, in order; the last line decides.
+    pub lines: Vec<Line>,
+}
+
+/// The packet in words: `10.1.0.4 > 10.2.0.10 icmp echo request, 84 bytes`.
+pub fn packet(packet: &Packet) -> String {
+    let (flow, summary) = (packet.flow(), packet.summary().to_string());
+    let protocol = packet.protocol().to_string();
+    // The flow ends with the protocol and the summary begins with it.
+    format!("{flow}{}", summary.strip_prefix(&protocol).unwrap_or(&summary))
+}
+
+/// Every step in words.
+pub fn lines(steps: &[Step], world: World<'_>) -> Vec<Line> {
+    let names = Names(world.cloud);
+    steps.iter().filter_map(|step| line(step, names)).collect()
+}
+
+fn line(step: &Step, names: Names<'_>) -> Option<Line> {
+    Some(match step {
+        Step::Down { interface } => {
+            Line::new(names.interface(*interface), "its instance is stopped")
+        }
+        Step::ForeignSource { interface, source, check } => Line::new(
+            names.interface(*interface),
+            match check {
+                SourceDestCheck::On => {
+                    format!(
+                        "the source {source} is not its address, and its source/destination check is on"
+                    )
+                }
+                SourceDestCheck::Off => {
+                    format!(
+                        "the source {source} is not its address; its source/destination check is off"
+                    )
+                }
+            },
+        ),
+        Step::SameSubnet { subnet } => Line::new(
+            format!("subnet {}", names.subnet(*subnet)),
+            "the destination is in the same subnet",
+        ),
+        Step::Table { table, matches, .. } => {
+            Line::new(format!("table {}", names.table(*table)), longest_match(matches, names))
+        }
+        Step::Peering { status: Some(Status::Active), .. } => return None,
+        Step::Peering { peering, status } => Line::new(
+            names.peering(*peering),
+            format!("{}; only an active peering carries packets", state(*status)),
+        ),
+        Step::Gate { peering, into, blocks, holds } => {
+            let blocks: Vec<String> = blocks.iter().map(ToString::to_string).collect();
+            let (vpc, blocks) = (names.vpc(*into), blocks.join(", "));
+            Line::new(
+                names.peering(*peering),
+                match holds {
+                    Holds::Yes => format!("active, leads into {vpc} ({blocks})"),
+                    Holds::No => format!(
+                        "active, leads into {vpc} ({blocks}) and no further: the destination is not in {vpc}"
+                    ),
+                },
+            )
+        }
+        Step::Beyond { found } => Line::new("beyond", beyond(found, names)),
+        Step::PeeringGone { peering, status } => Line::new(
+            names.peering(*peering),
+            format!("{} when the packet arrived", state(*status)),
+        ),
+        Step::Owner { vpc, address, owner } => Line::new(
+            address.to_string(),
+            match owner {
+                Some(owner) => format!("is {} in {}", names.interface(*owner), names.vpc(*vpc)),
+                None => format!("is nobody's address in {}", names.vpc(*vpc)),
+            },
+        ),
+        Step::ForeignDestination { interface, address, check } => Line::new(
+            names.interface(*interface),
+            match check {
+                SourceDestCheck::On => {
+                    format!("does not own {address}, and its source/destination check is on")
+                }
+                SourceDestCheck::Off => {
+                    format!(
+                        "does not own {address}; its source/destination check is off, so it takes the packet"
+                    )
+                }
+            },
+        ),
+        Step::Delivered { .. } => return None,
+    })
+}
+
+fn state(status: Option<Status>) -> String {
+    match status {
+        Some(status) => format!("is {status}"),
+        None => "does not exist".to_owned(),
+    }
+}
+
+fn longest_match(matches: &[Match], names: Names<'_>) -> String {
+    let Some(first) = matches.first() else {
+        return "no route covers the destination".to_owned();
+    };
+    let count = match matches.len() {
+        1 => "the only match".to_owned(),
+        n => format!("the longest of {n} matches"),
+    };
+    let state = match (first.hop, first.state) {
+        (Hop::To(_), RouteState::Blackhole) => ", a blackhole",
+        _ => "",
+    };
+    format!("{} -> {} ({count}{state})", first.destination, names.hop(first.hop))
+}
+
+fn beyond(found: &[Beyond], names: Names<'_>) -> String {
+    if found.is_empty() {
+        return "no peering of the VPC in the middle leads there either".to_owned();
+    }
+    let named: Vec<String> = found
+        .iter()
+        .map(|b| format!("{} over {}", names.vpc(b.vpc), names.peering(b.peering)))
+        .collect();
+    format!("{}; but peering is not transitive", named.join(" or "))
+}
+
+/// A repair in words, one clause a change.
+pub fn fixes(fixes: &[Fix], world: World<'_>) -> Vec<String> {
+    let names = Names(world.cloud);
+    let fix = |fix: &Fix| match *fix {
+        Fix::Start(id) => format!("start {}", names.interface(id)),
+        Fix::CheckOff(id) => {
+            format!("switch off the source/destination check of {}", names.interface(id))
+        }
+        Fix::Accept(id) => format!("accept {}", names.peering(id)),
+        Fix::Peer(a, b) => format!("peer {} with {}", names.vpc(a), names.vpc(b)),
+        Fix::AddRoute { table, destination, towards } => format!(
+            "add {destination} -> peering with {} to table {}",
+            names.vpc(towards),
+            names.table(table)
+        ),
+        Fix::ReplaceRoute { table, destination, towards } => format!(
+            "point {destination} in table {} at the peering with {}",
+            names.table(table),
+            names.vpc(towards)
+        ),
+    };
+    fixes.iter().map(fix).collect()
+}
+
+/// The line about a link that lost the packet, which the forwarder knows nothing of.
+pub fn link_line(drop: Drop, world: World<'_>) -> Option<Line> {
+    use crate::forward::DropReason::{LinkLoss, QueueFull};
+    let finding = match drop.reason {
+        LinkLoss => "its link lost the packet, by chance",
+        QueueFull => "its link's queue was full",
+        _ => return None,
+    };
+    let location: Location = world.rows.locate(drop.at);
+    Some(Line::new(Names(world.cloud).location(location), finding))
+}
