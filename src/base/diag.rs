@@ -44,6 +44,12 @@ impl Sources {
     pub fn text(&self, id: SourceId) -> &str {
         self.0.get(id.0 as usize).map_or("", |s| &s.text)
     }
+
+    /// The line on which a place begins, from 1. Linear in the text before it.
+    pub fn line(&self, place: Place) -> usize {
+        let before = self.text(place.source).as_bytes().iter().take(place.start);
+        1 + before.filter(|byte| **byte == b'\n').count()
+    }
 }
 
 /// A range of bytes in a source. Ordered by source, then by position.

@@ -97,6 +97,12 @@ impl Cloud {
         }
     }
 
+    /// From now on transient states last this long. A setting of the emulator, not of the cloud: it
+    /// shapes later decisions, and no event records it.
+    pub fn set_settle(&mut self, settle: Span) {
+        self.settle = settle;
+    }
+
     /// The one way in: `caller` asks for `command` at `now`. Either every change is made and
     /// returned, or none and the refusal says why. `now` must not go back; an earlier one is
     /// treated as the moment of the last event.

@@ -60,6 +60,34 @@ impl Explainer {
             .flat_map(|(notes, leg)| notes.endings.iter().map(move |(_, told)| (leg, told)))
     }
 
+    /// Lets go of what was kept of a probe that has been reported.
+    pub fn forget(&mut self, probe: ProbeId) {
+        if let Some(legs) = self.probes.get_mut(probe.number()) {
+            *legs = Default::default();
+        }
+    }
+
+    /// The distinct drops of a leg, in the order of first occurrence.
+    pub fn drops(&self, probe: ProbeId, leg: Leg) -> impl Iterator<Item = Drop> {
+        self.endings(probe, leg).filter_map(|key| match key {
+            EndingKey::Dropped(drop) => Some(drop),
+            EndingKey::Arrived(_) => None,
+        })
+    }
+
+    /// The distinct interfaces that a leg reached, in the order of first occurrence.
+    pub fn arrivals(&self, probe: ProbeId, leg: Leg) -> impl Iterator<Item = InterfaceIdx> {
+        self.endings(probe, leg).filter_map(|key| match key {
+            EndingKey::Arrived(at) => Some(at),
+            EndingKey::Dropped(_) => None,
+        })
+    }
+
+    fn endings(&self, probe: ProbeId, leg: Leg) -> impl Iterator<Item = EndingKey> {
+        let notes = self.probes.get(probe.number()).map(|legs| &legs[leg_row(leg)]);
+        notes.into_iter().flat_map(|notes| notes.endings.iter().map(|(key, _)| *key))
+    }
+
     /// The first packet of the probe that was dropped or reached another host.
     pub fn stray(&self, probe: ProbeId) -> Option<&Stray> {
         self.probes.get(probe.number()).into_iter().flatten().find_map(|n| n.stray.as_ref())
@@ -70,10 +98,14 @@ impl Explainer {
         if self.probes.len() <= row {
             self.probes.resize_with(row + 1, Default::default);
         }
-        &mut self.probes[row][match subject.leg {
-            Leg::Request => 0,
-            Leg::Answer => 1,
-        }]
+        &mut self.probes[row][leg_row(subject.leg)]
+    }
+}
+
+const fn leg_row(leg: Leg) -> usize {
+    match leg {
+        Leg::Request => 0,
+        Leg::Answer => 1,
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod explain;
 pub mod junit;
 pub mod names;
+pub mod outcome;
 pub mod pcapng;
 pub mod told;
 pub mod xml;

@@ -69,6 +69,19 @@ codes! {
     EXPECTATION = "E0404", "An expectation that does not fit its step" =>
         "Commands succeed, are refused, or lead to a state; traffic is delivered, answered or dropped. \
          An expectation of the other sort could never be judged.";
+    REFUSED = "E0501", "The cloud refuses what the file declares" =>
+        "The declared network is lowered to the same commands as everything else, so a file cannot \
+         declare what the cloud would refuse. To show a refusal, ask in a step and expect it: \
+         `expect: {refused: CODE}`.";
+    FAILED_PEERING = "E0502", "A declared peering would end in `failed`" =>
+        "Overlapping blocks do not make a request an error in EC2, they make it a connection in the \
+         state `failed`. A declared peering is meant to exist. To show the failure, ask in a step: \
+         `request-peering` with `expect: {state: failed}`.";
+    PLACEMENT = "E0503", "It is not clear where an instance belongs" =>
+        "An instance that names only its VPC goes into the subnet that holds its `ip`, else into the \
+         only subnet, else into the first default one.";
+    LATE = "E0504", "A step comes too late for its `at`" =>
+        "`at` is counted from the start of the run. The steps before had not ended by then.";
 }
 
 /// The long form of `code`.

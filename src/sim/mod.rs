@@ -195,6 +195,11 @@ impl Sim {
         Ok(events)
     }
 
+    /// From now on transient peering states last this long.
+    pub fn set_settle(&mut self, settle: Span) {
+        self.cloud.set_settle(settle);
+    }
+
     /// Says how a link behaves from now on, for packets that are yet to be sent. What waited on the
     /// link before goes its way; its queue starts empty.
     pub fn set_link(&mut self, of: LinkOf, spec: LinkSpec) {
@@ -277,6 +282,13 @@ impl Sim {
         }
         self.now = self.now.max(until);
         Ok(())
+    }
+
+    /// Moves the present to a later moment before anything that happens at it: what is asked of the
+    /// cloud now comes first. An earlier moment changes nothing.
+    pub fn move_to(&mut self, moment: Instant) {
+        debug_assert!(self.queue.next_at().is_none_or(|at| at >= moment), "nothing is skipped");
+        self.now = self.now.max(moment);
     }
 
     /// Lets time pass until every packet of the probe has met its fate.

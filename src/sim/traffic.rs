@@ -203,6 +203,12 @@ impl Drops {
         DropReason::ALL.iter().map(|r| (*r, self.of(*r))).filter(|(_, n)| *n > 0)
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Drops) -> Drops {
+        Drops(std::array::from_fn(|row| self.0[row] + other.0[row]))
+    }
+
     pub(super) fn add(&mut self, reason: DropReason) {
         self.0[reason.row()] += 1;
     }

@@ -1,0 +1,350 @@
+//! Expectations against what happened.
+//!
+//! Holds the comparison and its words: what was expected and what came of it are said in the same
+//! terms, those of the file. Refuses to run anything.
+
+use super::ast::{Bounds, Destination, Expect, Location, Loss, Reason};
+use super::stage::Stage;
+use crate::base::id::InterfaceIdx;
+use crate::cloud::refusal::Refusal;
+use crate::forward::reason::MISDELIVERED;
+use crate::forward::{Drop, DropReason, Location as Spot};
+use crate::report::explain::Explainer;
+use crate::report::names::Names;
+use crate::report::outcome::Verdict;
+use crate::sim::traffic::{Drops, Tally};
+use crate::sim::{Leg, ProbeId, ProbeTally};
+
+/// What came of a step, and whether it was expected.
+#[derive(Clone, Debug)]
+pub(super) struct Judgement {
+    pub(super) actual: String,
+    pub(super) verdict: Verdict,
+}
+
+impl Judgement {
+    pub(super) fn new(actual: impl Into<String>, held: bool) -> Judgement {
+        let verdict = if held { Verdict::Held } else { Verdict::Failed };
+        Judgement { actual: actual.into(), verdict }
+    }
+}
+
+/// The expectation in the words of the file.
+pub(super) fn words(expect: &Expect) -> String {
+    let at = |at: &Option<_>| match at {
+        Some(crate::base::diag::Spanned { value, .. }) => {
+            let value: &Location = value;
+            format!(", at: {value}")
+        }
+        None => String::new(),
+    };
+    let list = |to: &[crate::base::diag::Spanned<Destination>]| {
+        to.iter().map(|d| d.value.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    match expect {
+        Expect::Replied => "replied".to_owned(),
+        Expect::Delivered => "delivered".to_owned(),
+        Expect::DeliveredTo(label) => format!("delivered-to: {}", label.value),
+        Expect::Dropped { reason, at: place } => {
+            format!("dropped: {}{}", reason.value.as_str(), at(place))
+        }
+        Expect::ReplyLost { loss, at: place } => {
+            format!("reply-lost: {}{}", loss_words(&loss.value), at(place))
+        }
+        Expect::Reaches { reaches, never, because } => {
+            use super::ast::Because;
+            let because = match because {
+                Because::Nothing => String::new(),
+                Because::All(loss) => format!(", because: {}", loss_words(&loss.value)),
+                Because::Each(rows) => {
+                    let rows = rows.iter();
+                    let rows =
+                        rows.map(|(to, loss)| format!("{}: {}", to.value, loss_words(&loss.value)));
+                    format!(", because: {{{}}}", rows.collect::<Vec<_>>().join(", "))
+                }
+            };
+            format!("reaches: [{}], never-reaches: [{}]{because}", list(reaches), list(never))
+        }
+        Expect::Counts { delivered, dropped } => {
+            let delivered = delivered.as_ref().map(|b| format!("delivered: {}", bounds(b.value)));
+            let dropped: Vec<String> = dropped
+                .iter()
+                .map(|(reason, b)| format!("{}: {}", reason.value.as_str(), bounds(b.value)))
+                .collect();
+            let dropped =
+                (!dropped.is_empty()).then(|| format!("dropped: {{{}}}", dropped.join(", ")));
+            [delivered, dropped].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        }
+        Expect::Refused(code) => format!("refused: {}", code.value),
+        Expect::Peering(state) => format!("state: {}", state.value.word()),
+        Expect::Route(state) => format!("state: {}", state.value.word()),
+    }
+}
+
+fn bounds(bounds: Bounds) -> String {
+    if bounds.min() == bounds.max() {
+        bounds.min().to_string()
+    } else {
+        format!("{}..{}", bounds.min(), bounds.max())
+    }
+}
+
+fn loss_words(loss: &Loss) -> &str {
+    match loss {
+        Loss::Dropped(reason) => reason.as_str(),
+        Loss::Misdelivered => MISDELIVERED,
+    }
+}
+
+/// A command's answer against its expectation (success, if nothing is said).
+pub(super) fn command(
+    expect: Option<&Expect>,
+    answer: &Result<Option<&'static str>, Refusal>,
+) -> Judgement {
+    match (expect, answer) {
+        (Some(Expect::Refused(code)), Err(refusal)) => {
+            Judgement::new(refused(refusal), code.value == refusal.code())
+        }
+        (Some(Expect::Refused(_)), Ok(state)) => {
+            let state =
+                state.map_or_else(|| "accepted".to_owned(), |s| format!("accepted, state: {s}"));
+            Judgement::new(state, false)
+        }
+        (_, Err(refusal)) => Judgement::new(refused(refusal), false),
+        (Some(Expect::Peering(want)), Ok(state)) => is_state(want.value.word(), *state),
+        (Some(Expect::Route(want)), Ok(state)) => is_state(want.value.word(), *state),
+        (_, Ok(Some(state))) => Judgement::new(format!("state: {state}"), true),
+        (_, Ok(None)) => Judgement::new("done", true),
+    }
+}
+
+fn is_state(want: &str, state: Option<&'static str>) -> Judgement {
+    match state {
+        Some(state) => Judgement::new(format!("state: {state}"), want == state),
+        None => Judgement::new("has no state", false),
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    format!("refused: {} ({refusal})", refusal.code())
+}
+
+/// Everything that is known about the packets of one probe.
+#[derive(Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) explainer: &'a Explainer,
+    pub(super) probe: ProbeId,
+}
+
+impl Evidence<'_> {
+    fn tally(&self) -> ProbeTally {
+        self.stage.sim.tally(self.probe)
+    }
+
+    fn host(&self, row: InterfaceIdx) -> String {
+        let world = self.stage.sim.world();
+        Names(world.cloud).interface(world.rows.interface_id(row))
+    }
+
+    /// The distinct places at which packets of a leg were dropped for this reason.
+    fn places(&self, leg: Leg, reason: DropReason) -> Vec<Spot> {
+        let rows = self.stage.sim.world().rows;
+        let drops = self.explainer.drops(self.probe, leg);
+        drops.filter(|d: &Drop| d.reason == reason).map(|d| rows.locate(d.at)).collect()
+    }
+
+    /// Judges; without an expectation only says what happened.
+    pub(super) fn judge(&self, expect: Option<&Expect>) -> Judgement {
+        let actual = self.actual();
+        match expect.map(|expect| self.holds(expect)) {
+            Some(held) => Judgement::new(actual, held),
+            None => Judgement { actual, verdict: Verdict::Unjudged },
+        }
+    }
+
+    fn holds(&self, expect: &Expect) -> bool {
+        let ProbeTally { requests, answers, .. } = self.tally();
+        let all_there =
+            requests.sent > 0 && requests.delivered == requests.sent && requests.misdelivered == 0;
+        let all_answered = all_there && answers.sent == requests.sent;
+        match expect {
+            Expect::Replied => {
+                all_answered && answers.delivered == answers.sent && answers.misdelivered == 0
+            }
+            Expect::Delivered => all_there,
+            Expect::DeliveredTo(label) => {
+                let mut hosts = self.explainer.arrivals(self.probe, Leg::Request);
+                let wanted = self.stage.instance(&label.value).ok();
+                let wanted = wanted.and_then(|known| self.stage.sim.row_of(known.interface));
+                requests.sent > 0
+                    && requests.delivered == requests.sent
+                    && wanted.is_some_and(|wanted| hosts.all(|host| host == wanted))
+            }
+            Expect::Dropped { reason, at } => self.all_dropped(
+                Leg::Request,
+                &requests,
+                &reason.value,
+                at.as_ref().map(|a| &a.value),
+            ),
+            Expect::ReplyLost { loss, at } => {
+                all_answered && self.all_lost(&answers, &loss.value, at.as_ref().map(|a| &a.value))
+            }
+            Expect::Counts { delivered, dropped } => {
+                delivered.as_ref().is_none_or(|b| b.value.contains(requests.delivered))
+                    && counts_hold(&requests.drops, dropped)
+            }
+            // The decoder refuses the others on traffic, and lists are judged target by target.
+            Expect::Reaches { .. } | Expect::Refused(_) | Expect::Peering(_) | Expect::Route(_) => {
+                false
+            }
+        }
+    }
+
+    fn all_dropped(&self, leg: Leg, tally: &Tally, reason: &Reason, at: Option<&Location>) -> bool {
+        let Some(reason) = DropReason::from_label(reason.as_str()) else { return false };
+        tally.sent > 0
+            && tally.drops.of(reason) == tally.sent
+            && at.is_none_or(|at| self.places(leg, reason).iter().all(|spot| self.is_at(*spot, at)))
+    }
+
+    fn all_lost(&self, answers: &Tally, loss: &Loss, at: Option<&Location>) -> bool {
+        match loss {
+            Loss::Dropped(reason) => self.all_dropped(Leg::Answer, answers, reason, at),
+            Loss::Misdelivered => {
+                let rows = self.stage.sim.world().rows;
+                let mut hosts = self
+                    .explainer
+                    .arrivals(self.probe, Leg::Answer)
+                    .map(|row| Spot::Interface(rows.interface_id(row)));
+                answers.misdelivered == answers.sent
+                    && at.is_none_or(|at| hosts.all(|spot| self.is_at(spot, at)))
+            }
+        }
+    }
+
+    /// Was it there? A VPC stands for its main table as well.
+    fn is_at(&self, spot: Spot, at: &Location) -> bool {
+        let labels = &self.stage.labels;
+        let is_vpc = |vpc| {
+            let main = self.stage.sim.cloud().vpc(vpc).map(|v| v.main_table());
+            spot == Spot::Vpc(vpc) || main.is_some_and(|main| spot == Spot::Table(main))
+        };
+        match at {
+            Location::Peering(id) => spot == Spot::Peering(*id),
+            Location::Vpc(id) => is_vpc(*id),
+            Location::Table(table) => {
+                let table = self.stage.named_table(&table.vpc, &table.table);
+                table.is_ok_and(|table| spot == Spot::Table(table))
+            }
+            Location::Label(label) => {
+                labels.peerings.get(label).is_some_and(|id| spot == Spot::Peering(*id))
+                    || labels.vpcs.get(label).is_some_and(|id| is_vpc(*id))
+                    || labels
+                        .instances
+                        .get(label)
+                        .is_some_and(|known| spot == Spot::Interface(known.interface))
+            }
+        }
+    }
+
+    /// One target of a ping with a list: does it answer, or is it lost for this reason?
+    pub(super) fn target_holds(&self, never: Option<&Loss>) -> bool {
+        let Some(loss) = never else { return self.holds(&Expect::Replied) };
+        let ProbeTally { requests, answers, .. } = self.tally();
+        match loss {
+            Loss::Dropped(reason) => {
+                self.all_dropped(Leg::Request, &requests, reason, None)
+                    || (requests.delivered == requests.sent
+                        && self.all_dropped(Leg::Answer, &answers, reason, None))
+            }
+            Loss::Misdelivered => {
+                requests.misdelivered == requests.sent
+                    || (requests.delivered == requests.sent && answers.misdelivered == answers.sent)
+            }
+        }
+    }
+
+    /// What happened, in the words of the expectations where they fit, else in counts.
+    pub(super) fn actual(&self) -> String {
+        let ProbeTally { requests, answers, .. } = self.tally();
+        if requests.sent == 0 {
+            return "nothing was sent".to_owned();
+        }
+        if let Some(text) = self.uniform_drop(Leg::Request, &requests) {
+            return format!("dropped: {text}");
+        }
+        if requests.delivered < requests.sent {
+            return counts(&requests);
+        }
+        if requests.misdelivered > 0 {
+            return format!("misdelivered{}", self.host_list(Leg::Request));
+        }
+        if answers.sent == 0 {
+            return format!("delivered{}", self.host_list(Leg::Request));
+        }
+        if answers.sent == requests.sent {
+            if answers.delivered == answers.sent && answers.misdelivered == 0 {
+                return "replied".to_owned();
+            }
+            if let Some(text) = self.uniform_drop(Leg::Answer, &answers) {
+                return format!("reply-lost: {text}");
+            }
+            if answers.misdelivered == answers.sent {
+                return format!("reply-lost: {MISDELIVERED}{}", self.host_list(Leg::Answer));
+            }
+        }
+        format!("{}; answers: {}", counts(&requests), counts(&answers))
+    }
+
+    fn uniform_drop(&self, leg: Leg, tally: &Tally) -> Option<String> {
+        let (reason, n) = tally.drops.iter().next()?;
+        if n < tally.sent {
+            return None;
+        }
+        let mut places = self.places(leg, reason);
+        places.dedup();
+        let names = Names(self.stage.sim.cloud());
+        Some(match places[..] {
+            [only] => format!("{reason}, at: {}", names.location(only)),
+            _ => reason.to_string(),
+        })
+    }
+
+    fn host_list(&self, leg: Leg) -> String {
+        let mut hosts: Vec<String> =
+            self.explainer.arrivals(self.probe, leg).map(|row| self.host(row)).collect();
+        hosts.sort_unstable();
+        match &hosts[..] {
+            [] => String::new(),
+            [few @ ..] if few.len() <= 4 => format!(" to {}", few.join(", ")),
+            many => format!(" to {} hosts", many.len()),
+        }
+    }
+}
+
+fn counts_hold(
+    drops: &Drops,
+    wanted: &[(crate::base::diag::Spanned<Reason>, crate::base::diag::Spanned<Bounds>)],
+) -> bool {
+    let wanted_of = |reason: DropReason| {
+        wanted.iter().find(|(label, _)| label.value.as_str() == reason.label())
+    };
+    DropReason::ALL.iter().all(|reason| match wanted_of(*reason) {
+        Some((_, bounds)) => bounds.value.contains(drops.of(*reason)),
+        None => drops.of(*reason) == 0,
+    })
+}
+
+fn counts(tally: &Tally) -> String {
+    let mut text = format!("sent: {}, delivered: {}", tally.sent, tally.delivered);
+    if tally.misdelivered > 0 {
+        text += &format!(" ({MISDELIVERED}: {})", tally.misdelivered);
+    }
+    let drops: Vec<String> =
+        tally.drops.iter().map(|(reason, n)| format!("{reason}: {n}")).collect();
+    if !drops.is_empty() {
+        text += &format!(", dropped: {{{}}}", drops.join(", "));
+    }
+    text
+}

@@ -1,0 +1,402 @@
+//! The declared network becomes commands: a file can't declare what the cloud would refuse.
+//!
+//! Holds the order of the commands, the documented defaults and the diagnostics for what the cloud
+//! says no to. Goes on after an error, so that all are reported at once; what depends on something
+//! that failed is left out without a word of its own. Refuses any other way into the cloud.
+
+use ipnet::IpNet;
+
+use super::ast::{self, Label, Network, Placement, VpcRef};
+use super::code;
+use super::stage::{Found, InstancePlan, Stage, SubnetPlan, Trouble};
+use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned};
+use crate::base::id::AccountId;
+use crate::base::time::Span;
+use crate::cloud::Cloud;
+use crate::cloud::account::{Caller, Region};
+use crate::cloud::command::Command;
+use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::peering::{FailureCause, State};
+use crate::cloud::profile::Profile;
+use crate::cloud::quota::{Quota, Quotas};
+use crate::sim::{LinkOf, LinkSpec, Sim};
+
+/// Builds the network of a file at virtual zero. Peerings are settled at once; from then on
+/// transient states last as long as the file says.
+pub(super) fn build(
+    file: &ast::File,
+    sim: impl FnOnce(Cloud) -> Sim,
+) -> Result<Stage, Diagnostics> {
+    let profile = match file.profile.value {
+        ast::Profile::Seed => Profile::Seed,
+        ast::Profile::Today => Profile::Today,
+    };
+    let network = &file.network;
+    let account = match &network.accounts[..] {
+        [] => AccountId::DEFAULT,
+        [first, ..] => first.id.value,
+    };
+    let stage = Stage::new(sim(Cloud::new(profile, Span::ZERO)), account);
+    let mut builder = Builder { stage, network, diagnostics: Diagnostics::default() };
+    builder.accounts();
+    builder.vpcs();
+    builder.instances();
+    builder.peerings();
+    builder.routes();
+    builder.links();
+    builder.stage.sim.set_settle(file.settle);
+    if builder.diagnostics.is_empty() { Ok(builder.stage) } else { Err(builder.diagnostics) }
+}
+
+struct Builder<'f> {
+    stage: Stage,
+    network: &'f Network,
+    diagnostics: Diagnostics,
+}
+
+impl Builder<'_> {
+    /// Reports trouble with what is written at `place`. Something that is absent was reported where
+    /// it failed.
+    fn report(&mut self, place: Place, what: &str, trouble: &Trouble) {
+        let diagnostic = match trouble {
+            Trouble::Absent { .. } => return,
+            Trouble::Refused(refusal) => {
+                Diagnostic::at(place, code::REFUSED, format!("the cloud refuses {what}: {refusal}"))
+                    .note(format!("EC2 error code {}", refusal.code()))
+            }
+            other => Diagnostic::at(place, code::PLACEMENT, other.to_string()),
+        };
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn accounts(&mut self) {
+        for account in &self.network.accounts {
+            self.stage.labels.accounts.insert(account.label.value.clone(), account.id.value);
+            let mut quotas = Quotas::default();
+            for (quota, limit) in &account.quotas {
+                // The words are the same; a test in `cloud::quota` keeps names and words together.
+                if let Some(quota) = Quota::from_name(quota.value.word()) {
+                    quotas.set(quota, limit.value as usize);
+                }
+            }
+            let caller = Caller { account: account.id.value, region: Region::default() };
+            if let Err(refusal) = self.stage.ask(&caller, &Command::OpenAccount { quotas }) {
+                self.report(account.label.place, "this account", &refusal.into());
+            }
+        }
+    }
+
+    fn caller(&mut self, vpc: &ast::Vpc) -> Option<Caller> {
+        let account = self.stage.account(vpc.account.as_ref().map(|a| &a.value)).ok()?;
+        let region = match &vpc.region {
+            None => Region::default(),
+            Some(text) => match text.value.parse() {
+                Ok(region) => region,
+                Err(wrong) => {
+                    self.report(text.place, "this region", &Trouble::Region(wrong));
+                    return None;
+                }
+            },
+        };
+        Some(Caller { account, region })
+    }
+
+    fn vpcs(&mut self) {
+        for vpc in &self.network.vpcs {
+            let Some(caller) = self.caller(vpc) else { continue };
+            let Some((primary, further)) = vpc.cidrs.split_first() else { continue };
+            let made = self.stage.create_vpc(&caller, &vpc.label.value, primary.value);
+            let id = match made {
+                Ok(id) => id,
+                Err(trouble) => {
+                    self.report(primary.place, "this VPC", &trouble);
+                    continue;
+                }
+            };
+            let v4 = further.iter().map(|b| (IpNet::V4(b.value), b.place));
+            let v6 = vpc.ipv6.iter().map(|b| (IpNet::V6(b.value), b.place));
+            let mut all_blocks = true;
+            for (block, place) in v4.chain(v6) {
+                let command = Command::AssociateVpcCidrBlock { vpc: id, block };
+                if let Err(refusal) = self.stage.ask(&caller, &command) {
+                    self.refused_block(place, block, refusal);
+                    all_blocks = false;
+                }
+            }
+            for table in &vpc.route_tables {
+                if let Err(trouble) = self.stage.create_table(id, &caller, &table.value) {
+                    self.report(table.place, "this route table", &trouble);
+                }
+            }
+            match &vpc.subnets {
+                // With a block missing, what is wrong has been said.
+                None if !all_blocks => {}
+                None => {
+                    if let Err(trouble) = self.stage.default_subnets(id, &caller) {
+                        self.report(vpc.label.place, "the default subnet", &trouble);
+                    }
+                }
+                Some(subnets) => {
+                    for subnet in subnets {
+                        self.subnet(&vpc.label.value, &caller, subnet);
+                    }
+                }
+            }
+        }
+    }
+
+    fn refused_block(
+        &mut self,
+        place: Place,
+        block: IpNet,
+        refusal: crate::cloud::refusal::Refusal,
+    ) {
+        use crate::cloud::refusal::Refusal;
+        if let Refusal::UnknownParameter(_) = refusal {
+            let what = match block {
+                IpNet::V4(_) => "a second IPv4 block",
+                IpNet::V6(_) => "an IPv6 block",
+            };
+            let message = format!("no VPC has {what} under the profile `seed`");
+            self.diagnostics.push(
+                Diagnostic::at(place, code::REFUSED, message)
+                    .help("say `profile: today` at the top of the file"),
+            );
+        } else {
+            self.report(place, "this block", &refusal.into());
+        }
+    }
+
+    fn subnet(&mut self, vpc: &Label, caller: &Caller, subnet: &ast::Subnet) {
+        let Ok(id) = self.stage.vpc(&VpcRef::Label(vpc.clone())) else { return };
+        let zone = match subnet.az.as_ref().map(|az| (az.value.parse(), az.place)) {
+            None => None,
+            Some((Ok(zone), _)) => Some(zone),
+            Some((Err(wrong), place)) => {
+                self.report(place, "this zone", &Trouble::Region(wrong));
+                return;
+            }
+        };
+        let plan = SubnetPlan {
+            label: subnet.label.value.clone(),
+            cidr: subnet.cidr.value,
+            ipv6: subnet.ipv6.as_ref().map(|b| b.value),
+            zone,
+        };
+        let made = match self.stage.create_subnet(id, caller, &plan) {
+            Ok(made) => made,
+            Err(trouble) => return self.report(subnet.cidr.place, "this subnet", &trouble),
+        };
+        if let Some(label) = &subnet.route_table
+            && let Ok(table) = self.stage.named_table(&VpcRef::Label(vpc.clone()), &label.value)
+        {
+            let command = Command::AssociateRouteTable { table, subnet: made };
+            if let Err(refusal) = self.stage.ask(caller, &command) {
+                self.report(label.place, "this association", &refusal.into());
+            }
+        }
+    }
+
+    fn instances(&mut self) {
+        for instance in &self.network.instances {
+            if let Err(trouble) = start_instance(&mut self.stage, None, instance) {
+                let ip = instance.ip.as_ref().map(|ip| ip.place);
+                let ipv6 = instance.ipv6.as_ref().map(|ip| ip.place);
+                let place = ip.or(ipv6).unwrap_or(instance.placement.place());
+                self.report(place, "this instance", &trouble);
+            }
+        }
+    }
+
+    fn peerings(&mut self) {
+        for peering in &self.network.peerings {
+            let ends = [&peering.requester, &peering.accepter];
+            let ids = ends.map(|end| self.stage.vpc(&VpcRef::Label(end.value.clone())));
+            let [Ok(requester), Ok(accepter)] = ids else { continue };
+            let (near, far) = (self.stage.owner(requester), self.stage.owner(accepter));
+            let command = Command::CreateVpcPeeringConnection {
+                requester,
+                accepter,
+                peer_owner: Some(far.account),
+                peer_region: (near.region != far.region).then(|| far.region.clone()),
+            };
+            match self.stage.request_peering(&near, &peering.label.value, &command) {
+                Err(trouble) => self.refused_peering(peering, &trouble),
+                Ok((_, Found::Existing)) => self.declared_twice(peering),
+                Ok((id, Found::New)) => {
+                    let now = self.stage.sim.now();
+                    let state = self.stage.sim.cloud().peering(id).map(|p| p.state(now));
+                    if let Some(State::Failed { cause, .. }) = state {
+                        self.failed_peering(peering, cause);
+                    } else if peering.accepted {
+                        let accept = Command::AcceptVpcPeeringConnection { peering: id };
+                        if let Err(refusal) = self.stage.ask(&far, &accept) {
+                            self.refused_peering(peering, &refusal.into());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn refused_peering(&mut self, peering: &ast::Peering, trouble: &Trouble) {
+        use crate::cloud::refusal::Refusal;
+        let (a, b) = (&peering.requester.value, &peering.accepter.value);
+        match trouble {
+            Trouble::Refused(Refusal::PeeringExists(_)) => self.declared_twice(peering),
+            Trouble::Refused(Refusal::PeeringWithItself(_)) => {
+                let message = format!("`{a}` cannot be peered with itself");
+                let diagnostic = Diagnostic::at(peering.accepter.place, code::REFUSED, message)
+                    .also(peering.requester.place, "the same VPC");
+                self.diagnostics.push(diagnostic);
+            }
+            Trouble::Refused(Refusal::UnknownParameter(_)) => {
+                let message = format!(
+                    "cannot peer `{a}` and `{b}`: they are in different regions, and under the profile `seed` a peering stays in one region"
+                );
+                let diagnostic = Diagnostic::at(peering.accepter.place, code::REFUSED, message)
+                    .help("put both in one region, or say `profile: today`");
+                self.diagnostics.push(diagnostic);
+            }
+            other => self.report(peering.label.place, "this peering", other),
+        }
+    }
+
+    fn declared_twice(&mut self, peering: &ast::Peering) {
+        let (a, b) = (&peering.requester.value, &peering.accepter.value);
+        let same = |p: &&ast::Peering| {
+            let ends = [&p.requester.value, &p.accepter.value];
+            ends == [a, b] || ends == [b, a]
+        };
+        let mut diagnostic = Diagnostic::at(
+            peering.label.place,
+            code::REFUSED,
+            format!("`{a}` and `{b}` are already peered: one pair, one peering"),
+        );
+        if let Some(first) = self.network.peerings.iter().find(same) {
+            diagnostic = diagnostic.also(first.label.place, "by this one");
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn failed_peering(&mut self, peering: &ast::Peering, cause: FailureCause) {
+        let (a, b) = (&peering.requester.value, &peering.accepter.value);
+        let message = match cause {
+            FailureCause::Overlap => {
+                format!("cannot peer `{a}` and `{b}`: their CIDR blocks overlap")
+            }
+            FailureCause::PeerUnknown => {
+                format!("cannot peer `{a}` and `{b}`: the peer is unknown")
+            }
+        };
+        let mut diagnostic = Diagnostic::at(peering.label.place, code::FAILED_PEERING, message);
+        if cause == FailureCause::Overlap {
+            for end in [a, b] {
+                let vpc = self.network.vpcs.iter().find(|vpc| vpc.label.value == *end);
+                if let Some(block) = vpc.and_then(|vpc| vpc.cidrs.first()) {
+                    diagnostic = diagnostic.also(block.place, format!("blocks of `{end}`"));
+                }
+            }
+            diagnostic = diagnostic
+                .help("give one VPC blocks that share no address with the other's")
+                .help("to show the failure, ask in a step: `request-peering` with `expect: {state: failed}`");
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn routes(&mut self) {
+        for route in &self.network.routes {
+            let table = self.stage.table(&route.table.value);
+            let target = self.stage.target(&route.target.value);
+            let (Ok(table), Ok(target)) = (table, target) else { continue };
+            let Ok(vpc) = self.stage.vpc(&route.table.value.vpc) else { continue };
+            let caller = self.stage.owner(vpc);
+            let destination = route.destination.value;
+            let command = Command::CreateRoute { table, destination, target };
+            if let Err(refusal) = self.stage.ask(&caller, &command) {
+                use crate::cloud::refusal::Refusal;
+                // A target of another VPC is wrong as a target; everything else as a destination.
+                let place = match refusal {
+                    Refusal::RouteTargetOfOtherVpc { .. }
+                    | Refusal::PeeringNotFound(_)
+                    | Refusal::InterfaceNotFound(_) => route.target.place,
+                    _ => route.destination.place,
+                };
+                let trouble = match refusal {
+                    Refusal::PeeringNotFound(_) => Refusal::RouteTargetOfOtherVpc {
+                        table,
+                        target: route.target.value.to_string(),
+                    },
+                    other => other,
+                };
+                self.report(place, "this route", &trouble.into());
+            }
+        }
+    }
+
+    /// Last, because a link is set up for something that exists.
+    fn links(&mut self) {
+        let labels = &self.stage.labels;
+        let mut links: Vec<(LinkOf, LinkSpec)> = Vec::new();
+        for vpc in self.network.vpcs.iter().filter(|v| v.link != ast::Link::default()) {
+            if let Some(id) = labels.vpcs.get(&vpc.label.value) {
+                links.push((LinkOf::Vpc(*id), link_spec(&vpc.link, LinkSpec::VPC)));
+            }
+        }
+        for peering in self.network.peerings.iter().filter(|p| p.link != ast::Link::default()) {
+            if let Some(id) = labels.peerings.get(&peering.label.value) {
+                links.push((LinkOf::Peering(*id), link_spec(&peering.link, LinkSpec::PEERING)));
+            }
+        }
+        for instance in self.network.instances.iter().filter(|i| i.link != ast::Link::default()) {
+            if let Some(known) = labels.instances.get(&instance.label.value) {
+                let spec = link_spec(&instance.link, LinkSpec::INTERFACE);
+                links.push((LinkOf::Interface(known.interface), spec));
+            }
+        }
+        for (of, spec) in links {
+            self.stage.sim.set_link(of, spec);
+        }
+    }
+}
+
+/// Starts an instance as a file describes it, for its VPC's owner or for `caller`.
+pub(super) fn start_instance(
+    stage: &mut Stage,
+    caller: Option<&Caller>,
+    instance: &ast::Instance,
+) -> Result<(), Trouble> {
+    let ip = instance.ip.as_ref().map(|ip| ip.value);
+    let (vpc, subnet) = match &instance.placement {
+        Placement::Subnet(Spanned { value, .. }) => (stage.vpc(&value.vpc)?, stage.subnet(value)?),
+        Placement::Vpc(Spanned { value, .. }) => {
+            let vpc = stage.vpc(value)?;
+            (vpc, stage.place_in_vpc(vpc, ip, &value.to_string())?)
+        }
+    };
+    let owner = stage.owner(vpc);
+    let plan = InstancePlan {
+        ip,
+        ipv6: instance.ipv6.as_ref().map(|ip| ip.value),
+        check: source_dest_check(instance.source_dest_check),
+    };
+    stage.run_instance(caller.unwrap_or(&owner), &instance.label.value, subnet, plan)?;
+    Ok(())
+}
+
+pub(super) fn source_dest_check(check: ast::Check) -> SourceDestCheck {
+    match check {
+        ast::Check::On => SourceDestCheck::On,
+        ast::Check::Off => SourceDestCheck::Off,
+    }
+}
+
+fn link_spec(link: &ast::Link, default: LinkSpec) -> LinkSpec {
+    LinkSpec {
+        latency: link.latency.unwrap_or(default.latency),
+        jitter: link.jitter.unwrap_or(default.jitter),
+        loss: link.loss.unwrap_or(default.loss),
+        rate: link.rate.or(default.rate),
+        queue: link.queue.unwrap_or(default.queue),
+    }
+}

@@ -1,0 +1,360 @@
+//! Running a scenario: the timeline, step by step, to an outcome.
+//!
+//! Holds the order of things: when a step begins and ends, when its expectation is judged, and what
+//! is kept of it. Refuses to print and to write files; whoever wants packets hangs an observer on
+//! the run.
+
+use std::path::Path;
+
+use super::ast::{self, Because, Destination, Expect, Loss, Step, Toggle};
+use super::judge::{self, Evidence, Judgement};
+use super::load::{Failure, Loaded};
+use super::stage::{Stage, Trouble};
+use super::step::{self, Doing, Probe, Shown, Undone};
+use super::{code, lower};
+use crate::base::diag::{Diagnostic, Diagnostics, Sources};
+use crate::base::rng::Seed;
+use crate::base::time::Instant;
+use crate::forward::DropReason;
+use crate::forward::reason::MISDELIVERED;
+use crate::forward::repair::{self, Intent, Ways};
+use crate::report::explain::Explainer;
+use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
+use crate::report::told;
+use crate::sim::{Leg, Observer, ProbeId, RunError, Sim, Twin};
+
+/// How to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// In place of the file's seed.
+    pub seed: Option<Seed>,
+    /// Which forwarder judges the packets.
+    pub twin: Twin,
+    /// For which steps a repair is looked for.
+    pub repairs: Repairs,
+}
+
+/// For which steps a repair is looked for. A search costs copies of the cloud.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Repairs {
+    /// Those that failed.
+    #[default]
+    Failed,
+    /// Every one with a packet that did not arrive.
+    All,
+}
+
+/// The drop reasons that a file may name.
+pub fn known_reasons() -> Vec<&'static str> {
+    let labels = DropReason::ALL.iter().map(|reason| reason.label());
+    labels.chain([MISDELIVERED]).collect()
+}
+
+/// The network of a file, built and ready at virtual zero, without a step taken.
+///
+/// # Errors
+/// Everything in the declared network that the cloud refuses.
+pub fn build(loaded: &Loaded, seed: Option<Seed>, twin: Twin) -> Result<Built, Failure> {
+    let seed = seed.unwrap_or(loaded.file.seed);
+    let stage = lower::build(&loaded.file, |cloud| Sim::new(cloud, seed, twin))
+        .map_err(|diagnostics| Failure { diagnostics, sources: loaded.sources.clone() })?;
+    Ok(Built { stage })
+}
+
+/// A network that stands.
+#[derive(Debug)]
+pub struct Built {
+    pub(super) stage: Stage,
+}
+
+/// Runs a file. `directory` is where the captures it replays are looked for; `observer` hears of
+/// every packet.
+///
+/// # Errors
+/// Diagnostics if the declared network cannot be built or a step comes too late for its `at`. What
+/// an expectation does not hold for is no error but an outcome.
+pub fn run(
+    loaded: &Loaded,
+    directory: &Path,
+    settings: Settings,
+    observer: &mut impl Observer,
+) -> Result<Outcome, Failure> {
+    let file = &loaded.file;
+    let built = build(loaded, settings.seed, settings.twin)?;
+    let mut run = Run {
+        stage: built.stage,
+        file,
+        sources: &loaded.sources,
+        directory,
+        settings,
+        explainer: Explainer::default(),
+        steps: Vec::with_capacity(file.steps.len()),
+        background: Vec::new(),
+    };
+    let aborted = match run.timeline(observer) {
+        Ok(()) => None,
+        Err(Cut::Limit(error)) => Some(error.to_string()),
+        Err(Cut::Late(diagnostic)) => {
+            let mut diagnostics = Diagnostics::default();
+            diagnostics.push(diagnostic);
+            return Err(Failure { diagnostics, sources: loaded.sources.clone() });
+        }
+    };
+    Ok(Outcome {
+        file: loaded.sources.name(file.name.place.source()).to_owned(),
+        name: file.name.value.clone(),
+        about: file.about.clone(),
+        profile: file.profile.value.word(),
+        seed: settings.seed.unwrap_or(file.seed).0,
+        start_unix: file.start.value,
+        ended: run.stage.sim.now(),
+        packets: run.stage.sim.packets(),
+        steps: run.steps,
+        aborted,
+    })
+}
+
+/// What ends a run early.
+enum Cut {
+    Limit(RunError),
+    Late(Diagnostic),
+}
+
+impl From<RunError> for Cut {
+    fn from(error: RunError) -> Cut {
+        Cut::Limit(error)
+    }
+}
+
+struct Run<'a> {
+    stage: Stage,
+    file: &'a ast::File,
+    sources: &'a Sources,
+    directory: &'a Path,
+    settings: Settings,
+    explainer: Explainer,
+    steps: Vec<StepOutcome>,
+    /// Steps that are still to be judged, with their probes.
+    background: Vec<(usize, ProbeId)>,
+}
+
+impl Run<'_> {
+    fn timeline(&mut self, observer: &mut impl Observer) -> Result<(), Cut> {
+        for (row, step) in self.file.steps.iter().enumerate() {
+            self.begin(step, observer)?;
+            tracing::debug!(step = row + 1, at = %self.stage.sim.now(), "{}", step::words(&step.action));
+            let outcome = self.blank(row, step);
+            self.steps.push(outcome);
+            self.take(row, step, observer)?;
+        }
+        for (row, probe) in std::mem::take(&mut self.background) {
+            self.stage.sim.run_probe(probe, &mut (&mut self.explainer, &mut *observer))?;
+            self.judge_probe(row, probe);
+        }
+        Ok(())
+    }
+
+    /// Lets time pass until the step begins.
+    fn begin(&mut self, step: &Step, observer: &mut impl Observer) -> Result<(), Cut> {
+        let Some(at) = &step.at else { return Ok(()) };
+        let now = self.stage.sim.now();
+        if at.value < now {
+            let message = format!(
+                "this step cannot begin at {}: that is past, the step before ended at {now}",
+                at.value
+            );
+            return Err(Cut::Late(Diagnostic::at(at.place, code::LATE, message)));
+        }
+        // What happens at the very instant of a step happens after it: commands come first.
+        if at.value > now {
+            let before = Instant::from_nanos(at.value.as_nanos() - 1);
+            self.pass(before, observer)?;
+            self.stage.sim.move_to(at.value);
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, until: Instant, observer: &mut impl Observer) -> Result<(), Cut> {
+        Ok(self.stage.sim.run_until(until, &mut (&mut self.explainer, observer))?)
+    }
+
+    fn blank(&self, row: usize, step: &Step) -> StepOutcome {
+        let expected = step.expect.as_ref().map(|expect| judge::words(&expect.value));
+        StepOutcome {
+            number: row + 1,
+            line: self.sources.line(step.place),
+            at: self.stage.sim.now(),
+            action: step::words(&step.action),
+            note: step.note.clone(),
+            expected,
+            actual: String::new(),
+            verdict: Verdict::Unjudged,
+            traffic: None,
+            walks: Vec::new(),
+            repair: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, row: usize, step: &Step, observer: &mut impl Observer) -> Result<(), Cut> {
+        let expect = step.expect.as_ref().map(|expect| &expect.value);
+        match step::act(&mut self.stage, step, self.directory) {
+            Ok(Doing::Asked(shown)) => {
+                self.tick(observer)?;
+                self.put(row, judge::command(expect, &Ok(self.state_of(shown))));
+            }
+            Ok(Doing::Looked(state)) => self.put(row, judge::command(expect, &Ok(Some(state)))),
+            Err(Undone::Trouble(Trouble::Refused(refusal))) => {
+                self.tick(observer)?;
+                self.put(row, judge::command(expect, &Err(refusal)));
+            }
+            Err(undone) => self.put(row, Judgement::new(undone.to_string(), false)),
+            Ok(Doing::Wait(span)) => {
+                self.pass(self.stage.sim.now() + span, observer)?;
+                self.put(row, Judgement { actual: "done".to_owned(), verdict: Verdict::Unjudged });
+            }
+            Ok(Doing::Probe(probe)) => {
+                let background = probe.background;
+                let id = self.start(probe)?;
+                if background == Toggle::Yes {
+                    self.background.push((row, id));
+                    return Ok(());
+                }
+                self.stage.sim.run_probe(id, &mut (&mut self.explainer, observer))?;
+                self.judge_probe(row, id);
+            }
+            Ok(Doing::Targets(targets)) => self.take_targets(row, expect, targets, observer)?,
+        }
+        Ok(())
+    }
+
+    /// The tick that a command takes.
+    fn tick(&mut self, observer: &mut impl Observer) -> Result<(), Cut> {
+        self.pass(self.stage.sim.now() + Sim::COMMAND, observer)
+    }
+
+    fn start(&mut self, probe: Probe) -> Result<ProbeId, Cut> {
+        Ok(self.stage.sim.start(probe.datagrams, probe.sources)?)
+    }
+
+    fn state_of(&self, shown: Shown) -> Option<&'static str> {
+        match shown {
+            Shown::Nothing => None,
+            Shown::Route(table, destination) => step::route_state(&self.stage, table, destination),
+            Shown::Peering(id) => {
+                let now = self.stage.sim.now();
+                self.stage.sim.cloud().peering(id).map(|p| p.status(now).code())
+            }
+        }
+    }
+
+    fn put(&mut self, row: usize, judgement: Judgement) {
+        self.steps[row].actual = judgement.actual;
+        self.steps[row].verdict = judgement.verdict;
+    }
+
+    fn evidence(&self, probe: ProbeId) -> Evidence<'_> {
+        Evidence { stage: &self.stage, explainer: &self.explainer, probe }
+    }
+
+    fn judge_probe(&mut self, row: usize, probe: ProbeId) {
+        let expect = self.file.steps[row].expect.as_ref().map(|expect| &expect.value);
+        let judgement = self.evidence(probe).judge(expect);
+        self.put(row, judgement);
+        self.keep(row, probe);
+    }
+
+    /// Several targets of one ping: one probe each, all started at once.
+    fn take_targets(
+        &mut self,
+        row: usize,
+        expect: Option<&Expect>,
+        targets: Vec<(Destination, Probe)>,
+        observer: &mut impl Observer,
+    ) -> Result<(), Cut> {
+        let mut probes = Vec::with_capacity(targets.len());
+        for (target, probe) in targets {
+            probes.push((target, self.start(probe)?));
+        }
+        let mut actual = Vec::with_capacity(probes.len());
+        let mut held = true;
+        for (target, probe) in probes {
+            self.stage.sim.run_probe(probe, &mut (&mut self.explainer, &mut *observer))?;
+            let evidence = self.evidence(probe);
+            actual.push(format!("{target}: {}", evidence.actual()));
+            held &= match expect {
+                None => true,
+                Some(Expect::Reaches { never, because, .. }) => {
+                    let is_never = never.iter().any(|n| n.value == target);
+                    evidence.target_holds(loss_for(&target, is_never, because))
+                }
+                Some(other) => evidence.judge(Some(other)).verdict == Verdict::Held,
+            };
+            self.keep(row, probe);
+        }
+        let verdict = match (expect, held) {
+            (None, _) => Verdict::Unjudged,
+            (Some(_), true) => Verdict::Held,
+            (Some(_), false) => Verdict::Failed,
+        };
+        self.put(row, Judgement { actual: actual.join("; "), verdict });
+        Ok(())
+    }
+
+    /// Keeps what the report tells of a probe.
+    fn keep(&mut self, row: usize, probe: ProbeId) {
+        let tally = self.stage.sim.tally(probe);
+        let outcome = &mut self.steps[row];
+        let walks = self.explainer.walks(probe);
+        outcome.walks.extend(walks.map(|(leg, told)| LegWalk { leg, told: told.clone() }));
+        let traffic = Traffic::of(&tally);
+        outcome.traffic = Some(outcome.traffic.map_or(traffic, |before| before.plus(&traffic)));
+        let wanted = match self.settings.repairs {
+            Repairs::All => true,
+            Repairs::Failed => outcome.verdict == Verdict::Failed,
+        };
+        if wanted
+            && outcome.repair.is_empty()
+            && let Some(stray) = self.explainer.stray(probe)
+        {
+            let ways = match stray.leg {
+                Leg::Request => Ways::ThereAndBack,
+                Leg::Answer => Ways::There,
+            };
+            let intent =
+                Intent { from: stray.from, packet: &stray.packet, meant: stray.meant, ways };
+            let (cloud, now) = (self.stage.sim.cloud(), self.stage.sim.now());
+            let fixes = repair::repair(cloud, now, intent).unwrap_or_default();
+            outcome.repair = told::fixes(&fixes, self.stage.sim.world());
+        }
+        self.explainer.forget(probe);
+    }
+}
+
+/// The reason for which a target is expected not to answer.
+fn loss_for<'b>(target: &Destination, is_never: bool, because: &'b Because) -> Option<&'b Loss> {
+    if !is_never {
+        return None;
+    }
+    match because {
+        Because::Nothing => None,
+        Because::All(loss) => Some(&loss.value),
+        Because::Each(rows) => {
+            rows.iter().find(|(to, _)| to.value == *target).map(|(_, loss)| &loss.value)
+        }
+    }
+}
+
+/// How many packets the steps of a file say that they send, answers and replayed captures not
+/// counted: what a progress bar is measured against.
+pub fn planned_packets(file: &ast::File) -> u64 {
+    use ast::Action;
+    file.steps
+        .iter()
+        .map(|step| match &step.action {
+            Action::Flows(f) => f.pairs.len() as u64 * u64::from(f.packets.get()),
+            Action::Udp(u) => u64::from(u.count.get()),
+            Action::Ping(p) => p.to.len() as u64 * u64::from(p.count.get()),
+            _ => 0,
+        })
+        .sum()
+}
