@@ -7,7 +7,7 @@ use super::network::check;
 use super::read::Read;
 use super::{Decoder, Fields, single, truth, whole_number, word};
 use crate::base::diag::{Diagnostic, Place, Spanned, quote};
-use crate::base::limit::{PACKET_BYTES_MAX, RUN_SPAN_MAX};
+use crate::base::limit::{PACKET_BYTES_MAX, PACKETS_PER_RUN_MAX, RUN_SPAN_MAX};
 use crate::base::time::{Instant, Span};
 use crate::base::units::PacketRate;
 use crate::scenario::ast::{
@@ -42,7 +42,28 @@ impl Decoder<'_> {
                 _ => latest = Some(at),
             }
         }
+        self.packets(&steps);
         steps
+    }
+
+    /// Complains at the step with which the run would inject more packets than a run may.
+    fn packets(&mut self, steps: &[Step]) {
+        let mut total = 0_u64;
+        for step in steps {
+            let (senders, each) = match &step.action {
+                Action::Ping(ping) => (ping.to.len(), ping.count),
+                Action::Udp(udp) => (1, udp.count),
+                Action::Flows(flows) => (flows.pairs.len(), flows.packets),
+                _ => continue,
+            };
+            total = total.saturating_add(u64::from(each.get()).saturating_mul(senders as u64));
+            if total > PACKETS_PER_RUN_MAX {
+                let message = format!("the steps up to here send {total} packets");
+                let help = format!("a run may send {PACKETS_PER_RUN_MAX}, answers not counted");
+                self.diagnostics.push(Diagnostic::at(step.place, code::RANGE, message).help(help));
+                return;
+            }
+        }
     }
 
     fn step(&mut self, node: &Node) -> Option<Step> {
@@ -278,6 +299,7 @@ impl Decoder<'_> {
             Some(Value::List(items)) => items.iter().filter_map(|n| self.pair(n)).collect(),
             _ => Vec::new(),
         };
+        // Read like any other, because a rate is made from a text only.
         let rate = self.plain(fields.get("rate")).or_else(|| PacketRate::read("1000/s").ok());
         let flows = Flows {
             pairs,

@@ -148,6 +148,11 @@ fn what_does_not_fit_together_is_pointed_at() {
             "`../x` is not a path that a scenario may name",
         ),
         ("wait:", "wait", "`wait` has no value"),
+        (
+            "flows: {pairs: [a -> b, b -> a], packets: 600000000}",
+            "flows",
+            "the steps up to here send 1200000000 packets",
+        ),
         ("flows: {pairs: []}", "[]", "`pairs` is an empty list"),
         ("{}", "{}", "a step without an action"),
     ] {
