@@ -10,7 +10,8 @@
 //! | [`decode`] | that tree | [`ast::File`]: real types, and complaints about values |
 //! | [`names`]  | an [`ast::File`] | complaints about labels nobody introduced |
 //!
-//! Holds nothing about how a file is run.
+//! Beside them, [`schema`] turns the same table into a JSON Schema and a reference, and [`code`] has
+//! the long form of every complaint. Nothing in the passes above is about how a file is run.
 
 pub mod ast;
 pub mod capture;

@@ -240,7 +240,9 @@ impl Checker<'_> {
     fn unknown_key(&mut self, entry: &Entry, mapping: &'static Mapping) -> Option<&'static str> {
         let message = format!("unknown key {} in {}", quote(&entry.key), mapping.what);
         let known = || mapping.all_fields().map(|field| field.key);
-        let meant = nearest(&entry.key, known());
+        // Comparing words takes longer than anything else here, and is not worth it unseen.
+        let shown = self.diagnostics.more() == 0;
+        let meant = if shown { nearest(&entry.key, known()) } else { None };
         let help = match meant {
             Some(key) => format!("did you mean `{key}`?"),
             None => format!("known keys: {}", list(known())),

@@ -6,7 +6,7 @@
 
 mod prescan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
@@ -85,7 +85,8 @@ pub fn parse(id: SourceId, sources: &Sources, diagnostics: &mut Diagnostics) -> 
     }
     let offsets = Offsets::new(text);
     let parser = Parser::new_from_str(text);
-    let mut builder = Builder { id, text, offsets, parser, diagnostics, nodes: 0 };
+    let mut builder =
+        Builder { id, text, offsets, parser, diagnostics, nodes: 0, refused: BTreeSet::new() };
     builder.document().ok()
 }
 
@@ -104,6 +105,15 @@ struct Builder<'t, 'd> {
     parser: Parser<'t, StrInput<'t>>,
     diagnostics: &'d mut Diagnostics,
     nodes: usize,
+    refused: BTreeSet<Feature>,
+}
+
+/// What YAML has and scenario files do not; each is complained about once, where it is first used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Feature {
+    Anchor,
+    Alias,
+    Tag,
 }
 
 impl<'t> Builder<'t, '_> {
@@ -156,9 +166,11 @@ impl<'t> Builder<'t, '_> {
         let place = Place::new(self.id, at..at);
         let rest = &self.text[at..];
         let info = error.info();
-        let diagnostic = if rest.starts_with('*') && info.contains("unknown anchor") {
-            alias(self.word_at(at))
-        } else if info.contains("tab") {
+        if rest.starts_with('*') && info.contains("unknown anchor") {
+            self.refuse(Feature::Alias, self.word_at(at));
+            return Stop;
+        }
+        let diagnostic = if info.contains("tab") {
             let message = "a tab in the indentation";
             Diagnostic::at(place, code::SYNTAX, message).help("indent with spaces")
         } else {
@@ -182,7 +194,7 @@ impl<'t> Builder<'t, '_> {
         }
         match event {
             Event::Alias(_) => {
-                self.diagnostics.push(alias(place));
+                self.refuse(Feature::Alias, place);
                 Ok(Node { place, value: Value::Refused })
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -201,17 +213,37 @@ impl<'t> Builder<'t, '_> {
         }
     }
 
+    fn refuse(&mut self, feature: Feature, place: Place) {
+        if !self.refused.insert(feature) {
+            return;
+        }
+        let (message, help) = match feature {
+            Feature::Anchor => (
+                "anchors are not part of the format",
+                "write the value out wherever it is needed, or quote it if it begins with `&`",
+            ),
+            Feature::Alias => (
+                "aliases are not part of the format",
+                "write the value out, or quote it if it begins with `*`",
+            ),
+            Feature::Tag => (
+                "tags are not part of the format",
+                "leave it out, or quote the value if it begins with `!`",
+            ),
+        };
+        self.diagnostics.push(Diagnostic::at(place, code::FEATURE, message).help(help));
+    }
+
     /// Complains about an anchor or a tag in front of a node, and gives the place behind them.
     fn without_properties(&mut self, place: Place, anchor: bool, tag: bool) -> Place {
         let mut at = place.range().start;
         for _ in 0..usize::from(anchor) + usize::from(tag) {
             let word = self.word_at(at);
-            let message = match self.text[at..].chars().next() {
-                Some('&') => "anchors are not part of the format",
-                _ => "tags are not part of the format",
+            let feature = match self.text[at..].chars().next() {
+                Some('&') => Feature::Anchor,
+                _ => Feature::Tag,
             };
-            let help = "write the value out wherever it is needed";
-            self.diagnostics.push(Diagnostic::at(word, code::FEATURE, message).help(help));
+            self.refuse(feature, word);
             let rest = &self.text[word.range().end..];
             at = self.text.len() - rest.trim_start().len();
         }
@@ -309,11 +341,6 @@ impl<'t> Builder<'t, '_> {
     fn place(&self, span: Span) -> Place {
         Place::new(self.id, self.offsets.byte(span.start)..self.offsets.byte(span.end))
     }
-}
-
-fn alias(place: Place) -> Diagnostic {
-    Diagnostic::at(place, code::FEATURE, "aliases are not part of the format")
-        .help("write the value out, or quote it if it is meant to begin with `*`")
 }
 
 /// Turns the parser's positions, counted in characters, into bytes.

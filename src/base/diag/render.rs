@@ -327,6 +327,8 @@ error[E0000]: blocks overlap
             render(&diagnostic, &Sources::default(), Colour::Plain),
             "error[E0001]: `x.yaml` is not UTF-8\n |\n = help: save it so"
         );
+        let styled = render(&diagnostic, &Sources::default(), Colour::Ansi);
+        assert!(styled.starts_with("\u{1b}["), "{styled}");
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub struct CreateVpc {
     pub name: Spanned<Label>,
     /// Its primary IPv4 block as written.
     pub cidr: Spanned<Ipv4Net>,
-    /// Its owner; `None` is the one account of a file that declares none.
+    /// Its owner; `None` is whoever asks by `as`, else the file's only account.
     pub account: Option<Spanned<AccountRef>>,
     /// Its region; `None` is `us-east-1`.
     pub region: Option<Spanned<String>>,

@@ -68,7 +68,7 @@ pub struct Vpc {
     pub cidrs: Vec<Spanned<Ipv4Net>>,
     /// Its IPv6 blocks as written.
     pub ipv6: Vec<Spanned<Ipv6Net>>,
-    /// Its owner; `None` is the one account of a file that declares none.
+    /// Its owner; `None` only if the file declares at most one account, whose it then is.
     pub account: Option<Spanned<AccountRef>>,
     /// Its region; `None` is `us-east-1`.
     pub region: Option<Spanned<String>>,

@@ -7,7 +7,7 @@ use super::network::check;
 use super::read::Read;
 use super::{Decoder, Fields, single, truth, whole_number, word};
 use crate::base::diag::{Diagnostic, Place, Spanned, quote};
-use crate::base::limit::{PACKET_BYTES_MAX, RUN_SPAN_MAX};
+use crate::base::limit::{PACKET_BYTES_MAX, PACKETS_PER_RUN_MAX, RUN_SPAN_MAX};
 use crate::base::time::{Instant, Span};
 use crate::base::units::PacketRate;
 use crate::scenario::ast::{
@@ -27,22 +27,57 @@ impl Decoder<'_> {
     pub(super) fn steps(&mut self, node: &Node) -> Vec<Step> {
         let Value::List(items) = &node.value else { return Vec::new() };
         let steps: Vec<Step> = items.iter().filter_map(|item| self.step(item)).collect();
-        let mut latest: Option<Spanned<Instant>> = None;
-        for at in steps.iter().filter_map(|step| step.at) {
-            match latest {
-                Some(before) if at.value < before.value => self.diagnostics.push(
-                    Diagnostic::at(
-                        at.place,
-                        code::COMBINATION,
-                        "this step begins before an earlier one",
-                    )
-                    .also(before.place, "the earlier one begins here")
-                    .help("steps stand in the order in which they begin"),
-                ),
-                _ => latest = Some(at),
+        self.times(&steps);
+        self.packets(&steps);
+        steps
+    }
+
+    /// Complains about steps that begin before those above them can have ended: what waits take is
+    /// known, what the rest takes is not, and counts as nothing.
+    fn times(&mut self, steps: &[Step]) {
+        let mut earliest = Instant::START;
+        let mut because: Option<Place> = None;
+        for step in steps {
+            if let Some(at) = step.at {
+                if let Some(place) = because.filter(|_| at.value < earliest) {
+                    let since_start = |instant: Instant| instant.since(Instant::START);
+                    let message = format!("{} is in the past", since_start(at.value));
+                    let label =
+                        format!("at the earliest it is {} after this", since_start(earliest));
+                    let diagnostic = Diagnostic::at(at.place, code::COMBINATION, message);
+                    self.diagnostics.push(
+                        diagnostic
+                            .also(place, label)
+                            .help("steps stand in the order in which they begin"),
+                    );
+                    continue;
+                }
+                (earliest, because) = (at.value, Some(at.place));
+            }
+            if let Action::Wait(span) = &step.action {
+                (earliest, because) = (earliest + span.value, Some(span.place));
             }
         }
-        steps
+    }
+
+    /// Complains at the step with which the run would inject more packets than a run may.
+    fn packets(&mut self, steps: &[Step]) {
+        let mut total = 0_u64;
+        for step in steps {
+            let (senders, each) = match &step.action {
+                Action::Ping(ping) => (ping.to.len(), ping.count),
+                Action::Udp(udp) => (1, udp.count),
+                Action::Flows(flows) => (flows.pairs.len(), flows.packets),
+                _ => continue,
+            };
+            total = total.saturating_add(u64::from(each.get()).saturating_mul(senders as u64));
+            if total > PACKETS_PER_RUN_MAX {
+                let message = format!("the steps up to here send {total} packets");
+                let help = format!("a run may send {PACKETS_PER_RUN_MAX}, answers not counted");
+                self.diagnostics.push(Diagnostic::at(step.place, code::RANGE, message).help(help));
+                return;
+            }
+        }
     }
 
     fn step(&mut self, node: &Node) -> Option<Step> {
@@ -278,6 +313,7 @@ impl Decoder<'_> {
             Some(Value::List(items)) => items.iter().filter_map(|n| self.pair(n)).collect(),
             _ => Vec::new(),
         };
+        // Read like any other, because a rate is made from a text only.
         let rate = self.plain(fields.get("rate")).or_else(|| PacketRate::read("1000/s").ok());
         let flows = Flows {
             pairs,
@@ -361,7 +397,7 @@ impl Decoder<'_> {
             Diagnostic::at(node.place, code::RANGE, message)
                 .help(format!("want 1 to {PACKET_BYTES_MAX} bytes"))
         } else if digits % 2 == 1 {
-            Diagnostic::at(node.place, code::VALUE, "the last byte has one digit only")
+            Diagnostic::at(node.place, code::VALUE, "an odd number of hexadecimal digits")
                 .help(format!("{digits} digits do not make whole bytes; write two for each byte"))
         } else {
             let mut nibbles = scalar.text.chars().filter_map(|c| c.to_digit(16));

@@ -3,7 +3,9 @@
 use super::*;
 use crate::base::diag::{Colour, Sources};
 use crate::scenario::ast::{Action, Because, Bounds, Expect, Loss, PeeringState, Toggle};
+use crate::scenario::format::{FLOWS, INSTANCE, PEERING, PING, RUN_INSTANCE, UDP};
 use crate::scenario::schema::mappings;
+use crate::scenario::shape::{Field, Need};
 use crate::scenario::yaml;
 
 pub(in crate::scenario) const REASONS: &[&str] =
@@ -24,7 +26,9 @@ fn decoded(text: &str) -> Decoded {
 
 #[test]
 fn every_key_of_the_table_is_read() {
-    decoded(EVERYTHING);
+    let file = decoded(EVERYTHING).file;
+    let items = EVERYTHING.lines().filter(|line| line.starts_with("  - ")).count();
+    assert_eq!(file.steps.len(), items, "an action of the table is not decoded");
     let mut sources = Sources::default();
     let id = sources.add("n.yaml", "vpclab: 1");
     let mut diagnostics = Diagnostics::default();
@@ -56,6 +60,34 @@ fn what_is_left_out_has_its_documented_default() {
     assert_eq!((udp.port, udp.source_port, udp.size, udp.answer), (9, 40_000, 18, Toggle::No));
     let Action::Flows(flows) = &flows.action else { panic!("flows") };
     assert_eq!((flows.packets.get(), flows.rate.to_string().as_str()), (1_000, "1000/s"));
+}
+
+/// A default that the table gives as a value is what the decoder takes when the key is left out.
+#[test]
+fn the_defaults_of_the_table_are_those_of_the_decoder() {
+    for (mapping, text) in [
+        (&PING, "steps:\n- ping: {from: a, to: b DEFAULTS}"),
+        (&UDP, "steps:\n- udp: {from: a, to: b DEFAULTS}"),
+        (&FLOWS, "steps:\n- flows: {pairs: [a -> b] DEFAULTS}"),
+        (&RUN_INSTANCE, "steps:\n- run-instance: {name: a, vpc: A DEFAULTS}"),
+        (&INSTANCE, "instances:\n  a: {vpc: A DEFAULTS}"),
+        (&PEERING, "peerings:\n  AB: {requester: A, accepter: B DEFAULTS}"),
+    ] {
+        let literal = |field: &'static Field| match field.need {
+            Need::Default(text) => text.strip_prefix('`').and_then(|t| t.strip_suffix('`')),
+            Need::Required => None,
+        };
+        let defaults: String = mapping
+            .all_fields()
+            .filter_map(|field| Some(format!(", {}: {}", field.key, literal(field)?)))
+            .collect();
+        assert!(!defaults.is_empty(), "{}", mapping.name);
+        let file = |with: &str| {
+            decoded(&format!("vpclab: 1\nname: x\n{}", text.replace(" DEFAULTS", with))).file
+        };
+        let (short, long) = (file(""), file(&defaults));
+        assert_eq!((short.network, short.steps), (long.network, long.steps), "{defaults}");
+    }
 }
 
 #[test]

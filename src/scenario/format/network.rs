@@ -66,7 +66,7 @@ pub static VPC: Mapping = Mapping {
         Field::optional(
             "account",
             Shape::Leaf(&ACCOUNT_REF),
-            "the one account of a file that declares none",
+            "the file's only account",
             "its owner",
         ),
         Field::optional("region", Shape::Leaf(&REGION), "`us-east-1`", "its region"),

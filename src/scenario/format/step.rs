@@ -137,7 +137,7 @@ pub static CREATE_VPC: Mapping = Mapping {
         Field::optional(
             "account",
             Shape::Leaf(&ACCOUNT),
-            "the one account of a file that declares none",
+            "whoever asks, else the file's only account",
             "its owner",
         ),
         Field::optional("region", Shape::Leaf(&REGION), "`us-east-1`", "its region"),

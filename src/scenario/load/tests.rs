@@ -132,8 +132,10 @@ fn what_does_not_fit_together_is_pointed_at() {
         ),
         ("ping: a -> c", "c", "no instance is called `c`"),
         ("ping: \"a -> \\x63\"", "\"a -> \\x63\"", "no instance is called `c`"),
+        ("wait: 2s\n- wait: 1s\n  at: 1s", "1s", "1s is in the past"),
+        ("wait: 1s\n  at: 3s\n- wait: 1s\n  at: 2s", "2s", "2s is in the past"),
         ("send: {from: a, hex: 45 0g}", "g", "`g` is not a hexadecimal digit"),
-        ("send: {from: a, hex: 450}", "450", "the last byte has one digit only"),
+        ("send: {from: a, hex: 450}", "450", "an odd number of hexadecimal digits"),
         ("ping: {from: a, to: b, count: 0}", "0", "`0` is out of the range of `count`"),
         ("ping: {from: a, to: b, count: '1'}", "'1'", "`count` wants a whole number, found `1`"),
         (
@@ -148,6 +150,11 @@ fn what_does_not_fit_together_is_pointed_at() {
             "`../x` is not a path that a scenario may name",
         ),
         ("wait:", "wait", "`wait` has no value"),
+        (
+            "flows: {pairs: [a -> b, b -> a], packets: 600000000}",
+            "flows",
+            "the steps up to here send 1200000000 packets",
+        ),
         ("flows: {pairs: []}", "[]", "`pairs` is an empty list"),
         ("{}", "{}", "a step without an action"),
     ] {

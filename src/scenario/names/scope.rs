@@ -96,13 +96,9 @@ impl<'d> Scope<'d> {
         };
         for taken_by in [kind, rival] {
             if let Some(first) = self.get(taken_by, name) {
+                let which = if taken_by == kind { "another" } else { article(taken_by) };
                 let noun = taken_by.noun();
-                let message = format!("the label {} is taken by another {noun}", quote(name));
-                let message = if taken_by == kind {
-                    message
-                } else {
-                    message.replace("another", article(rival))
-                };
+                let message = format!("the label {} is taken by {which} {noun}", quote(name));
                 self.push(
                     Diagnostic::at(place, code::LABEL_TAKEN, message).also(first, "taken here"),
                 );

@@ -18,7 +18,7 @@ pub(super) fn too_deep(text: &str, max: usize) -> Option<usize> {
                 at = find(bytes, at, b'\n');
                 continue;
             }
-            b'\'' | b'"' if opens_token && depth > 0 => at = closing_quote(bytes, at + 1, byte),
+            b'\'' | b'"' if opens_token => at = closing_quote(bytes, at + 1, byte),
             b'[' | b'{' => {
                 depth += 1;
                 if depth > max {
@@ -64,6 +64,7 @@ mod tests {
             ("a: ['[[[', \"[\\\"[[\"]", None),
             ("a: ['b', [[c]]]", Some(10)),
             ("a: [it's, [[b]]]", Some(11)),
+            ("a: '[[['\nb: \"[[[\"", None),
             ("# [[[\na: b", None),
             ("a: [ # [[\n]", None),
         ] {
