@@ -9,5 +9,6 @@ pub mod junit;
 pub mod names;
 pub mod outcome;
 pub mod pcapng;
+pub mod terminal;
 pub mod told;
 pub mod xml;
