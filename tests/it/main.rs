@@ -1,1 +1,3 @@
-//! placeholder
+//! The integration tests, linked once: each module drives the library through its public interface.
+
+mod lifecycle;
