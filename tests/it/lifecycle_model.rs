@@ -135,6 +135,7 @@ impl Node {
     /// Every step that makes sense here, sensible or not.
     fn steps(&self) -> Vec<Step> {
         let mut steps = vec![Step::Wait(SETTLE), Step::Wait(WEEK)];
+        steps.extend(self.next_fade().map(Step::Wait));
         steps.extend(REQUESTS.map(|(from, to)| Step::Request(from, to)));
         for peering in self.cloud.peerings() {
             for verb in [Verb::Accept, Verb::Reject, Verb::Delete] {
@@ -153,6 +154,19 @@ impl Node {
             });
         }
         steps
+    }
+
+    /// How long until an ended peering has been over for exactly two hours or two days.
+    fn next_fade(&self) -> Option<Span> {
+        let ended = self.cloud.peerings().filter_map(|p| match p.state(self.now) {
+            State::Failed { at, .. }
+            | State::Expired { at }
+            | State::Rejected { at }
+            | State::Deleted { at, .. } => Some(at),
+            _ => None,
+        });
+        let edges = ended.flat_map(|at| [at + Span::from_hours(2), at + Span::from_days(2)]);
+        edges.filter(|edge| *edge > self.now).min().map(|edge| edge.since(self.now))
     }
 
     fn command(&self, step: Step) -> Option<(Caller, Command)> {
@@ -533,7 +547,7 @@ fn s07_to_s11_hold_in_every_short_history_in_seed() {
     explored(
         Profile::Seed,
         7,
-        31_000,
+        51_000,
         &[
             "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
             "DependencyViolation",
@@ -563,7 +577,7 @@ fn s07_to_s11_hold_in_every_short_history_in_today() {
     explored(
         Profile::Today,
         6,
-        30_000,
+        38_000,
         &["InvalidStateTransition", "OperationNotPermitted", "VpcPeeringConnectionAlreadyExists"],
         &[(PendingAcceptance, Failed), (PendingAcceptance, Deleting), (Deleting, Deleted)],
     );
