@@ -356,12 +356,16 @@ impl Node {
             assert!(self.now.since(at) >= SETTLE, "L4: {} active too early", p.id());
         }
 
-        let counts: &[Status] = match self.profile {
-            Profile::Seed => &[Status::PendingAcceptance, Status::Provisioning, Status::Active],
-            Profile::Today => &[Status::Provisioning, Status::Active],
+        // `seed` counts requests as well, those still being checked included unless they will fail.
+        let counts = |p: &Peering| match p.state(self.now) {
+            State::Provisioning { .. } | State::Active { .. } => true,
+            State::PendingAcceptance { .. } | State::InitiatingRequest { failure: None, .. } => {
+                self.profile == Profile::Seed
+            }
+            _ => false,
         };
         let mut pairs = BTreeSet::new();
-        for p in peerings.iter().filter(|p| counts.contains(&status(p))) {
+        for p in peerings.iter().filter(|p| counts(p)) {
             let mut pair = [p.requester().vpc, p.accepter().vpc];
             pair.sort_unstable();
             assert!(pairs.insert(pair), "S8: two peerings of one pair, one is {}", p.id());
