@@ -1,1 +1,4 @@
-//! placeholder
+//! The integration tests, linked once: each module drives the library through its public interface.
+
+mod support;
+mod worlds;
