@@ -1,4 +1,5 @@
 //! The integration tests, linked once: each module drives the library through its public interface.
 
 mod support;
+mod twins;
 mod worlds;

@@ -4,4 +4,5 @@
 
 pub(crate) mod lab;
 pub(crate) mod oracle;
+pub(crate) mod plan;
 pub(crate) mod small;
