@@ -3,14 +3,17 @@
 //! Holds the properties of the data plane over worlds of `support/plan.rs`, and tests that the
 //! worlds are not idle: every reason must have been seen, and how often is printed. Refuses to
 //! state what is right: `support/oracle.rs` does.
-#![allow(clippy::print_stdout, clippy::panic, reason = "tests say how much they have looked at")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests say how much they have looked at"
+)]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use vpclab::base::id::{InterfaceId, InterfaceIdx};
 use vpclab::forward::gate::Via;
 use vpclab::forward::{self, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot};
@@ -18,7 +21,7 @@ use vpclab::wire::Packet;
 
 use crate::support::lab::datagram;
 use crate::support::oracle::{self, Probe, Way};
-use crate::support::plan::{self, Plan, Sent, World};
+use crate::support::plan::{Sent, World, over_plans};
 
 /// How often each fate was seen.
 #[derive(Default, Debug)]
@@ -49,19 +52,6 @@ impl Seen {
         for (reason, count) in &self.dropped {
             println!("    {reason:<16} {count}");
         }
-    }
-}
-
-/// Runs a property over this many plans, with shrinking.
-fn over_plans(
-    cases: u32,
-    packets: std::ops::Range<usize>,
-    property: impl Fn(Plan) -> Result<(), TestCaseError>,
-) {
-    // A failure prints the whole plan, which is all that is needed to repeat it.
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    if let Err(failure) = TestRunner::new(config).run(&plan::plans(packets), property) {
-        panic!("{failure}");
     }
 }
 

@@ -3,7 +3,11 @@
 //! Visits worlds exhaustively and compares three answers for every ordered pair of VPCs: that of
 //! both forwarders, whole, and what `support/small.rs` expects of the numbers that the world was
 //! made from. Which sets are visited, and how large they are, stands at each test.
-#![allow(clippy::print_stdout, clippy::panic, reason = "tests say how much they have looked at")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests say how much they have looked at"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

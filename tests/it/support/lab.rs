@@ -155,13 +155,6 @@ impl Lab {
         self.ask(requester, &Command::DeleteVpcPeeringConnection { peering }).map(|_| ())
     }
 
-    /// An active peering.
-    pub(crate) fn peer(&mut self, requester: VpcId, accepter: VpcId) -> PeeringId {
-        let peering = self.request(requester, accepter).unwrap();
-        self.accept(peering).unwrap();
-        peering
-    }
-
     /// Adds a route, or gives the one that exists this target.
     pub(crate) fn route(
         &mut self,
@@ -179,7 +172,7 @@ impl Lab {
         self.ask(vpc, &command).map(|_| ())
     }
 
-    /// The interface's first address of this destination's family.
+    /// The interface's first address.
     pub(crate) fn address(&self, interface: InterfaceId) -> IpAddr {
         self.cloud.interface(interface).unwrap().addresses[0]
     }

@@ -4,13 +4,14 @@
 //! is left out, so every plan builds a world and every part of a plan can be left out. Addresses
 //! come from few blocks, so that they hit: VPCs have equal, nested and disjoint blocks, routes name
 //! blocks, parts of them, hosts and everything. Refuses to judge packets.
-#![allow(clippy::unwrap_used, reason = "helpers of tests; a failure names the line")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; a failure names the line")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::{TestError, TestRunner};
 use vpclab::base::id::{AccountId, InterfaceId, PeeringId, SubnetId, VpcId};
 use vpclab::base::time::Span;
 use vpclab::cloud::account::Region;
@@ -43,7 +44,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct VpcPlan {
     /// Which block it has, of [`BLOCKS`].
-    block: u8,
+    block: usize,
     /// In the second account, in the second region (`today` only), with an IPv6 block, with a
     /// secondary block: one bit each.
     traits: u8,
@@ -124,7 +125,7 @@ pub(crate) struct PacketPlan {
 enum Aim {
     /// An address of some host.
     Host(Pick),
-    /// An address of a host in the same VPC, or in one that shares a peering with it.
+    /// An address of a host in a VPC that shares a peering with the sender's, if there is any.
     Near(Pick),
     /// A little beside a host's address.
     Beside(Pick, i8),
@@ -176,9 +177,9 @@ pub(crate) struct Sent {
 }
 
 /// Plans with this many packets.
-pub(crate) fn plans(packets: std::ops::Range<usize>) -> impl Strategy<Value = Plan> {
+fn plans(packets: std::ops::Range<usize>) -> impl Strategy<Value = Plan> {
     let profile = prop_oneof![Just(Profile::Seed), Just(Profile::Today)];
-    let vpc = (0..BLOCKS.len() as u8, any::<u8>(), vec(any::<u8>(), 1..4))
+    let vpc = (0..BLOCKS.len(), any::<u8>(), vec(any::<u8>(), 1..4))
         .prop_map(|(block, traits, subnets)| VpcPlan { block, traits, subnets });
     let stage = prop_oneof![
         10 => Just(Stage::Active),
@@ -207,6 +208,26 @@ pub(crate) fn plans(packets: std::ops::Range<usize>) -> impl Strategy<Value = Pl
             packets,
             meanwhile,
         })
+}
+
+/// Runs a property over this many plans, with shrinking.
+pub(crate) fn over_plans(
+    cases: u32,
+    packets: std::ops::Range<usize>,
+    property: impl Fn(Plan) -> Result<(), TestCaseError>,
+) {
+    let config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 5_000,
+        ..ProptestConfig::default()
+    };
+    // A failure prints the whole plan, which is all that is needed to repeat it.
+    match TestRunner::new(config).run(&plans(packets), property) {
+        Ok(()) => {}
+        Err(TestError::Fail(why, plan)) => panic!("{why}\nin the world of {plan:?}"),
+        Err(TestError::Abort(why)) => panic!("{why}"),
+    }
 }
 
 fn route() -> impl Strategy<Value = RoutePlan> {
@@ -307,7 +328,6 @@ impl World {
             world.add_route(route);
         }
         wait(&mut world, Span::from_days(5));
-        wait(&mut world, Span::from_hours(24));
         for (peering, stage) in later {
             // What has come otherwise (a request that failed, or was found) is left as it is.
             let _ = match stage {
@@ -330,7 +350,7 @@ impl World {
             true => "eu-west-1".parse().unwrap(),
             false => Region::default(),
         };
-        let block: Ipv4Net = BLOCKS[usize::from(plan.block)].parse().unwrap();
+        let block: Ipv4Net = BLOCKS[plan.block].parse().unwrap();
         let second: Ipv4Net = format!("100.{}.0.0/16", 80 + plan.block).parse().unwrap();
         let block6: Ipv6Net = format!("2001:db8:0:{:x}00::/56", plan.block / 2).parse().unwrap();
         let vpc = self.lab.vpc(account, region, block);
@@ -471,7 +491,9 @@ impl World {
                 let vpc = cloud.interface(from)?.vpc;
                 let joined = cloud.vpc(vpc)?.peerings().filter_map(|p| cloud.peering(p));
                 let mut near: Vec<VpcId> = joined.filter_map(|p| p.other_end(vpc)).collect();
-                near.push(vpc);
+                if near.is_empty() {
+                    near.push(vpc);
+                }
                 let inside = cloud.interfaces().filter(|(_, i)| near.contains(&i.vpc));
                 let inside: Vec<InterfaceId> = inside.map(|(id, _)| id).collect();
                 self.address_of(pick(&inside, nth)?, nth)?
