@@ -5,6 +5,8 @@
 //! file (each takes an `io::Write`).
 
 pub mod explain;
+#[cfg(feature = "scenario")]
+pub mod json;
 pub mod junit;
 pub mod names;
 pub mod outcome;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::report::outcome::{Outcome, StepOutcome, Verdict};
+use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Verdict};
 use crate::report::told::{Ending, Told};
 use crate::sim::Leg;
 
@@ -115,6 +115,15 @@ fn step(outcome: &Outcome, step: &StepOutcome, detail: Detail, paint: Paint) -> 
     }
     if !step.repair.is_empty() {
         let _ = writeln!(out, "              would pass: {}", step.repair.join("; "));
+    }
+    out
+}
+
+/// Walks by themselves, with what would let the packet through.
+pub fn walks(walks: &[LegWalk], repair: &[String]) -> String {
+    let mut out: String = walks.iter().map(|walk| told(&walk.told, walk.leg) + "\n").collect();
+    if !repair.is_empty() {
+        let _ = writeln!(out, "    would pass: {}", repair.join("; "));
     }
     out
 }

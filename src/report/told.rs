@@ -92,6 +92,18 @@ pub struct Told {
     pub lines: Vec<Line>,
 }
 
+/// The headline, then the lines with their subjects in one column.
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {} {}  {}", self.at, self.sender, self.packet, self.ending)?;
+        let width = self.lines.iter().map(|line| line.subject.chars().count()).max();
+        for line in &self.lines {
+            write!(f, "\n    {:width$}  {}", line.subject, line.finding, width = width.unwrap_or(0))?;
+        }
+        Ok(())
+    }
+}
+
 /// The packet in words: `10.1.0.4 > 10.2.0.10 icmp echo request, 84 bytes`.
 pub fn packet(packet: &Packet) -> String {
     let (flow, summary) = (packet.flow(), packet.summary().to_string());

@@ -2,3 +2,7 @@
 
 mod lifecycle;
 mod lifecycle_model;
+mod repairs;
+mod support;
+mod twins;
+mod worlds;
