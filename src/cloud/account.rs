@@ -3,6 +3,7 @@
 //! Holds the identity that every command is checked against. Refuses to hold credentials: a front
 //! door decides who the caller is, the cloud decides what the caller may do.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -111,6 +112,15 @@ pub struct Caller {
 pub struct Account {
     /// What it may have.
     pub quotas: Quotas,
+    /// What it has, by region: counted as it comes and goes, so that a quota costs no search.
+    pub(super) usage: BTreeMap<Region, Usage>,
+}
+
+/// What an account has in one region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Usage {
+    pub(super) vpcs: usize,
+    pub(super) interfaces: usize,
 }
 
 #[cfg(test)]

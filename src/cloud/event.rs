@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Cloud;
-use super::account::{Region, Zone};
+use super::account::{Region, Usage, Zone};
 use super::instance::{Instance, InstanceState, Interface, SourceDestCheck};
 use super::peering::{Party, Peering, State};
 use super::quota::Quotas;
@@ -190,12 +190,16 @@ impl Cloud {
 
             Change::VpcCreated { vpc, owner, region, block, main_table, main_association } => {
                 self.minted += 3;
-                self.accounts.entry(*owner).or_default();
+                let account = self.accounts.entry(*owner).or_default();
+                account.usage.entry(region.clone()).or_default().vpcs += 1;
                 let new = Vpc::new(*owner, region.clone(), *block, *main_table, *main_association);
                 self.vpcs.insert(*vpc, new);
                 self.tables.insert(*main_table, RouteTable::new(*vpc));
             }
             Change::VpcDeleted { vpc } => {
+                if let Some(usage) = self.usage_of(*vpc) {
+                    usage.vpcs = usage.vpcs.saturating_sub(1);
+                }
                 if let Some(gone) = self.vpcs.remove(vpc) {
                     self.tables.remove(&gone.main_table());
                     self.untag(ResourceId::Vpc(*vpc));
@@ -321,6 +325,9 @@ impl Cloud {
                 if let Some(home) = self.subnets.get_mut(subnet) {
                     home.interfaces += 1;
                 }
+                if let Some(usage) = self.usage_of(vpc) {
+                    usage.interfaces += 1;
+                }
             }
             Change::InstanceStopped { instance } => {
                 self.set_state(*instance, InstanceState::Stopped)
@@ -333,6 +340,9 @@ impl Cloud {
                 self.untag(ResourceId::Instance(*instance));
                 let Some(interface) = self.interfaces.remove(&gone.interface) else { return };
                 self.untag(ResourceId::Interface(gone.interface));
+                if let Some(usage) = self.usage_of(interface.vpc) {
+                    usage.interfaces = usage.interfaces.saturating_sub(1);
+                }
                 if let Some(subnet) = self.subnets.get_mut(&interface.subnet) {
                     subnet.interfaces = subnet.interfaces.saturating_sub(1);
                     for address in &interface.addresses {
@@ -364,6 +374,12 @@ impl Cloud {
                 }
             }
         }
+    }
+
+    /// The count of what the owner of a VPC has in the VPC's region.
+    fn usage_of(&mut self, vpc: VpcId) -> Option<&mut Usage> {
+        let vpc = self.vpcs.get(&vpc)?;
+        self.accounts.get_mut(&vpc.owner)?.usage.get_mut(&vpc.region)
     }
 
     fn give_addresses(&mut self, interface: InterfaceId, addresses: &[IpAddr]) {

@@ -73,12 +73,6 @@ impl Cloud {
             .ok_or(Refusal::InstanceNotFound(id))
     }
 
-    /// How many interfaces the caller has in its region: linear in all subnets, not interfaces.
-    fn interfaces_of(&self, caller: &Caller) -> usize {
-        let own = self.subnets.values().filter(|s| self.own_vpc(caller, s.vpc).is_ok());
-        own.map(|subnet| subnet.interfaces).sum()
-    }
-
     /// The interface, if its VPC is the caller's.
     pub(super) fn own_interface(
         &self,
@@ -100,7 +94,7 @@ impl Cloud {
         source_dest_check: SourceDestCheck,
     ) -> Result<Vec<Change>, Refusal> {
         let subnet = self.own_subnet(caller, subnet_id)?;
-        self.within(caller.account, Quota::InterfacesPerRegion, || self.interfaces_of(caller))?;
+        self.within(caller.account, Quota::InterfacesPerRegion, || self.usage(caller).interfaces)?;
         let first = match ipv4 {
             Some(wanted) => wanted,
             None => subnet.next_ipv4().ok_or(Refusal::SubnetFull(subnet_id))?,

@@ -27,7 +27,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use account::{Account, Caller};
+use account::{Account, Caller, Usage};
 use command::Command;
 use event::{Change, Event, ResourceId};
 use instance::{Instance, Interface};
@@ -357,6 +357,12 @@ impl Cloud {
 
     fn pace(&self) -> Pace {
         Pace { settle: self.settle, deleting_shown: self.profile.has(Feature::DeletingShown) }
+    }
+
+    /// What the caller has in its region.
+    fn usage(&self, caller: &Caller) -> Usage {
+        let account = self.accounts.get(&caller.account);
+        account.and_then(|a| a.usage.get(&caller.region)).copied().unwrap_or_default()
     }
 
     /// May the account have one more, having as many as `count` finds?

@@ -109,10 +109,7 @@ impl Cloud {
         if !cidr::is_vpc_ipv4_block(block) {
             return Err(Refusal::VpcBlockInvalid(block.into()));
         }
-        let here = |v: &&Vpc| v.owner == caller.account && v.region == caller.region;
-        self.within(caller.account, Quota::VpcsPerRegion, || {
-            self.vpcs.values().filter(here).count()
-        })?;
+        self.within(caller.account, Quota::VpcsPerRegion, || self.usage(caller).vpcs)?;
         let mut mint = self.mint();
         Ok(vec![Change::VpcCreated {
             vpc: VpcId::new(mint.next()),

@@ -317,7 +317,7 @@ impl Evidence<'_> {
         hosts.sort_unstable();
         match &hosts[..] {
             [] => String::new(),
-            [few @ ..] if few.len() <= 4 => format!(" to {}", few.join(", ")),
+            few if few.len() <= 4 => format!(" to {}", few.join(", ")),
             many => format!(" to {} hosts", many.len()),
         }
     }

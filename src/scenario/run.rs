@@ -96,7 +96,7 @@ pub fn run(
         Err(Cut::Limit(error)) => Some(error.to_string()),
         Err(Cut::Late(diagnostic)) => {
             let mut diagnostics = Diagnostics::default();
-            diagnostics.push(diagnostic);
+            diagnostics.push(*diagnostic);
             return Err(Failure { diagnostics, sources: loaded.sources.clone() });
         }
     };
@@ -117,7 +117,7 @@ pub fn run(
 /// What ends a run early.
 enum Cut {
     Limit(RunError),
-    Late(Diagnostic),
+    Late(Box<Diagnostic>),
 }
 
 impl From<RunError> for Cut {
@@ -163,7 +163,7 @@ impl Run<'_> {
                 "this step cannot begin at {}: that is past, the step before ended at {now}",
                 at.value
             );
-            return Err(Cut::Late(Diagnostic::at(at.place, code::LATE, message)));
+            return Err(Cut::Late(Box::new(Diagnostic::at(at.place, code::LATE, message))));
         }
         // What happens at the very instant of a step happens after it: commands come first.
         if at.value > now {
