@@ -92,6 +92,27 @@ pub struct Told {
     pub lines: Vec<Line>,
 }
 
+/// The headline, then one indented line for each look, what was looked at in a column of its own:
+///
+/// ```text
+/// 00:00:00.000  b 10.1.0.4 > 10.2.0.10 icmp echo request, 84 bytes  DROP transit at AB
+///     table B    10.2.0.0/16 -> AB (the only match)
+///     AB         active, leads into A (10.0.0.0/16) and no further: the destination is not in A
+/// ```
+///
+/// Ends without a line break.
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {} {}  {}", self.at, self.sender, self.packet, self.ending)?;
+        let column = self.lines.iter().map(|line| line.subject.chars().count()).max();
+        let column = column.unwrap_or(0);
+        for Line { subject, finding } in &self.lines {
+            write!(f, "\n    {subject:column$}    {finding}")?;
+        }
+        Ok(())
+    }
+}
+
 /// The packet in words: `10.1.0.4 > 10.2.0.10 icmp echo request, 84 bytes`.
 pub fn packet(packet: &Packet) -> String {
     let (flow, summary) = (packet.flow(), packet.summary().to_string());
@@ -247,4 +268,44 @@ pub fn link_line(drop: Drop, world: World<'_>) -> Option<Line> {
     };
     let location: Location = world.rows.locate(drop.at);
     Some(Line::new(Names(world.cloud).location(location), finding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(ending: Ending, lines: &[(&str, &str)], want: &str) {
+        let told = Told {
+            at: Instant::from_nanos(250_000),
+            sender: "b".to_owned(),
+            packet: "10.1.0.4 > 10.2.0.10 udp, 46 bytes".to_owned(),
+            ending,
+            lines: lines.iter().map(|(subject, finding)| Line::new(*subject, *finding)).collect(),
+        };
+        assert_eq!(told.to_string(), want);
+    }
+
+    #[test]
+    fn findings_stand_in_one_column() {
+        let at = "AB".to_owned();
+        check(
+            Ending::Dropped { reason: "transit", aws_code: None, at },
+            &[("table B", "10.2.0.0/16 -> AB"), ("AB", "active"), ("É", "counts as one character")],
+            "00:00:00.000250  b 10.1.0.4 > 10.2.0.10 udp, 46 bytes  DROP transit at AB\n    \
+             table B    10.2.0.0/16 -> AB\n    \
+             AB         active\n    \
+             É          counts as one character",
+        );
+    }
+
+    #[test]
+    fn a_walk_without_a_look_is_its_headline() {
+        let at = "c".to_owned();
+        check(
+            Ending::Misdelivered { at },
+            &[],
+            "00:00:00.000250  b 10.1.0.4 > 10.2.0.10 udp, 46 bytes  misdelivered to c",
+        );
+    }
 }
