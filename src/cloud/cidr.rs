@@ -25,7 +25,9 @@ const fn v4(a: u8, b: u8, len: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), len)
 }
 
-const LINK_LOCAL: Ipv4Net = v4(169, 254, 16);
+/// Addresses that no host can have: "this network", loopback, link-local, multicast and reserved
+/// (RFC 6890; RFC 1112). AWS documents the refusal of link-local only; the others are a choice.
+const NO_HOST: [Ipv4Net; 4] = [v4(0, 0, 8), v4(127, 0, 8), v4(169, 254, 16), v4(224, 0, 3)];
 const TEN: Ipv4Net = v4(10, 0, 8);
 const TEN_LOWEST_15: Ipv4Net = v4(10, 0, 15);
 const TEN_LOWEST_16: Ipv4Net = v4(10, 0, 16);
@@ -34,11 +36,11 @@ const DEFAULT_VPC: Ipv4Net = v4(172, 31, 16);
 const ONE_NINE_TWO: Ipv4Net = v4(192, 168, 16);
 const BENCHMARK: Ipv4Net = v4(198, 19, 16);
 
-/// May a VPC or a further block of it have these IPv4 addresses at all (1.1)? /16 to /28, and not
-/// link-local.
+/// May a VPC or a further block of it have these IPv4 addresses at all (1.1)? /16 to /28, and none
+/// that a host can't have.
 pub fn is_vpc_ipv4_block(block: Ipv4Net) -> bool {
     IPV4_BLOCK_PREFIX_LENGTHS.contains(&block.prefix_len())
-        && !overlap(block.into(), LINK_LOCAL.into())
+        && !NO_HOST.iter().any(|range| range.contains(&block))
 }
 
 /// May a VPC have this IPv6 block (1.1)? A /56 of unicast addresses.
@@ -83,14 +85,20 @@ impl Range {
     }
 }
 
-/// May a VPC that has the IPv4 blocks `have` get `new` beside them (1.2, the table of ranges)?
+/// May a VPC that has the IPv4 blocks `have`, the primary one first, get `new` beside them (1.2, the
+/// table of ranges)? The range of the primary block decides, so that 10.7.0.0/16 with 100.64.0.0/16
+/// can still grow by 10.8.0.0/16; only the rule about 10.0.0.0/15 speaks of any block.
 pub fn may_join(have: &[Ipv4Net], new: Ipv4Net) -> bool {
-    have.iter().all(|old| may_stand_beside(*old, new))
+    let in_lowest_15 = have.iter().any(|old| TEN_LOWEST_15.contains(old));
+    if in_lowest_15 && TEN_LOWEST_16.contains(&new) {
+        return false;
+    }
+    have.first().is_none_or(|primary| may_stand_beside(*primary, new))
 }
 
-fn may_stand_beside(old: Ipv4Net, new: Ipv4Net) -> bool {
-    match (Range::of(old), Range::of(new)) {
-        (Range::Ten, Range::Ten) => !(TEN_LOWEST_15.contains(&old) && TEN_LOWEST_16.contains(&new)),
+fn may_stand_beside(primary: Ipv4Net, new: Ipv4Net) -> bool {
+    match (Range::of(primary), Range::of(new)) {
+        (Range::Ten, Range::Ten) => true,
         (Range::OneSevenTwo, Range::OneSevenTwo) => !DEFAULT_VPC.contains(&new),
         (Range::OneNineTwo, Range::OneNineTwo) => true,
         (Range::Ten | Range::OneSevenTwo | Range::OneNineTwo, other) => other == Range::Public,
@@ -153,6 +161,11 @@ mod tests {
             ("10.0.0.0/29", false),
             ("169.254.0.0/16", false),
             ("169.254.7.0/24", false),
+            ("0.0.0.0/16", false),
+            ("127.0.0.0/24", false),
+            ("224.0.0.0/16", false),
+            ("255.255.255.0/24", false),
+            ("223.255.0.0/16", true),
             ("8.8.0.0/16", true),
             ("100.64.0.0/16", true),
         ] {
@@ -186,6 +199,20 @@ mod tests {
             ("100.64.0.0/16", "198.19.0.0/16", false),
         ] {
             assert_eq!(may_join(&[net(have)], net(new)), ok, "{have} + {new}");
+        }
+    }
+
+    /// The primary block's range decides, except that any block in 10.0.0.0/15 shuts 10.0.0.0/16.
+    #[test]
+    fn which_blocks_may_join_a_vpc_that_has_several() {
+        for (have, new, ok) in [
+            (["10.7.0.0/16", "100.64.0.0/16"], "10.8.0.0/16", true),
+            (["10.7.0.0/16", "100.64.0.0/16"], "172.16.0.0/16", false),
+            (["10.7.0.0/16", "10.1.0.0/16"], "10.0.0.0/24", false),
+            (["10.7.0.0/16", "10.1.0.0/16"], "10.2.0.0/24", true),
+            (["100.64.0.0/16", "8.8.0.0/16"], "10.8.0.0/16", false),
+        ] {
+            assert_eq!(may_join(&have.map(net), net(new)), ok, "{have:?} + {new}");
         }
     }
 

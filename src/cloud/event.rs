@@ -282,7 +282,10 @@ impl Cloud {
             Change::PeeringRequested { peering, requester, accepter, state } => {
                 self.minted += 1;
                 for party in [requester, accepter] {
-                    if let Some(vpc) = self.vpcs.get_mut(&party.vpc) {
+                    // A request may name a VPC with the wrong owner or region: it fails, and the
+                    // VPC's real owner never had a part in it.
+                    let named = |v: &&mut Vpc| v.owner == party.account && v.region == party.region;
+                    if let Some(vpc) = self.vpcs.get_mut(&party.vpc).filter(named) {
                         vpc.peerings.insert(*peering);
                     }
                 }
@@ -331,7 +334,7 @@ impl Cloud {
                 let Some(interface) = self.interfaces.remove(&gone.interface) else { return };
                 self.untag(ResourceId::Interface(gone.interface));
                 if let Some(subnet) = self.subnets.get_mut(&interface.subnet) {
-                    subnet.interfaces -= 1;
+                    subnet.interfaces = subnet.interfaces.saturating_sub(1);
                     for address in &interface.addresses {
                         subnet.release(*address);
                     }

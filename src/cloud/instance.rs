@@ -3,6 +3,7 @@
 //! Holds both types and the commands about them. Refuses to hold what an instance *does* with a
 //! packet: that is the simulator's endpoints.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Cloud;
@@ -159,10 +160,11 @@ impl Cloud {
     ) -> Result<Vec<Change>, Refusal> {
         let interface = self.own_interface(caller, id)?;
         let subnet: &Subnet = self.own_subnet(caller, interface.subnet)?;
-        let mut addresses: Vec<IpAddr> = Vec::with_capacity(wanted.len());
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        let mut seen = BTreeSet::new();
         for address in wanted.iter().map(|a| IpAddr::V4(*a)) {
             subnet.check_free(address)?;
-            if addresses.contains(&address) {
+            if !seen.insert(address) {
                 return Err(Refusal::AddressInUse(address));
             }
             addresses.push(address);

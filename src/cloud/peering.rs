@@ -173,8 +173,9 @@ pub enum Action {
         /// Who deletes.
         by: AccountId,
     },
-    /// The accepter's VPC gained a block that overlaps the requester's (1.2).
-    Collide,
+    /// The accepter's VPC changed so that the request can't become a peering (1.2): it gained a
+    /// block that overlaps the requester's, or ended while the checks were running.
+    Fail(FailureCause),
 }
 
 impl Action {
@@ -184,7 +185,7 @@ impl Action {
             Action::Accept => "accept",
             Action::Reject => "reject",
             Action::Delete { .. } => "delete",
-            Action::Collide => "fail",
+            Action::Fail(_) => "fail",
         }
     }
 
@@ -194,7 +195,7 @@ impl Action {
             Action::Accept => Status::Provisioning,
             Action::Reject => Status::Rejected,
             Action::Delete { .. } => Status::Deleting,
-            Action::Collide => Status::Failed,
+            Action::Fail(_) => Status::Failed,
         }
     }
 }
@@ -242,9 +243,14 @@ impl State {
                 Some(State::Provisioning { settles_at: now + pace.settle })
             }
             (State::PendingAcceptance { .. }, Action::Reject) => Some(State::Rejected { at: now }),
-            (State::PendingAcceptance { .. }, Action::Collide) => {
-                Some(State::Failed { at: now, cause: FailureCause::Overlap })
+            (State::PendingAcceptance { .. }, Action::Fail(cause)) => {
+                Some(State::Failed { at: now, cause })
             }
+            // The checks are still running: they find the cause, and it shows when they end.
+            (
+                State::InitiatingRequest { requested_at, settles_at, failure: None },
+                Action::Fail(cause),
+            ) => Some(State::InitiatingRequest { requested_at, settles_at, failure: Some(cause) }),
             (State::PendingAcceptance { .. } | State::Active { .. }, Action::Delete { by }) => {
                 Some(if pace.deleting_shown {
                     State::Deleting { settles_at: now + pace.settle, by }

@@ -15,8 +15,9 @@ use crate::base::id::*;
 use crate::base::time::Instant;
 
 impl Cloud {
-    /// The peering, if it exists for the caller: as a party, in a region of one of its VPCs, within
-    /// the time that its state stays visible.
+    /// The peering, if it exists for the caller: as a party, in the region of either end (so that
+    /// an accepter who asks in the requester's region can be told the right one, 2.2), within the
+    /// time that its state stays visible.
     pub(super) fn visible_peering(
         &self,
         caller: &Caller,
@@ -165,7 +166,7 @@ impl Cloud {
     ) -> Result<Vec<Change>, Refusal> {
         let peering = self.answerable_peering(caller, id, Action::Accept, now)?;
         let change = self.moved(peering, Action::Accept, now)?;
-        let ends = [peering.requester(), peering.accepter()];
+        let ends = [peering.accepter(), peering.requester()];
         for vpc in ends.iter().filter_map(|end| self.vpcs.get(&end.vpc)) {
             let rival = self.live_peerings(vpc, now).find(|other| {
                 other.is_accepted(now) && other.other_end(ends[0].vpc) == Some(ends[1].vpc)
@@ -173,9 +174,14 @@ impl Cloud {
             if rival.is_some() {
                 return Err(Refusal::PeeringExists(id));
             }
-            self.within(vpc.owner, Quota::ActivePeeringsPerVpc, || {
+            let room = self.within(vpc.owner, Quota::ActivePeeringsPerVpc, || {
                 self.accepted_peerings(vpc, now)
-            })?;
+            });
+            if vpc.owner == caller.account {
+                room?;
+            } else {
+                room.map_err(|_| Refusal::PeerQuotaExceeded(id))?;
+            }
         }
         Ok(vec![change])
     }

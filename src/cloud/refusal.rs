@@ -79,7 +79,7 @@ pub enum Refusal {
         /// The pending peering.
         peering: PeeringId,
     },
-    /// A further block overlaps the other VPC of an active peering (1.2).
+    /// A further block overlaps the other VPC of an accepted peering (1.2).
     #[error("The CIDR '{block}' overlaps a CIDR of the peer vpc of {peering}")]
     VpcBlockOverlapsPeer {
         /// The block asked for.
@@ -257,6 +257,10 @@ pub enum Refusal {
         /// Its value for the account concerned.
         limit: usize,
     },
+    /// The other party's VPC has as many active peerings as it may. How many that is, is not this
+    /// caller's to know (invariant S11).
+    #[error("The peer vpc of {0} has reached its maximum of active peering connections")]
+    PeerQuotaExceeded(PeeringId),
     /// More than fifty tags on one resource.
     #[error("The maximum number of tags has been reached")]
     TooManyTags,
@@ -324,6 +328,7 @@ impl Refusal {
                 Quota::OutstandingPeeringRequests => "OutstandingVpcPeeringConnectionLimitExceeded",
                 Quota::InterfacesPerRegion => "NetworkInterfaceLimitExceeded",
             },
+            Refusal::PeerQuotaExceeded(_) => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
             Refusal::TooManyTags => "TagLimitExceeded",
             Refusal::InvalidTag(_) => "InvalidParameterValue",
         }

@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::account::{Caller, Region};
 use super::event::Change;
-use super::peering::{Action, Role, Status};
+use super::peering::{Action, FailureCause, Role, Status};
 use super::profile::Feature;
 use super::quota::Quota;
 use super::refusal::Refusal;
@@ -139,14 +139,21 @@ impl Cloud {
             let status = peering.status(now);
             let asked_by_stranger = status == Status::PendingAcceptance
                 && peering.role(caller.account) == Role::Accepter;
+            // A request that is still being checked does not show to the accepter, so it can't be
+            // in the accepter's way (invariant S11): the checks then find no VPC.
+            let unseen = status == Status::InitiatingRequest && peering.accepter().vpc == id;
             // In transition a peering can be neither deleted nor left without its VPC.
-            if asked_by_stranger
-                || matches!(status, Status::InitiatingRequest | Status::Provisioning)
-            {
+            let in_transition =
+                !unseen && matches!(status, Status::InitiatingRequest | Status::Provisioning);
+            if asked_by_stranger || in_transition {
                 return Err(Refusal::VpcInUse(id));
             }
-            let delete = Action::Delete { by: caller.account };
-            if let Some(to) = peering.state(now).on(delete, now, self.pace()) {
+            let action = if unseen {
+                Action::Fail(FailureCause::PeerUnknown)
+            } else {
+                Action::Delete { by: caller.account }
+            };
+            if let Some(to) = peering.state(now).on(action, now, self.pace()) {
                 changes.push(Change::PeeringMoved { peering: peering.id(), to });
             }
         }
@@ -205,13 +212,14 @@ impl Cloud {
                 {
                     return Err(Refusal::VpcBlockWhilePending { vpc: id, peering: peering.id() });
                 }
-                Status::PendingAcceptance if overlaps => {
-                    if let Some(to) = peering.state(now).on(Action::Collide, now, self.pace()) {
+                Status::InitiatingRequest | Status::PendingAcceptance if overlaps => {
+                    let fail = Action::Fail(FailureCause::Overlap);
+                    if let Some(to) = peering.state(now).on(fail, now, self.pace()) {
                         changes.push(Change::PeeringMoved { peering: peering.id(), to });
                     }
                 }
-                // In transition the peering can't fail any more (or yet), so the block may not come.
-                Status::InitiatingRequest | Status::Provisioning | Status::Active if overlaps => {
+                // What has been accepted can't fail any more, so the block may not come.
+                Status::Provisioning | Status::Active if overlaps => {
                     return Err(Refusal::VpcBlockOverlapsPeer { block, peering: peering.id() });
                 }
                 _ => {}

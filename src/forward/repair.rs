@@ -1,9 +1,11 @@
 //! The smallest change that would let a packet through.
 //!
 //! Holds the search: mend the first blocker in a copy of the cloud, walk again, until the packet
-//! (and its answer, if one is wanted) arrives where it was meant to. A repair that is offered was
-//! therefore carried out and seen to work. Refuses to offer what no configuration can mend: lost
-//! bytes, full queues, overlapping blocks, addresses that nobody has.
+//! (and its answer, if one is wanted) arrives where it was meant to; then leave out again every
+//! change that turns out not to be needed. A repair that is offered was therefore carried out and
+//! seen to work, and does not work without any one of its parts (invariant S20). Refuses to offer
+//! what no configuration can mend: lost bytes, full queues, overlapping blocks, addresses that
+//! nobody has.
 
 use ipnet::IpNet;
 
@@ -78,7 +80,8 @@ pub struct Intent<'a> {
 }
 
 /// The changes that let the packet through, in order; `None` if no change of these kinds does, and
-/// empty if it passes as things are. Costs a copy of the cloud and a few walks.
+/// empty if it passes as things are. None of them can be left out. Costs a copy of the cloud and a
+/// few walks for each change, and as much again for each try to do without one.
 pub fn repair(cloud: &Cloud, now: Instant, intent: Intent<'_>) -> Option<Vec<Fix>> {
     let mut bench = Bench { cloud: cloud.clone(), now };
     let mut fixes = Vec::new();
@@ -90,7 +93,26 @@ pub fn repair(cloud: &Cloud, now: Instant, intent: Intent<'_>) -> Option<Vec<Fix
         bench.carry_out(fix)?;
         fixes.push(fix);
     }
+    // A later change may have made an earlier one idle: a route that leads past a dead middlebox
+    // makes it unnecessary to start it.
+    let mut at = 0;
+    while at < fixes.len() {
+        let mut fewer = fixes.clone();
+        fewer.remove(at);
+        if suffices(cloud, now, intent, &fewer) {
+            fixes = fewer;
+        } else {
+            at += 1;
+        }
+    }
     Some(fixes)
+}
+
+/// Do these changes, made in this order, let the packet through?
+fn suffices(cloud: &Cloud, now: Instant, intent: Intent<'_>, fixes: &[Fix]) -> bool {
+    let mut bench = Bench { cloud: cloud.clone(), now };
+    fixes.iter().all(|fix| bench.carry_out(*fix).is_some())
+        && matches!(bench.blocked(intent), Some(None))
 }
 
 /// A copy of the cloud to try repairs on.
@@ -127,8 +149,9 @@ impl Bench {
         if intent.ways == Ways::There {
             return Some(None);
         }
-        let answer =
-            build::echo_reply(intent.packet).or_else(|| build::udp_answer(intent.packet))?;
+        let answer = build::echo_reply(intent.packet)
+            .or_else(|| build::udp_answer(intent.packet))
+            .or_else(|| build::tcp_reset(intent.packet))?;
         let back = self.walk(arrived, &answer)?;
         if back.end == End::Delivered(intent.from) {
             return Some(None);
@@ -177,8 +200,9 @@ impl Bench {
             DropReason::Blackhole | DropReason::Transit => {
                 let (table, route) = table?;
                 let route = route?;
-                if let Hop::To(RouteTarget::Interface(target)) = route.hop {
-                    self.cloud.interface(target)?;
+                if let Hop::To(RouteTarget::Interface(target)) = route.hop
+                    && self.cloud.interface(target).is_some()
+                {
                     return Some(Fix::Start(target));
                 }
                 let (home, block) = self.home(blocked)?;
@@ -201,17 +225,21 @@ impl Bench {
         }
     }
 
-    /// The VPC in which the packet should end, and the block of it that holds the destination: of
-    /// the host it is meant for, else the one VPC where somebody has the address.
+    /// The interface at which the packet should end: the one it is meant for, else the only one that
+    /// has the address.
+    fn goal(&self, blocked: &Blocked) -> Option<InterfaceId> {
+        let destination = blocked.packet.destination();
+        blocked.meant.or_else(|| {
+            let mut owners = self.cloud.interfaces().filter(|(_, i)| i.owns(destination));
+            let only = owners.next()?.0;
+            owners.next().is_none().then_some(only)
+        })
+    }
+
+    /// The VPC in which the packet should end, and the block of it that holds the destination.
     fn home(&self, blocked: &Blocked) -> Option<(VpcId, IpNet)> {
         let destination = blocked.packet.destination();
-        let meant = blocked.meant.and_then(|id| self.cloud.interface(id)).map(|i| i.vpc);
-        let vpc = meant.or_else(|| {
-            let mut having =
-                self.cloud.vpcs().filter(|(id, _)| self.cloud.owner(*id, destination).is_some());
-            let first = having.next()?.0;
-            having.next().is_none().then_some(first)
-        })?;
+        let vpc = self.cloud.interface(self.goal(blocked)?)?.vpc;
         let blocks = self.cloud.vpc(vpc)?.blocks();
         let block = blocks.iter().find(|block| block.contains(&destination))?;
         Some((vpc, *block))
@@ -240,7 +268,7 @@ impl Bench {
     /// A route for just this address, for packets that a wider route leads to the wrong VPC.
     fn pull_out(&self, blocked: &Blocked) -> Option<Fix> {
         let sender = self.cloud.interface(blocked.from)?;
-        let meant = self.cloud.interface(blocked.meant?)?;
+        let meant = self.cloud.interface(self.goal(blocked)?)?;
         let destination = blocked.packet.destination();
         if meant.vpc == sender.vpc || !meant.owns(destination) {
             return None;

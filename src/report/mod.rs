@@ -5,9 +5,12 @@
 //! file (each takes an `io::Write`).
 
 pub mod explain;
+#[cfg(feature = "scenario")]
+pub mod json;
 pub mod junit;
 pub mod names;
 pub mod outcome;
 pub mod pcapng;
+pub mod terminal;
 pub mod told;
 pub mod xml;

@@ -92,22 +92,13 @@ pub struct Told {
     pub lines: Vec<Line>,
 }
 
-/// The headline, then one indented line for each look, what was looked at in a column of its own:
-///
-/// ```text
-/// 00:00:00.000  b 10.1.0.4 > 10.2.0.10 icmp echo request, 84 bytes  DROP transit at AB
-///     table B    10.2.0.0/16 -> AB (the only match)
-///     AB         active, leads into A (10.0.0.0/16) and no further: the destination is not in A
-/// ```
-///
-/// Ends without a line break.
+/// The headline, then the lines with their subjects in one column.
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  {} {}  {}", self.at, self.sender, self.packet, self.ending)?;
-        let column = self.lines.iter().map(|line| line.subject.chars().count()).max();
-        let column = column.unwrap_or(0);
-        for Line { subject, finding } in &self.lines {
-            write!(f, "\n    {subject:column$}    {finding}")?;
+        let width = self.lines.iter().map(|line| line.subject.chars().count()).max();
+        for line in &self.lines {
+            write!(f, "\n    {:width$}  {}", line.subject, line.finding, width = width.unwrap_or(0))?;
         }
         Ok(())
     }
@@ -293,9 +284,9 @@ mod tests {
             Ending::Dropped { reason: "transit", aws_code: None, at },
             &[("table B", "10.2.0.0/16 -> AB"), ("AB", "active"), ("É", "counts as one character")],
             "00:00:00.000250  b 10.1.0.4 > 10.2.0.10 udp, 46 bytes  DROP transit at AB\n    \
-             table B    10.2.0.0/16 -> AB\n    \
-             AB         active\n    \
-             É          counts as one character",
+             table B  10.2.0.0/16 -> AB\n    \
+             AB       active\n    \
+             É        counts as one character",
         );
     }
 

@@ -29,4 +29,5 @@ pub mod schema;
 pub mod shape;
 mod stage;
 mod step;
+pub mod trace;
 pub mod yaml;

@@ -306,6 +306,10 @@ impl Desk<'_> {
     fn describe_route(&mut self, key: &ast::RouteKey) -> Result<Doing, Undone> {
         let table = self.stage.table(&key.table.value)?;
         let destination = key.destination.value.trunc();
+        let owner = self.stage.owner(self.stage.vpc(&key.table.value.vpc)?);
+        if self.caller(owner.clone())? != owner {
+            return Err(Refusal::RouteTableNotFound(table).into());
+        }
         let state = route_state(self.stage, table, destination);
         Ok(Doing::Looked(state.ok_or(Refusal::RouteNotFound { table, destination })?))
     }

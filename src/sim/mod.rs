@@ -173,6 +173,11 @@ impl Sim {
         World { now: self.now, cloud: &self.cloud, rows: &self.rows }
     }
 
+    /// Brings the data plane up to date, so that [`Sim::world`] knows the rows of everything.
+    pub fn look_around(&mut self) {
+        self.refresh();
+    }
+
     /// The row of an interface in happenings, if it has been seen by the data plane.
     pub fn row_of(&self, interface: InterfaceId) -> Option<InterfaceIdx> {
         self.rows.interface(interface)

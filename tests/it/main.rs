@@ -1,1 +1,8 @@
-//! placeholder
+//! The integration tests, linked once: each module drives the library through its public interface.
+
+mod lifecycle;
+mod lifecycle_model;
+mod repairs;
+mod support;
+mod twins;
+mod worlds;

@@ -1,0 +1,161 @@
+//! Level 7, the command line: flags to calls.
+//!
+//! Holds the one table of commands and flags, from which help and completions derive, and the exit
+//! codes. Refuses to hold logic: whatever decides something is below. Results go to standard output,
+//! everything else to standard error; a closed pipe is not an error.
+
+mod explain;
+mod output;
+mod output_files;
+mod progress;
+mod run;
+mod trace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use output::Output;
+
+/// A packet-level network emulator for cloud VPCs and VPC peering.
+#[derive(Debug, Parser)]
+#[command(name = "vpclab", version, about, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Args {
+    /// When to colour the output
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    color: When,
+    /// Tell on standard error what happens; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 every expectation held, 1 some did not, 2 could not run.";
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios and check their expectations
+    Run(run::Args),
+    /// Validate scenario files without running their steps
+    Check(run::CheckArgs),
+    /// Explain one packet hop by hop, there and back
+    Trace(trace::Args),
+    /// Explain a drop reason, an error code or a lint
+    Explain(explain::Args),
+    /// Print the JSON Schema of scenario files
+    Schema {
+        /// That of network files instead
+        #[arg(long)]
+        network: bool,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Flags that say where the files of a run go.
+#[derive(Debug, clap::Args)]
+struct Files {
+    /// Write one pcapng capture for each scenario into this directory
+    #[arg(long, value_name = "DIR")]
+    pcap: Option<PathBuf>,
+    /// Write a JUnit report to this file
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Overwrite files that exist
+    #[arg(long)]
+    force: bool,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Exit {
+    Held,
+    NotHeld,
+    CouldNotRun,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Held => 0,
+            Exit::NotHeld => 1,
+            Exit::CouldNotRun => 2,
+        })
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // `--help` and `--version` arrive here too, with code 0. Nothing to be done if the
+            // message itself cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    log(args.verbose);
+    let mut out = Output::new(args.color);
+    let result = match args.command {
+        Command::Run(args) => run::run(&args, &mut out),
+        Command::Check(args) => run::check(&args, &mut out),
+        Command::Trace(args) => trace::trace(&args, &mut out),
+        Command::Explain(args) => explain::explain(&args, &mut out),
+        Command::Schema { network } => schema(network, &mut out),
+        Command::Completions { shell } => completions(shell, &mut out),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        // Whoever read the output has had enough of it.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            out.error(&format!("error: {error}"));
+            Exit::CouldNotRun.into()
+        }
+    }
+}
+
+/// Events of the library go to standard error when asked for.
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+fn schema(network: bool, out: &mut Output) -> std::io::Result<Exit> {
+    use crate::scenario::schema;
+    let schema = if network { schema::network_schema() } else { schema::schema() };
+    out.json(&schema)?;
+    Ok(Exit::Held)
+}
+
+fn completions(shell: clap_complete::Shell, out: &mut Output) -> std::io::Result<Exit> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "vpclab", &mut text);
+    out.print(&String::from_utf8_lossy(&text))?;
+    Ok(Exit::Held)
+}

@@ -1,0 +1,239 @@
+//! `vpclab run` and `vpclab check`: files and directories of scenarios.
+//!
+//! Holds which files are run, on how many threads, and where results go. Results come in the order
+//! of the files, never as threads finish.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::output::Output;
+use super::progress::Progress;
+use super::{Exit, Files};
+use crate::base::rng::Seed;
+use crate::report::outcome::Outcome;
+use crate::report::terminal::{self, Detail};
+use crate::scenario::load::{self, Failure};
+use crate::scenario::run::{self, Repairs, Settings};
+use crate::sim::Twin;
+
+/// Flags of `run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Scenario files, or directories that are searched for `*.yaml`
+    #[arg(required = true, value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+    /// Tell every step and the walk of every packet that did not arrive; with a TEXT only of
+    /// scenarios whose path contains it
+    #[arg(long, value_name = "TEXT", num_args = 0..=1, default_missing_value = "", require_equals = true)]
+    trace: Option<String>,
+    /// Print the results as JSON instead
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    files: Files,
+    /// Use this seed in place of the files' own
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Scenarios run at the same time; the output is the same for every number
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
+    /// Judge packets with the reference forwarder; the output is the same
+    #[arg(long)]
+    reference: bool,
+}
+
+/// Flags of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    /// Scenario files, or directories that are searched for `*.yaml`
+    #[arg(required = true, value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+}
+
+/// What came of one file.
+enum Done {
+    Ran(Outcome),
+    Unusable(String),
+}
+
+/// `vpclab run`.
+pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
+    let Some(paths) = gather(&args.paths, out) else { return Ok(Exit::CouldNotRun) };
+    let captures = match &args.files.pcap {
+        Some(directory) => Some(super::output_files::captures(directory, &paths, args.files.force)?),
+        None => None,
+    };
+    let colour = out.error_colour();
+    let results: Vec<Done> = in_order(args.threads, paths.len(), |row| {
+        let capture = captures.as_ref().map(|files| files[row].as_path());
+        run_file(args, &paths[row], capture, colour)
+    });
+    let mut outcomes = Vec::with_capacity(results.len());
+    let mut unusable = 0;
+    for done in results {
+        match done {
+            Done::Ran(outcome) => {
+                if !args.json {
+                    let told = args.trace.as_ref().is_some_and(|text| outcome.file.contains(text));
+                    let detail = if told { Detail::Walks } else { Detail::Line };
+                    out.print(&terminal::scenario(&outcome, detail, out.paint()))?;
+                }
+                outcomes.push(outcome);
+            }
+            Done::Unusable(diagnostics) => {
+                unusable += 1;
+                out.error(&diagnostics);
+            }
+        }
+    }
+    if args.json {
+        out.json(&crate::report::json::run_document(&outcomes))?;
+    } else {
+        out.print(&terminal::closing(&outcomes, unusable, out.paint()))?;
+    }
+    if let Some(file) = &args.files.junit {
+        super::output_files::junit(file, &outcomes, args.files.force)?;
+    }
+    Ok(if unusable > 0 {
+        Exit::CouldNotRun
+    } else if outcomes.iter().all(Outcome::held) {
+        Exit::Held
+    } else {
+        Exit::NotHeld
+    })
+}
+
+fn run_file(
+    args: &Args,
+    path: &Path,
+    capture: Option<&Path>,
+    colour: crate::base::diag::Colour,
+) -> Done {
+    let unusable =
+        |failure: Failure| Done::Unusable(failure.diagnostics.render(&failure.sources, colour));
+    let loaded = match load::load(path, &run::known_reasons()) {
+        Ok(loaded) => loaded,
+        Err(failure) => return unusable(failure),
+    };
+    let wants_walks =
+        args.trace.as_ref().is_some_and(|text| path.display().to_string().contains(text.as_str()));
+    let settings = Settings {
+        seed: args.seed.map(Seed),
+        twin: if args.reference { Twin::Reference } else { Twin::Compiled },
+        repairs: if wants_walks { Repairs::All } else { Repairs::Failed },
+    };
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let mut progress = Progress::new(run::planned_packets(&loaded.file));
+    let start = loaded.file.start.value;
+    let recorder = match capture.map(|file| super::output_files::Recorder::create(file, start)) {
+        None => None,
+        Some(Ok(recorder)) => Some(recorder),
+        Some(Err(error)) => return Done::Unusable(format!("error: {error}")),
+    };
+    let mut observers = (&mut progress, recorder);
+    let outcome = match run::run(&loaded, directory, settings, &mut observers) {
+        Ok(outcome) => outcome,
+        Err(failure) => return unusable(failure),
+    };
+    if let Some(recorder) = observers.1
+        && let Err(error) = recorder.finish()
+    {
+        return Done::Unusable(format!("error: {error}"));
+    }
+    Done::Ran(outcome)
+}
+
+/// `vpclab check`.
+pub(super) fn check(args: &CheckArgs, out: &mut Output) -> io::Result<Exit> {
+    let Some(paths) = gather(&args.paths, out) else { return Ok(Exit::CouldNotRun) };
+    let mut wrong = 0;
+    for path in &paths {
+        let checked = load::load(path, &run::known_reasons())
+            .and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
+        match checked {
+            Ok(_) => out.print(&format!("ok    {}\n", path.display()))?,
+            Err(failure) => {
+                wrong += 1;
+                out.error(&failure.diagnostics.render(&failure.sources, out.error_colour()));
+            }
+        }
+    }
+    out.print(&format!("\n{} valid, {wrong} not\n", paths.len() - wrong))?;
+    Ok(if wrong == 0 { Exit::Held } else { Exit::CouldNotRun })
+}
+
+/// The scenario files behind these paths, those of a directory sorted by path. Says what is wrong
+/// and gives `None` if a path cannot be read or a directory holds no scenario.
+fn gather(paths: &[PathBuf], out: &mut Output) -> Option<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut all = true;
+    for path in paths {
+        let found = if path.is_dir() { search(path) } else { Ok(vec![path.clone()]) };
+        match found {
+            Ok(found) if found.is_empty() => {
+                out.error(&format!("error: there is no scenario (*.yaml) in `{}`", path.display()));
+                all = false;
+            }
+            Ok(found) => files.extend(found),
+            Err(error) => {
+                out.error(&format!("error: cannot read `{}`: {error}", path.display()));
+                all = false;
+            }
+        }
+    }
+    all.then_some(files)
+}
+
+/// Directories below which scenarios are looked for, at most (ours): symbolic links are not followed,
+/// so this bounds only real nesting.
+const SEARCH_DEPTH_MAX: usize = 16;
+
+fn search(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    fn descend(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let (kind, path) = (entry.file_type()?, entry.path());
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if kind.is_dir() && depth < SEARCH_DEPTH_MAX {
+                descend(&path, depth + 1, found)?;
+            } else if kind.is_file() && name.ends_with(".yaml") && !name.ends_with(".net.yaml") {
+                found.push(path);
+            }
+        }
+        Ok(())
+    }
+    let mut found = Vec::new();
+    descend(directory, 0, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+/// `work` for every row, on several threads, with the results in the order of the rows.
+fn in_order<T: Send>(threads: u16, rows: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    if threads <= 1 || rows <= 1 {
+        return (0..rows).map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<T>>> = Mutex::new((0..rows).map(|_| None).collect());
+    std::thread::scope(|scope| {
+        for _ in 0..usize::from(threads).min(rows) {
+            scope.spawn(|| {
+                loop {
+                    let row = next.fetch_add(1, Ordering::Relaxed);
+                    if row >= rows {
+                        break;
+                    }
+                    let result = work(row);
+                    // A panic of another worker ends the scope with that panic anyway.
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results[row] = Some(result);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().flatten().collect()
+}

@@ -1,0 +1,96 @@
+//! `vpclab trace`: one packet explained hop by hop, there and back.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::Exit;
+use super::output::Output;
+use crate::report::terminal;
+use crate::scenario::ast::{Destination, Family, Label};
+use crate::scenario::trace::{Carrying, Passed, Question};
+use crate::scenario::{load, run, trace};
+use crate::sim::Twin;
+
+/// Flags of `trace`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The file whose declared network is looked at; its steps are not taken
+    file: PathBuf,
+    /// The instance that sends
+    #[arg(long, value_name = "INSTANCE")]
+    from: String,
+    /// The instance or address that it sends to; `VPC:ADDRESS` where two VPCs have the address
+    #[arg(long, value_name = "INSTANCE|ADDRESS")]
+    to: String,
+    /// What the packet carries
+    #[arg(long, value_enum, default_value_t = Proto::Icmp)]
+    proto: Proto,
+    /// The port it is for
+    #[arg(long, default_value_t = 443, value_name = "N")]
+    port: u16,
+    /// Use the instance's IPv6 address
+    #[arg(long)]
+    ipv6: bool,
+    /// Print JSON instead
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Proto {
+    Icmp,
+    Udp,
+    Tcp,
+}
+
+/// `vpclab trace`. Exit code 1 says that packet or answer do not arrive.
+pub(super) fn trace(args: &Args, out: &mut Output) -> io::Result<Exit> {
+    let built = load::load(&args.file, &run::known_reasons())
+        .and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
+    let mut built = match built {
+        Ok(built) => built,
+        Err(failure) => {
+            out.error(&failure.diagnostics.render(&failure.sources, out.error_colour()));
+            return Ok(Exit::CouldNotRun);
+        }
+    };
+    let question = match question(args) {
+        Ok(question) => question,
+        Err(error) => {
+            out.error(&format!("error: {error}"));
+            return Ok(Exit::CouldNotRun);
+        }
+    };
+    let traced = match trace::trace(&mut built, &question) {
+        Ok(traced) => traced,
+        Err(error) => {
+            out.error(&format!("error: {error}"));
+            return Ok(Exit::CouldNotRun);
+        }
+    };
+    if args.json {
+        out.json(&crate::report::json::trace_document(&traced.walks, &traced.repair))?;
+    } else {
+        out.print(&terminal::walks(&traced.walks, &traced.repair))?;
+    }
+    Ok(match traced.passed {
+        Passed::Both => Exit::Held,
+        Passed::No => Exit::NotHeld,
+    })
+}
+
+fn question(args: &Args) -> Result<Question, String> {
+    let wrong = |flag: &str, error: &dyn std::fmt::Display| format!("--{flag}: {error}");
+    Ok(Question {
+        from: args.from.parse::<Label>().map_err(|error| wrong("from", &error))?,
+        to: args.to.parse::<Destination>().map_err(|error| wrong("to", &error))?,
+        family: args.ipv6.then_some(Family::Ipv6),
+        carrying: match args.proto {
+            Proto::Icmp => Carrying::Echo,
+            Proto::Udp => Carrying::Udp(args.port),
+            Proto::Tcp => Carrying::Tcp(args.port),
+        },
+    })
+}

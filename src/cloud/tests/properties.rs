@@ -1,0 +1,156 @@
+//! Random histories: a refusal changes nothing, the events rebuild the cloud, no id is used twice.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::super::event::ResourceId;
+use super::*;
+
+/// A command without ids: numbers that pick among what exists when its turn comes.
+#[derive(Clone, Copy, Debug)]
+struct Draw {
+    kind: u8,
+    who: bool,
+    pick: [usize; 3],
+    wait: u8,
+}
+
+fn draws() -> impl Strategy<Value = Vec<Draw>> {
+    let draw = (0..24_u8, any::<bool>(), [0..64_usize, 0..64, 0..64], 0..16_u8)
+        .prop_map(|(kind, who, pick, wait)| Draw { kind, who, pick, wait });
+    prop::collection::vec(draw, 1..60)
+}
+
+/// Addresses close enough together for blocks to collide now and then.
+fn block(n: usize) -> IpNet {
+    let texts = ["10.10.0.0/16", "10.10.128.0/17", "10.20.0.0/16", "10.30.0.0/24", "2001:db8::/56"];
+    net(texts[n % texts.len()])
+}
+
+fn pick<T: Copy>(all: impl Iterator<Item = T>, n: usize) -> Option<T> {
+    let all: Vec<T> = all.collect();
+    (!all.is_empty()).then(|| all[n % all.len()])
+}
+
+fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
+    let [x, y, z] = draw.pick;
+    let vpc = |n| pick(cloud.vpcs().map(|(id, _)| id), n);
+    let subnet = |n| pick(cloud.subnets().map(|(id, _)| id), n);
+    let table = |n| pick(cloud.tables().map(|(id, _)| id), n);
+    let instance = |n| pick(cloud.instances().map(|(id, _)| id), n);
+    let interface = |n| pick(cloud.interfaces().map(|(id, _)| id), n);
+    let peering = |n| pick(cloud.peerings().map(|p| p.id()), n);
+    let association = |n| {
+        let main = cloud.vpcs().map(|(_, vpc)| vpc.main_association());
+        pick(main.chain(cloud.associations.keys().copied()), n)
+    };
+    let v4 = |n| if let IpNet::V4(b) = block(n) { b } else { net("10.40.0.0/16") };
+    let target = |n: usize| match n % 3 {
+        0 => interface(n).map(RouteTarget::Interface),
+        _ => peering(n).map(RouteTarget::Peering),
+    };
+    let resource = |n| match n % 3 {
+        0 => vpc(n).map(ResourceId::Vpc),
+        1 => peering(n).map(ResourceId::Peering),
+        _ => instance(n).map(ResourceId::Instance),
+    };
+    Some(match draw.kind {
+        0 | 1 => Command::CreateVpc { cidr: v4(x) },
+        2 => Command::DeleteVpc { vpc: vpc(x)? },
+        3 => Command::AssociateVpcCidrBlock { vpc: vpc(x)?, block: block(y) },
+        4 => Command::DisassociateVpcCidrBlock { vpc: vpc(x)?, block: block(y) },
+        5 | 6 => Command::CreateSubnet { vpc: vpc(x)?, cidr: v4(y), ipv6: None, zone: None },
+        7 => Command::DeleteSubnet { subnet: subnet(x)? },
+        8 => Command::CreateRouteTable { vpc: vpc(x)? },
+        9 => Command::DeleteRouteTable { table: table(x)? },
+        10 => Command::AssociateRouteTable { table: table(x)?, subnet: subnet(y)? },
+        11 => Command::DisassociateRouteTable { association: association(x)? },
+        12 => {
+            Command::ReplaceRouteTableAssociation { association: association(x)?, table: table(y)? }
+        }
+        13 => Command::CreateRoute { table: table(x)?, destination: block(y), target: target(z)? },
+        14 => Command::DeleteRoute { table: table(x)?, destination: block(y) },
+        15 | 16 => {
+            let accepter = vpc(y)?;
+            let peer_owner = Some(cloud.vpc(accepter)?.owner);
+            Command::CreateVpcPeeringConnection {
+                requester: vpc(x)?,
+                accepter,
+                peer_owner,
+                peer_region: None,
+            }
+        }
+        17 | 18 => Command::AcceptVpcPeeringConnection { peering: peering(x)? },
+        19 => match y % 2 {
+            0 => Command::RejectVpcPeeringConnection { peering: peering(x)? },
+            _ => Command::DeleteVpcPeeringConnection { peering: peering(x)? },
+        },
+        20 | 21 => run(subnet(x)?, None),
+        22 => Command::TerminateInstances { instance: instance(x)? },
+        _ => Command::CreateTags {
+            resource: resource(x)?,
+            tags: vec![(format!("k{}", y % 3), z.to_string())],
+        },
+    })
+}
+
+/// The ids that a change brings into the world.
+fn born(change: &Change) -> Vec<String> {
+    match change {
+        Change::VpcCreated { vpc, main_table, main_association, .. } => {
+            vec![vpc.to_string(), main_table.to_string(), main_association.to_string()]
+        }
+        Change::SubnetCreated { subnet, .. } => vec![subnet.to_string()],
+        Change::RouteTableCreated { table, .. } => vec![table.to_string()],
+        Change::RouteTableAssociated { association, .. }
+        | Change::MainRouteTableReplaced { association, .. } => vec![association.to_string()],
+        Change::PeeringRequested { peering, .. } => vec![peering.to_string()],
+        Change::InstanceRun { instance, interface, .. } => {
+            vec![instance.to_string(), interface.to_string()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_histories_keep_the_promises(
+        draws in draws(),
+        today in any::<bool>(),
+        settle in 0..3_u64,
+    ) {
+        let profile = if today { Profile::Today } else { Profile::Seed };
+        let settle = Span::from_secs(settle);
+        let mut cloud = Cloud::new(profile, settle);
+        let (mut now, mut events, mut ids) = (Instant::START, Vec::new(), BTreeSet::new());
+        for draw in draws {
+            now = now + match draw.wait {
+                0 => Span::from_days(7),
+                1..=4 => Span::from_secs(1),
+                _ => Span::ZERO,
+            };
+            let Some(command) = command(&cloud, draw) else { continue };
+            let who = if draw.who { one() } else { two() };
+            let before = cloud.clone();
+            match cloud.apply(&who, &command, now) {
+                Err(refusal) => prop_assert_eq!(&cloud, &before, "{}", refusal),
+                Ok(new) => {
+                    for id in new.iter().flat_map(|event| born(&event.change)) {
+                        // The digits alone are new: no two kinds of resource share them either.
+                        let digits = id.rsplit('-').next().unwrap_or_default().to_owned();
+                        prop_assert!(ids.insert(digits), "{} used again", id);
+                    }
+                    events.extend(new);
+                }
+            }
+            for (id, vpc) in cloud.vpcs() {
+                for (n, a) in vpc.blocks().iter().enumerate() {
+                    let rest = &vpc.blocks()[n + 1..];
+                    prop_assert!(!super::super::cidr::any_overlap(&[*a], rest), "{} overlaps", id);
+                }
+            }
+        }
+        prop_assert_eq!(Cloud::replay(profile, settle, &events), cloud);
+    }
+}

@@ -1,0 +1,97 @@
+//! Rows: tags, each party's own on a peering.
+
+use super::super::event::ResourceId;
+use super::*;
+
+fn set(resource: ResourceId, tags: &[(&str, &str)]) -> Command {
+    let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Command::CreateTags { resource, tags }
+}
+
+#[test]
+fn tags_have_bounds() {
+    let lab = Lab::new(Profile::Seed);
+    let a = ResourceId::Vpc(lab.a);
+    let long = |n: usize| "é".repeat(n);
+    let many = |n: usize| {
+        let tags = (0..n).map(|i| (format!("key {i}"), String::new())).collect();
+        Command::CreateTags { resource: a, tags }
+    };
+    check(
+        &lab,
+        [
+            (one(), set(a, &[("Name", "red")]), OK),
+            (one(), set(a, &[]), OK),
+            (one(), set(a, &[(&long(128), &long(256))]), OK),
+            (one(), set(a, &[(&long(129), "")]), "InvalidParameterValue"),
+            (one(), set(a, &[("k", &long(257))]), "InvalidParameterValue"),
+            (one(), set(a, &[("", "v")]), "InvalidParameterValue"),
+            (one(), set(a, &[("AWS:x", "v")]), "InvalidParameterValue"),
+            (one(), many(50), OK),
+            (one(), many(51), "TagLimitExceeded"),
+        ],
+    );
+    let full = lab.clone().with([(one(), many(50))]);
+    check(
+        &full,
+        [
+            (one(), set(a, &[("key 7", "again")]), OK),
+            (one(), set(a, &[("one more", "")]), "TagLimitExceeded"),
+        ],
+    );
+}
+
+#[test]
+fn whatever_is_the_callers_can_be_tagged_and_nothing_else() {
+    let lab = Lab::new(Profile::Seed);
+    let own = [
+        ResourceId::Vpc(lab.a),
+        ResourceId::Subnet(lab.a1),
+        ResourceId::RouteTable(lab.side),
+        ResourceId::Instance(lab.i.0),
+        ResourceId::Interface(lab.i.1),
+    ];
+    for resource in own {
+        let delete = || Command::DeleteTags { resource, keys: vec!["Name".to_owned()] };
+        check(
+            &lab,
+            [
+                (one(), set(resource, &[("Name", "x")]), OK),
+                (one(), delete(), OK),
+                (two(), set(resource, &[("Name", "x")]), "InvalidID"),
+                (two(), delete(), "InvalidID"),
+            ],
+        );
+    }
+    let unknown = ResourceId::Subnet(SubnetId::new(nothing()));
+    check(&lab, [(one(), set(unknown, &[("Name", "x")]), "InvalidID")]);
+}
+
+#[test]
+fn each_party_has_its_own_tags_on_a_peering_and_they_outlive_it() {
+    let lab = Lab::new(Profile::Seed);
+    let ab = ResourceId::Peering(lab.ab);
+    let lab = lab.clone().with([
+        (two(), set(ab, &[("Name", "from two"), ("b", "2")])),
+        (one(), set(ab, &[("Name", "from one")])),
+        (one(), Command::DeleteVpcPeeringConnection { peering: lab.ab }),
+    ]);
+    let of = |who: Caller| lab.cloud.tags(ab, who.account).get("Name").cloned();
+    assert_eq!(of(one()).as_deref(), Some("from one"));
+    assert_eq!(of(two()).as_deref(), Some("from two"));
+    assert_eq!(lab.cloud.name(ab), Some("from one"));
+    let removed = Command::DeleteTags { resource: ab, keys: vec!["Name".to_owned()] };
+    let lab = lab.clone().with([(one(), removed)]);
+    assert_eq!(lab.cloud.name(ab), Some("from two"));
+}
+
+#[test]
+fn tags_end_with_their_resource() {
+    let lab = Lab::new(Profile::Seed);
+    let bare = ResourceId::Vpc(lab.bare);
+    let lab = lab.clone().with([
+        (one(), set(bare, &[("Name", "x")])),
+        (one(), Command::DeleteVpc { vpc: lab.bare }),
+    ]);
+    assert!(lab.cloud.tags(bare, one().account).is_empty());
+}

@@ -1,0 +1,172 @@
+//! One packet through the network of a file, there and back: what `vpclab trace` shows.
+//!
+//! Holds the question and the two walks. No time passes and no link is asked: what is told is where
+//! the network's configuration leads the packet.
+
+use std::net::SocketAddr;
+
+use super::ast::{Destination, Family, Label};
+use super::run::Built;
+use super::stage::Trouble;
+use crate::base::id::InterfaceId;
+use crate::forward::repair::{self, Intent, Ways};
+use crate::forward::walk::{End, Walk};
+use crate::forward::{Reference, walk};
+use crate::report::names::Names;
+use crate::report::outcome::LegWalk;
+use crate::report::told::{self, Ending, Told};
+use crate::sim::{Leg, World};
+use crate::wire::build::{self, BuildError};
+use crate::wire::{EchoKind, FlowKey, Packet, Protocol, TcpFlags};
+
+/// What the packet carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrying {
+    /// An ICMP echo request.
+    Echo,
+    /// A UDP datagram to this port.
+    Udp(u16),
+    /// A TCP SYN to this port.
+    Tcp(u16),
+}
+
+/// The question.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Question {
+    /// The instance that sends.
+    pub from: Label,
+    /// Where to.
+    pub to: Destination,
+    /// The family, if `to` is an instance.
+    pub family: Option<Family>,
+    /// What.
+    pub carrying: Carrying,
+}
+
+/// The answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Traced {
+    /// The walk there, and the walk back if there is one.
+    pub walks: Vec<LegWalk>,
+    /// The smallest change that would let packet and answer through; empty if both pass or nothing
+    /// helps.
+    pub repair: Vec<String>,
+    /// Whether both passed.
+    pub passed: Passed,
+}
+
+/// Whether packet and answer passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Passed {
+    /// Both did.
+    Both,
+    /// One of them did not, or reached another host.
+    No,
+}
+
+/// A question that cannot be asked of this network.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoAnswer(String);
+
+impl From<Trouble> for NoAnswer {
+    fn from(trouble: Trouble) -> NoAnswer {
+        NoAnswer(match trouble {
+            Trouble::Absent { kind, label } => format!("there is no {kind} `{label}` in the file"),
+            other => other.to_string(),
+        })
+    }
+}
+
+/// The source port of the packets.
+const SOURCE_PORT: u16 = 40_000;
+
+/// Walks a packet through the network as it is declared, at virtual zero.
+///
+/// # Errors
+/// If a label means nothing or the packet cannot be built.
+pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer> {
+    let stage = &mut built.stage;
+    stage.sim.look_around();
+    let known = stage.instance(&question.from)?;
+    let (to, meant) = stage.destination(&question.to, question.family)?;
+    let source = stage.source_address(&question.from, &known, to)?;
+    let packet = request(question.carrying, (source, SOURCE_PORT).into(), to)
+        .map_err(|error| NoAnswer(error.to_string()))?;
+    let world = stage.sim.world();
+    let there = walk(world, known.interface, &packet)?;
+    let mut walks = vec![leg(world, Leg::Request, known.interface, &packet, &there, meant)];
+    let arrived = match there.end {
+        End::Delivered(at) if meant.is_none_or(|meant| meant == at) => Some(at),
+        _ => None,
+    };
+    let mut passed = Passed::No;
+    if let (Some(at), Some(answer)) = (arrived, answer(&packet)) {
+        let back = walk(world, at, &answer)?;
+        if back.end == End::Delivered(known.interface) {
+            passed = Passed::Both;
+        }
+        walks.push(leg(world, Leg::Answer, at, &answer, &back, Some(known.interface)));
+    }
+    let intent = Intent { from: known.interface, packet: &packet, meant, ways: Ways::ThereAndBack };
+    let fixes = repair::repair(world.cloud, world.now, intent).unwrap_or_default();
+    Ok(Traced { walks, repair: told::fixes(&fixes, world), passed })
+}
+
+fn request(
+    carrying: Carrying,
+    source: SocketAddr,
+    to: std::net::IpAddr,
+) -> Result<Packet, BuildError> {
+    match carrying {
+        Carrying::Echo => build::echo(EchoKind::Request, source.ip(), to, 1, 1, &[0; 56]),
+        Carrying::Udp(port) => build::udp(source, (to, port).into(), &[]),
+        Carrying::Tcp(port) => build::tcp(source, (to, port).into(), TcpFlags::SYN, 1, 0, &[]),
+    }
+}
+
+/// What a host that takes the packet sends back: the echo, a datagram, or SYN and ACK.
+fn answer(packet: &Packet) -> Option<Packet> {
+    if packet.protocol() != Protocol::TCP {
+        return build::echo_reply(packet).or_else(|| build::udp_answer(packet));
+    }
+    let back: FlowKey = packet.flow().reversed();
+    let (from, to) = (back.source_socket(), back.destination_socket());
+    build::tcp(from, to, TcpFlags::SYN | TcpFlags::ACK, 1, 2, &[]).ok()
+}
+
+fn walk(world: World<'_>, from: InterfaceId, packet: &Packet) -> Result<Walk, NoAnswer> {
+    let row = world.rows.interface(from);
+    let row = row.ok_or_else(|| NoAnswer(format!("{from} does not exist any more")))?;
+    Ok(Reference::new(world.cloud, world.rows, world.now).walk(row, packet))
+}
+
+fn leg(
+    world: World<'_>,
+    leg: Leg,
+    from: InterfaceId,
+    packet: &Packet,
+    walk: &walk::Walk,
+    meant: Option<InterfaceId>,
+) -> LegWalk {
+    let names = Names(world.cloud);
+    let ending = match walk.end {
+        End::Delivered(at) if meant.is_some_and(|meant| meant != at) => {
+            Ending::Misdelivered { at: names.interface(at) }
+        }
+        End::Delivered(at) => Ending::Delivered { at: names.interface(at) },
+        End::Dropped(reason, at) => Ending::Dropped {
+            reason: reason.label(),
+            aws_code: reason.aws_code(),
+            at: names.location(at),
+        },
+    };
+    let told = Told {
+        at: world.now,
+        sender: names.interface(from),
+        packet: told::packet(packet),
+        ending,
+        lines: told::lines(&walk.steps, world),
+    };
+    LegWalk { leg, told }
+}

@@ -1,0 +1,139 @@
+//! Repairs are true and complete: carried out in full they let the packet through, without any one
+//! of their parts they do not (S20), and one is offered wherever nothing stands in the way.
+//!
+//! Takes blocked packets of random worlds, asks for a repair, carries it out independently and asks
+//! the independent oracle. Prints how many could be helped, and what stood in the way of the others.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests say how much they have looked at"
+)]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use vpclab::base::id::{InterfaceId, VpcId};
+use vpclab::cloud::cidr::any_overlap;
+use vpclab::cloud::instance::Interface;
+use vpclab::cloud::peering::Status;
+use vpclab::forward::repair::{Fix, Intent, Ways, repair};
+
+use crate::support::fixer;
+use crate::support::lab::{Lab, datagram};
+use crate::support::oracle::{self, Probe};
+use crate::support::plan::{Sent, World, over_plans};
+
+/// Where the packet, or its answer, ends; `Ok` if that is where both were meant to.
+fn outcome(lab: &Lab, sent: Sent, ways: Ways) -> Result<(), String> {
+    let Sent { from, source, destination, meant } = sent;
+    let arrive =
+        |probe: Probe, meant: Option<InterfaceId>| match oracle::fate(&lab.cloud, lab.now, probe) {
+            Ok(at) if meant.is_none_or(|meant| meant == at) => Ok(at),
+            Ok(_) => Err("misdelivered".to_owned()),
+            Err(reason) => Err(reason.label().to_owned()),
+        };
+    let at = arrive(Probe { from, source, destination }, meant)?;
+    if ways == Ways::ThereAndBack {
+        let answer = Probe { from: at, source: destination, destination: source };
+        arrive(answer, Some(from)).map_err(|why| format!("answer {why}"))?;
+    }
+    Ok(())
+}
+
+/// The world after these repairs; those that cannot be made are left out.
+fn after(lab: &Lab, fixes: impl Iterator<Item = Fix>) -> Lab {
+    let mut lab = lab.clone();
+    for fix in fixes {
+        let _ = fixer::carry_out(&mut lab, fix);
+    }
+    lab
+}
+
+/// Why no change of the kinds that a repair knows can help; `None` if one should.
+fn obstacle(lab: &Lab, sent: Sent, ways: Ways) -> Option<&'static str> {
+    let cloud = &lab.cloud;
+    let Some(sender) = cloud.interface(sent.from) else { return Some("the sender is gone") };
+    if ways == Ways::ThereAndBack && !sender.addresses.contains(&sent.source) {
+        return Some("the answer would go to a foreign source");
+    }
+    let having = |(id, i): (InterfaceId, &Interface)| {
+        i.addresses.contains(&sent.destination).then_some((id, i.vpc))
+    };
+    let owners: Vec<(InterfaceId, VpcId)> = cloud.interfaces().filter_map(having).collect();
+    let home = match (sent.meant, &owners[..]) {
+        (Some(meant), _) => cloud.interface(meant).unwrap().vpc,
+        (None, []) => return Some("nobody has the address"),
+        (None, [(_, vpc)]) => *vpc,
+        (None, _) => return Some("several have the address"),
+    };
+    let blocks = |vpc: VpcId| cloud.vpc(vpc).unwrap().blocks();
+    if home == sender.vpc {
+        return Some("in the own VPC");
+    }
+    if any_overlap(blocks(sender.vpc), blocks(home)) {
+        return Some("the blocks of the VPCs overlap");
+    }
+    let mut between = cloud.peerings().filter(|p| p.other_end(sender.vpc) == Some(home));
+    if between.any(|p| p.status(lab.now) == Status::Provisioning) {
+        return Some("the peering is being set up");
+    }
+    None
+}
+
+#[test]
+fn repairs_repair_and_no_part_of_them_is_idle() {
+    // What was wrong first, and which way was wanted: how many were helped, how many not.
+    let tally: RefCell<BTreeMap<(String, bool), (u32, u32)>> = RefCell::default();
+    let obstacles: RefCell<BTreeMap<Option<&str>, u32>> = RefCell::default();
+    let lengths: RefCell<BTreeMap<usize, u32>> = RefCell::default();
+    over_plans(500, 20..40, |plan| {
+        let world = World::build(&plan);
+        for (n, sent) in plan.packets.iter().filter_map(|p| world.packet(p)).enumerate() {
+            let ways = [Ways::There, Ways::ThereAndBack][n % 2];
+            let lab = &world.lab;
+            let Err(why) = outcome(lab, sent, ways) else { continue };
+            let packet = datagram(sent.source, sent.destination);
+            let intent = Intent { from: sent.from, packet: &packet, meant: sent.meant, ways };
+            let offer = repair(&lab.cloud, lab.now, intent);
+            let mut tally = tally.borrow_mut();
+            let (helped, not) = tally.entry((why.clone(), sent.meant.is_some())).or_default();
+            let Some(fixes) = offer else {
+                *not += 1;
+                let obstacle = obstacle(lab, sent, ways);
+                prop_assert!(
+                    obstacle.is_some(),
+                    "nothing offered for {}, {:?} {:?}",
+                    why,
+                    sent,
+                    ways
+                );
+                *obstacles.borrow_mut().entry(obstacle).or_default() += 1;
+                continue;
+            };
+            *helped += 1;
+            *lengths.borrow_mut().entry(fixes.len()).or_default() += 1;
+            let mended = after(lab, fixes.iter().copied());
+            prop_assert_eq!(outcome(&mended, sent, ways), Ok(()), "{:?} {:?}", sent, fixes);
+            for left_out in 0..fixes.len() {
+                let others = fixes.iter().enumerate().filter(|(n, _)| *n != left_out);
+                let partly = after(lab, others.map(|(_, fix)| *fix));
+                let still = outcome(&partly, sent, ways);
+                prop_assert!(still.is_err(), "{:?}, {} is idle in {:?}", sent, left_out, fixes);
+            }
+        }
+        Ok(())
+    });
+    let tally = tally.into_inner();
+    let (helped, not) = tally.values().fold((0, 0), |(h, n), (dh, dn)| (h + dh, n + dn));
+    println!("repairs: {helped} offered and true, {not} not offered");
+    for ((why, aimed), (helped, not)) in &tally {
+        let aimed = if *aimed { "at a host" } else { "at nobody" };
+        println!("    {why:<22} {aimed:<10} {helped:>6} helped {not:>6} not");
+    }
+    for (obstacle, count) in obstacles.into_inner() {
+        println!("    not offered, {}: {count}", obstacle.unwrap_or_default());
+    }
+    println!("    fixes in an offer: {:?}", lengths.into_inner());
+    assert!(helped > 1_000, "{helped} offers");
+}

@@ -1,0 +1,58 @@
+//! Carries out what a repair says, as an operator would: command by command, under the accounts of
+//! those it concerns.
+//!
+//! Shares nothing with the search for repairs. Refuses to judge whether it helped.
+
+use vpclab::base::id::{InstanceId, PeeringId, VpcId};
+use vpclab::base::time::Span;
+use vpclab::cloud::command::Command;
+use vpclab::cloud::instance::SourceDestCheck;
+use vpclab::cloud::peering::Status;
+use vpclab::cloud::route_table::RouteTarget;
+use vpclab::forward::repair::Fix;
+
+use super::lab::Lab;
+
+/// Makes the change and lets it settle; `None` if it cannot be made.
+pub(crate) fn carry_out(lab: &mut Lab, fix: Fix) -> Option<()> {
+    match fix {
+        Fix::Start(interface) => {
+            let interface = lab.cloud.interface(interface)?;
+            let (vpc, instance): (VpcId, InstanceId) = (interface.vpc, interface.instance);
+            lab.ask(vpc, &Command::StartInstances { instance }).ok()?;
+        }
+        Fix::CheckOff(interface) => {
+            let vpc = lab.cloud.interface(interface)?.vpc;
+            let source_dest_check = SourceDestCheck::Off;
+            let off = Command::ModifyNetworkInterfaceAttribute { interface, source_dest_check };
+            lab.ask(vpc, &off).ok()?;
+        }
+        Fix::Accept(peering) => lab.accept(peering).ok()?,
+        Fix::Peer(requester, accepter) => {
+            let peering = lab.request(requester, accepter).ok()?;
+            settle(lab);
+            lab.accept(peering).ok()?;
+        }
+        Fix::AddRoute { table, destination, towards } => {
+            let (vpc, target) = peering_towards(lab, lab.cloud.table(table)?.vpc, towards)?;
+            lab.ask(vpc, &Command::CreateRoute { table, destination, target }).ok()?;
+        }
+        Fix::ReplaceRoute { table, destination, towards } => {
+            let (vpc, target) = peering_towards(lab, lab.cloud.table(table)?.vpc, towards)?;
+            lab.ask(vpc, &Command::ReplaceRoute { table, destination, target }).ok()?;
+        }
+    }
+    settle(lab);
+    Some(())
+}
+
+fn settle(lab: &mut Lab) {
+    lab.now = lab.now + lab.cloud.settle() + Span::TICK;
+}
+
+fn peering_towards(lab: &Lab, vpc: VpcId, towards: VpcId) -> Option<(VpcId, RouteTarget)> {
+    let active = lab.cloud.peerings().filter(|p| p.status(lab.now) == Status::Active);
+    let mut ids = active.filter(|p| p.other_end(vpc) == Some(towards)).map(|p| p.id());
+    let id: PeeringId = ids.next()?;
+    Some((vpc, RouteTarget::Peering(id)))
+}

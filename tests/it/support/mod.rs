@@ -1,0 +1,9 @@
+//! What the proofs of the data plane share: building worlds, and judging packets independently.
+//!
+//! Refuses to hold a test.
+
+pub(crate) mod fixer;
+pub(crate) mod lab;
+pub(crate) mod oracle;
+pub(crate) mod plan;
+pub(crate) mod small;

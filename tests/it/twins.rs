@@ -1,0 +1,178 @@
+//! Random worlds: reference, snapshot and the independent oracle agree on every packet.
+//!
+//! Holds the properties of the data plane over worlds of `support/plan.rs`, and tests that the
+//! worlds are not idle: every reason must have been seen, and how often is printed. Refuses to
+//! state what is right: `support/oracle.rs` does.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests say how much they have looked at"
+)]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use vpclab::base::id::{InterfaceId, InterfaceIdx};
+use vpclab::forward::gate::Via;
+use vpclab::forward::{self, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot};
+use vpclab::wire::Packet;
+
+use crate::support::lab::datagram;
+use crate::support::oracle::{self, Probe, Way};
+use crate::support::plan::{Sent, World, over_plans};
+
+/// How often each fate was seen.
+#[derive(Default, Debug)]
+struct Seen {
+    packets: u64,
+    delivered: u64,
+    over_a_peering: u64,
+    dropped: BTreeMap<DropReason, u64>,
+}
+
+impl Seen {
+    fn count<T>(&mut self, fate: Result<T, DropReason>, peered: bool) {
+        self.packets += 1;
+        match fate {
+            Ok(_) => {
+                self.delivered += 1;
+                self.over_a_peering += u64::from(peered);
+            }
+            Err(reason) => *self.dropped.entry(reason).or_default() += 1,
+        }
+    }
+
+    fn print(&self, name: &str) {
+        println!(
+            "{name}: {} packets, {} delivered, {} of them over a peering",
+            self.packets, self.delivered, self.over_a_peering
+        );
+        for (reason, count) in &self.dropped {
+            println!("    {reason:<16} {count}");
+        }
+    }
+}
+
+fn fate(by: &impl Forwarder, from: InterfaceIdx, packet: &Packet) -> Result<InterfaceIdx, Drop> {
+    by.enter(by.leave(from, packet)?, packet)
+}
+
+/// A crossing in the oracle's words.
+fn way(crossing: Crossing, rows: &Rows) -> Way {
+    let into = rows.vpc_id(crossing.into_vpc());
+    match crossing.via() {
+        Via::Local => Way::Inside(into),
+        Via::Interface(named) => Way::At(rows.interface_id(named)),
+        Via::Peering(peering) => Way::Over(rows.peering_id(peering), into),
+    }
+}
+
+fn in_ids(fate: Result<InterfaceIdx, Drop>, rows: &Rows) -> Result<InterfaceId, DropReason> {
+    fate.map(|at| rows.interface_id(at)).map_err(|drop| drop.reason)
+}
+
+fn probe(sent: Sent) -> Probe {
+    Probe { from: sent.from, source: sent.source, destination: sent.destination }
+}
+
+/// S1-S5, S14, S18, L1, and the order of the checks: in each world every packet is judged by both
+/// twins (answers compared whole, place included), by the oracle, and if it is delivered by the
+/// safety properties in their own words.
+///
+/// Then time passes and the world changes while the packets that left are on their way; both twins
+/// must judge their arrival by the new version, with the rows that the old crossing names.
+#[test]
+fn twins_and_oracle_agree() {
+    let at_once = RefCell::new(Seen::default());
+    let in_flight = RefCell::new(Seen::default());
+    over_plans(1_000, 380..420, |plan| {
+        let mut world = World::build(&plan);
+        let mut rows = Rows::of(&world.lab.cloud);
+        let sent: Vec<Sent> = plan.packets.iter().filter_map(|p| world.packet(p)).collect();
+        let mut on_their_way: Vec<(Crossing, Packet)> = Vec::new();
+        {
+            let (cloud, now) = (&world.lab.cloud, world.lab.now);
+            let reference = Reference::new(cloud, &rows, now);
+            let snapshot = Snapshot::compile(cloud, &rows, now);
+            // Hosts that were terminated before are known to nobody who has just come.
+            for sent in sent.into_iter().filter(|sent| rows.interface(sent.from).is_some()) {
+                let packet = datagram(sent.source, sent.destination);
+                let from = rows.interface(sent.from).unwrap();
+                let verdict = fate(&reference, from, &packet);
+                prop_assert_eq!(verdict, fate(&snapshot, from, &packet), "{:?}", sent);
+                let left = reference.leave(from, &packet);
+                prop_assert_eq!(left, snapshot.leave(from, &packet), "{:?}", sent);
+                let by_oracle = oracle::fate(cloud, now, probe(sent));
+                prop_assert_eq!(in_ids(verdict, &rows), by_oracle, "{:?}", sent);
+                let peered = left.is_ok_and(|crossing| matches!(crossing.via(), Via::Peering(_)));
+                at_once.borrow_mut().count(by_oracle, peered);
+                if let Ok(to) = by_oracle {
+                    let breaches = oracle::breaches(cloud, now, probe(sent), to);
+                    prop_assert!(breaches.is_empty(), "{:?}: {:?}", sent, breaches);
+                }
+                if let Ok(crossing) = left {
+                    on_their_way.push((crossing, packet));
+                }
+            }
+        }
+        for tweak in &plan.meanwhile {
+            world.apply(*tweak);
+        }
+        let before = rows.clone();
+        rows.update(&world.lab.cloud);
+        let (cloud, now) = (&world.lab.cloud, world.lab.now);
+        let reference = Reference::new(cloud, &rows, now);
+        let snapshot = Snapshot::compile(cloud, &rows, now);
+        for (crossing, packet) in on_their_way {
+            prop_assert_eq!(
+                way(crossing, &before),
+                way(crossing, &rows),
+                "rows keep their meaning"
+            );
+            let verdict = reference.enter(crossing, &packet);
+            prop_assert_eq!(verdict, snapshot.enter(crossing, &packet), "{:?}", crossing);
+            let by_oracle = oracle::enter(cloud, now, way(crossing, &rows), packet.destination());
+            prop_assert_eq!(in_ids(verdict, &rows), by_oracle, "{:?}", crossing);
+            let peered = matches!(crossing.via(), Via::Peering(_));
+            in_flight.borrow_mut().count(by_oracle, peered);
+        }
+        Ok(())
+    });
+
+    let (at_once, in_flight) = (at_once.into_inner(), in_flight.into_inner());
+    at_once.print("random worlds, at once");
+    in_flight.print("random worlds, changed while packets were on their way");
+    assert!(at_once.packets >= 100_000, "{} packets", at_once.packets);
+    assert!(at_once.over_a_peering > 10_000, "{at_once:?}");
+    // What a packet that takes no time can meet, and what can come between.
+    use DropReason::*;
+    let met: Vec<DropReason> = at_once.dropped.keys().copied().collect();
+    let all = [InterfaceDown, SourceCheck, NoRoute, Blackhole, Transit, NoSuchHost, DestCheck];
+    assert_eq!(met, all);
+    let met: Vec<DropReason> = in_flight.dropped.keys().copied().collect();
+    assert_eq!(met, [InterfaceDown, PeeringGone, NoSuchHost, DestCheck]);
+}
+
+/// The reasons that these tests do not reach are the links' alone.
+#[test]
+fn no_other_reason_is_the_forwarders() {
+    use DropReason::*;
+    let reached = [
+        Malformed,
+        InterfaceDown,
+        SourceCheck,
+        NoRoute,
+        Blackhole,
+        Transit,
+        PeeringGone,
+        NoSuchHost,
+        DestCheck,
+    ];
+    let others: Vec<DropReason> =
+        DropReason::ALL.iter().copied().filter(|reason| !reached.contains(reason)).collect();
+    assert_eq!(others, [LinkLoss, QueueFull]);
+    let (drop, _) = forward::admit(InterfaceIdx::from_row(0), Bytes::new()).unwrap_err();
+    assert_eq!(drop.reason, Malformed);
+}
