@@ -25,7 +25,11 @@ impl Output {
         };
         Output {
             paint: if wanted(io::stdout().is_terminal()) { Paint::Ansi } else { Paint::Plain },
-            error_colour: if wanted(io::stderr().is_terminal()) { Colour::Ansi } else { Colour::Plain },
+            error_colour: if wanted(io::stderr().is_terminal()) {
+                Colour::Ansi
+            } else {
+                Colour::Plain
+            },
         }
     }
 

@@ -35,7 +35,9 @@ impl Progress {
                 ProgressDrawTarget::stderr(),
             );
             // The template is a constant; a fault in it would leave the default look.
-            if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} packets, {eta} left") {
+            if let Ok(style) =
+                ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} packets, {eta} left")
+            {
                 bar.set_style(style);
             }
             self.bar = Some(bar);

@@ -62,7 +62,9 @@ enum Done {
 pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
     let Some(paths) = gather(&args.paths, out) else { return Ok(Exit::CouldNotRun) };
     let captures = match &args.files.pcap {
-        Some(directory) => Some(super::output_files::captures(directory, &paths, args.files.force)?),
+        Some(directory) => {
+            Some(super::output_files::captures(directory, &paths, args.files.force)?)
+        }
         None => None,
     };
     let colour = out.error_colour();

@@ -98,7 +98,13 @@ impl fmt::Display for Told {
         write!(f, "{}  {} {}  {}", self.at, self.sender, self.packet, self.ending)?;
         let width = self.lines.iter().map(|line| line.subject.chars().count()).max();
         for line in &self.lines {
-            write!(f, "\n    {:width$}  {}", line.subject, line.finding, width = width.unwrap_or(0))?;
+            write!(
+                f,
+                "\n    {:width$}  {}",
+                line.subject,
+                line.finding,
+                width = width.unwrap_or(0)
+            )?;
         }
         Ok(())
     }
