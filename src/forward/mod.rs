@@ -34,6 +34,9 @@ pub mod snapshot;
 pub mod verdict;
 pub mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use gate::Crossing;
 pub use reason::DropReason;
 pub use reference::Reference;
