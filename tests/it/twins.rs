@@ -224,8 +224,7 @@ fn the_order_of_routes_does_not_matter() {
 /// Every order of `0..n`.
 fn orders(n: usize) -> Vec<Vec<usize>> {
     let Some(last) = n.checked_sub(1) else { return vec![Vec::new()] };
-    let put = |order: Vec<usize>, at: usize| {
-        let mut order = order;
+    let put = |mut order: Vec<usize>, at: usize| {
         order.insert(at, last);
         order
     };
