@@ -1,8 +1,9 @@
 //! Every small world: no packet crosses two peerings, whatever the route tables say.
 //!
-//! Visits worlds exhaustively and compares three answers for every ordered pair of VPCs: that of
-//! both forwarders, whole, and what `support/small.rs` expects of the numbers that the world was
-//! made from. Which sets are visited, and how large they are, stands at each test.
+//! Visits worlds exhaustively and compares four answers for every ordered pair of VPCs: those of
+//! both forwarders, whole, that of the oracle, and what `support/small.rs` expects of the numbers
+//! that the world was made from. Which sets are visited, and how large they are, stands at each
+//! test.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -42,17 +43,10 @@ fn look_at(world: &SmallWorld, rows: &Rows, packets: &[(usize, usize, Packet)], 
             || format!("{x} -> {y}\n{:?}\n{:?}\n{:?}", world.shape, world.digits, world.slots);
         assert_eq!(by_reference, by_snapshot, "reference and snapshot, {}", context());
         assert_eq!(seen, world.expected(*x, *y), "{}", context());
-        if tally.worlds.is_multiple_of(ORACLE_EVERY) {
-            let (source, destination) = (packet.source(), packet.destination());
-            let probe = Probe { from: world.hosts[*x], source, destination };
-            let by_oracle = oracle::fate(cloud, now, probe);
-            assert_eq!(
-                by_reference.map(|at| rows.interface_id(at)).map_err(|d| d.reason),
-                by_oracle,
-                "{}",
-                context()
-            );
-        }
+        let (source, destination) = (packet.source(), packet.destination());
+        let probe = Probe { from: world.hosts[*x], source, destination };
+        let in_ids = by_reference.map(|at| rows.interface_id(at)).map_err(|drop| drop.reason);
+        assert_eq!(in_ids, oracle::fate(cloud, now, probe), "oracle, {}", context());
         match seen {
             Expected::Host(z) => {
                 assert!(world.may_meet(*x, z), "no active peering joins the two, {}", context());
@@ -62,10 +56,6 @@ fn look_at(world: &SmallWorld, rows: &Rows, packets: &[(usize, usize, Packet)], 
         }
     }
 }
-
-/// The general oracle judges the packets of one world in so many: it costs many times as much as the
-/// numbers, and has its own test in `twins.rs`.
-const ORACLE_EVERY: u64 = 7;
 
 /// Every world of three VPCs with different blocks: each pair has no peering, or one that is
 /// pending, active or deleted; each table has, for either other block and for everything, no route
