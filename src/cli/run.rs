@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
             }
             Done::Unusable(diagnostics) => {
                 unusable += 1;
-                out.error(&diagnostics);
+                out.diagnostics(&diagnostics);
             }
         }
     }
@@ -160,7 +160,7 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> io::Result<Exit> {
             Ok(_) => out.print(&format!("ok    {}\n", path.display()))?,
             Err(failure) => {
                 wrong += 1;
-                out.error(&failure.diagnostics.render(&failure.sources, out.error_colour()));
+                out.diagnostics(&failure.diagnostics.render(&failure.sources, out.error_colour()));
             }
         }
     }
