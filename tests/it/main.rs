@@ -1,8 +1,12 @@
 //! The integration tests, linked once: each module drives the library through its public interface.
 
+#[cfg(feature = "scenario")]
+mod files;
 mod lifecycle;
 mod lifecycle_model;
 mod repairs;
+#[cfg(feature = "scenario")]
+mod scenarios;
 mod support;
 mod twins;
 mod worlds;
