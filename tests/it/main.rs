@@ -1,6 +1,8 @@
 //! The integration tests, linked once: each module drives the library through its public interface.
 
 #[cfg(feature = "scenario")]
+mod captures;
+#[cfg(feature = "scenario")]
 mod files;
 mod lifecycle;
 mod lifecycle_model;

@@ -1,3 +1,5 @@
+//! Names of capture files. What the files hold is tested on whole runs, beside the front doors.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
