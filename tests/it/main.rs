@@ -4,6 +4,8 @@
 mod captures;
 #[cfg(feature = "scenario")]
 mod files;
+#[cfg(feature = "scenario")]
+mod json;
 mod lifecycle;
 mod lifecycle_model;
 mod repairs;
