@@ -12,5 +12,7 @@ mod repairs;
 #[cfg(feature = "scenario")]
 mod scenarios;
 mod support;
+#[cfg(feature = "scenario")]
+mod tshark;
 mod twins;
 mod worlds;
