@@ -12,6 +12,7 @@ mod repairs;
 #[cfg(feature = "scenario")]
 mod scenarios;
 mod support;
+mod tidy;
 #[cfg(feature = "scenario")]
 mod tshark;
 mod twins;
