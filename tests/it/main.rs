@@ -8,6 +8,8 @@ mod files;
 mod json;
 mod lifecycle;
 mod lifecycle_model;
+#[cfg(feature = "scenario")]
+mod pages;
 mod repairs;
 #[cfg(feature = "scenario")]
 mod scenarios;
