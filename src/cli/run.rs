@@ -118,7 +118,7 @@ fn run_file(
 ) -> Done {
     let unusable =
         |failure: Failure| Done::Unusable(failure.diagnostics.render(&failure.sources, colour));
-    let loaded = match load::load(path, &run::known_reasons()) {
+    let loaded = match load::load(path) {
         Ok(loaded) => loaded,
         Err(failure) => return unusable(failure),
     };
@@ -154,8 +154,7 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> io::Result<Exit> {
     let Some(paths) = gather(&args.paths, out) else { return Ok(Exit::CouldNotRun) };
     let mut wrong = 0;
     for path in &paths {
-        let checked = load::load(path, &run::known_reasons())
-            .and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
+        let checked = load::load(path).and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
         match checked {
             Ok(_) => out.print(&format!("ok    {}\n", path.display()))?,
             Err(failure) => {

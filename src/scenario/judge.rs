@@ -3,7 +3,7 @@
 //! Holds the comparison and its words: what was expected and what came of it are said in the same
 //! terms, those of the file. Refuses to run anything.
 
-use super::ast::{Bounds, Destination, Expect, Location, Loss, Reason};
+use super::ast::{Because, Bounds, Destination, Expect, Location, Loss};
 use super::stage::Stage;
 use crate::base::id::InterfaceIdx;
 use crate::cloud::refusal::Refusal;
@@ -46,53 +46,36 @@ pub(super) fn words(expect: &Expect) -> String {
         Expect::Delivered => "delivered".to_owned(),
         Expect::DeliveredTo(label) => format!("delivered-to: {}", label.value),
         Expect::Dropped { reason, at: place } => {
-            format!("dropped: {}{}", reason.value.as_str(), at(place))
+            format!("dropped: {}{}", reason.value, at(place))
         }
         Expect::ReplyLost { loss, at: place } => {
-            format!("reply-lost: {}{}", loss_words(&loss.value), at(place))
+            format!("reply-lost: {}{}", loss.value, at(place))
         }
         Expect::Reaches { reaches, never, because } => {
-            use super::ast::Because;
             let because = match because {
                 Because::Nothing => String::new(),
-                Because::All(loss) => format!(", because: {}", loss_words(&loss.value)),
+                Because::All(loss) => format!(", because: {}", loss.value),
                 Because::Each(rows) => {
                     let rows = rows.iter();
-                    let rows =
-                        rows.map(|(to, loss)| format!("{}: {}", to.value, loss_words(&loss.value)));
+                    let rows = rows.map(|(to, loss)| format!("{}: {}", to.value, loss.value));
                     format!(", because: {{{}}}", rows.collect::<Vec<_>>().join(", "))
                 }
             };
             format!("reaches: [{}], never-reaches: [{}]{because}", list(reaches), list(never))
         }
         Expect::Counts { delivered, dropped } => {
-            let delivered = delivered.as_ref().map(|b| format!("delivered: {}", bounds(b.value)));
+            let delivered = delivered.as_ref().map(|b| format!("delivered: {}", b.value));
             let dropped: Vec<String> = dropped
                 .iter()
-                .map(|(reason, b)| format!("{}: {}", reason.value.as_str(), bounds(b.value)))
+                .map(|(reason, b)| format!("{}: {}", reason.value, b.value))
                 .collect();
             let dropped =
                 (!dropped.is_empty()).then(|| format!("dropped: {{{}}}", dropped.join(", ")));
             [delivered, dropped].into_iter().flatten().collect::<Vec<_>>().join(", ")
         }
         Expect::Refused(code) => format!("refused: {}", code.value),
-        Expect::Peering(state) => format!("state: {}", state.value.word()),
-        Expect::Route(state) => format!("state: {}", state.value.word()),
-    }
-}
-
-fn bounds(bounds: Bounds) -> String {
-    if bounds.min() == bounds.max() {
-        bounds.min().to_string()
-    } else {
-        format!("{}..{}", bounds.min(), bounds.max())
-    }
-}
-
-fn loss_words(loss: &Loss) -> &str {
-    match loss {
-        Loss::Dropped(reason) => reason.as_str(),
-        Loss::Misdelivered => MISDELIVERED,
+        Expect::Peering(state) => format!("state: {}", state.value.code()),
+        Expect::Route(state) => format!("state: {}", state.value.code()),
     }
 }
 
@@ -111,8 +94,8 @@ pub(super) fn command(
             Judgement::new(state, false)
         }
         (_, Err(refusal)) => Judgement::new(refused(refusal), false),
-        (Some(Expect::Peering(want)), Ok(state)) => is_state(want.value.word(), *state),
-        (Some(Expect::Route(want)), Ok(state)) => is_state(want.value.word(), *state),
+        (Some(Expect::Peering(want)), Ok(state)) => is_state(want.value.code(), *state),
+        (Some(Expect::Route(want)), Ok(state)) => is_state(want.value.code(), *state),
         (_, Ok(Some(state))) => Judgement::new(format!("state: {state}"), true),
         (_, Ok(None)) => Judgement::new("done", true),
     }
@@ -184,11 +167,11 @@ impl Evidence<'_> {
             Expect::Dropped { reason, at } => self.all_dropped(
                 Leg::Request,
                 &requests,
-                &reason.value,
+                reason.value,
                 at.as_ref().map(|a| &a.value),
             ),
             Expect::ReplyLost { loss, at } => {
-                all_answered && self.all_lost(&answers, &loss.value, at.as_ref().map(|a| &a.value))
+                all_answered && self.all_lost(&answers, loss.value, at.as_ref().map(|a| &a.value))
             }
             Expect::Counts { delivered, dropped } => {
                 delivered.as_ref().is_none_or(|b| b.value.contains(requests.delivered))
@@ -201,14 +184,19 @@ impl Evidence<'_> {
         }
     }
 
-    fn all_dropped(&self, leg: Leg, tally: &Tally, reason: &Reason, at: Option<&Location>) -> bool {
-        let Some(reason) = DropReason::from_label(reason.as_str()) else { return false };
+    fn all_dropped(
+        &self,
+        leg: Leg,
+        tally: &Tally,
+        reason: DropReason,
+        at: Option<&Location>,
+    ) -> bool {
         tally.sent > 0
             && tally.drops.of(reason) == tally.sent
             && at.is_none_or(|at| self.places(leg, reason).iter().all(|spot| self.is_at(*spot, at)))
     }
 
-    fn all_lost(&self, answers: &Tally, loss: &Loss, at: Option<&Location>) -> bool {
+    fn all_lost(&self, answers: &Tally, loss: Loss, at: Option<&Location>) -> bool {
         match loss {
             Loss::Dropped(reason) => self.all_dropped(Leg::Answer, answers, reason, at),
             Loss::Misdelivered => {
@@ -249,7 +237,7 @@ impl Evidence<'_> {
     }
 
     /// One target of a ping with a list: does it answer, or is it lost for this reason?
-    pub(super) fn target_holds(&self, never: Option<&Loss>) -> bool {
+    pub(super) fn target_holds(&self, never: Option<Loss>) -> bool {
         let Some(loss) = never else { return self.holds(&Expect::Replied) };
         let ProbeTally { requests, answers, .. } = self.tally();
         match loss {
@@ -325,11 +313,9 @@ impl Evidence<'_> {
 
 fn counts_hold(
     drops: &Drops,
-    wanted: &[(crate::base::diag::Spanned<Reason>, crate::base::diag::Spanned<Bounds>)],
+    wanted: &[(crate::base::diag::Spanned<DropReason>, crate::base::diag::Spanned<Bounds>)],
 ) -> bool {
-    let wanted_of = |reason: DropReason| {
-        wanted.iter().find(|(label, _)| label.value.as_str() == reason.label())
-    };
+    let wanted_of = |reason: DropReason| wanted.iter().find(|(label, _)| label.value == reason);
     DropReason::ALL.iter().all(|reason| match wanted_of(*reason) {
         Some((_, bounds)) => bounds.value.contains(drops.of(*reason)),
         None => drops.of(*reason) == 0,

@@ -15,8 +15,6 @@ use super::{code, lower};
 use crate::base::diag::{Diagnostic, Diagnostics, Sources};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
-use crate::forward::DropReason;
-use crate::forward::reason::MISDELIVERED;
 use crate::forward::repair::{self, Intent, Ways};
 use crate::report::explain::Explainer;
 use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
@@ -42,12 +40,6 @@ pub enum Repairs {
     Failed,
     /// Every one with a packet that did not arrive.
     All,
-}
-
-/// The drop reasons that a file may name.
-pub fn known_reasons() -> Vec<&'static str> {
-    let labels = DropReason::ALL.iter().map(|reason| reason.label());
-    labels.chain([MISDELIVERED]).collect()
 }
 
 /// The network of a file, built and ready at virtual zero, without a step taken.
@@ -104,7 +96,7 @@ pub fn run(
         file: loaded.sources.name(file.name.place.source()).to_owned(),
         name: file.name.value.clone(),
         about: file.about.clone(),
-        profile: file.profile.value.word(),
+        profile: file.profile.value.name(),
         seed: settings.seed.unwrap_or(file.seed).0,
         start_unix: file.start.value,
         ended: run.stage.sim.now(),
@@ -331,15 +323,15 @@ impl Run<'_> {
 }
 
 /// The reason for which a target is expected not to answer.
-fn loss_for<'b>(target: &Destination, is_never: bool, because: &'b Because) -> Option<&'b Loss> {
+fn loss_for(target: &Destination, is_never: bool, because: &Because) -> Option<Loss> {
     if !is_never {
         return None;
     }
     match because {
         Because::Nothing => None,
-        Because::All(loss) => Some(&loss.value),
+        Because::All(loss) => Some(loss.value),
         Because::Each(rows) => {
-            rows.iter().find(|(to, _)| to.value == *target).map(|(_, loss)| &loss.value)
+            rows.iter().find(|(to, _)| to.value == *target).map(|(_, loss)| loss.value)
         }
     }
 }

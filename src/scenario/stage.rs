@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::ast::{
-    self, AccountRef, Destination, Label, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, Destination, Label, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::id::*;
 use crate::cloud::account::{Caller, Region, Zone};
@@ -23,6 +23,7 @@ use crate::cloud::refusal::Refusal;
 use crate::cloud::route_table::RouteTarget;
 use crate::cloud::tag;
 use crate::sim::Sim;
+use crate::wire::Family;
 
 /// Why the stage cannot do what a file wants.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -69,9 +70,6 @@ pub(super) enum Trouble {
     /// A packet that cannot be built.
     #[error("{0}")]
     Packet(#[from] crate::wire::build::BuildError),
-    /// A region or zone that is none.
-    #[error("{0}")]
-    Region(#[from] crate::cloud::account::MalformedRegion),
 }
 
 /// What a file calls an instance.
@@ -234,14 +232,14 @@ impl Stage {
     pub(super) fn destination(
         &self,
         to: &Destination,
-        family: Option<ast::Family>,
+        family: Option<Family>,
     ) -> Result<(IpAddr, Option<InterfaceId>), Trouble> {
         match to {
             Destination::Instance(label) => {
                 let known = self.instance(label)?;
-                let wanted = family.unwrap_or(ast::Family::Ipv4);
+                let wanted = family.unwrap_or(Family::V4);
                 let address = primary(&known.addresses, wanted).ok_or_else(|| {
-                    Trouble::NoAddress { instance: label.to_string(), family: family_name(wanted) }
+                    Trouble::NoAddress { instance: label.to_string(), family: wanted.title() }
                 })?;
                 Ok((address, Some(known.interface)))
             }
@@ -260,10 +258,10 @@ impl Stage {
         known: &KnownInstance,
         to: IpAddr,
     ) -> Result<IpAddr, Trouble> {
-        let family = if to.is_ipv4() { ast::Family::Ipv4 } else { ast::Family::Ipv6 };
+        let family = Family::of(to);
         primary(&known.addresses, family).ok_or_else(|| Trouble::NoAddress {
             instance: label.to_string(),
-            family: family_name(family),
+            family: family.title(),
         })
     }
 
@@ -446,13 +444,6 @@ fn made<T>(changes: Vec<Change>, pick: impl Fn(Change) -> Option<T>) -> T {
     changes.into_iter().find_map(pick).expect("an accepted creation contains its creation")
 }
 
-fn primary(addresses: &[IpAddr], family: ast::Family) -> Option<IpAddr> {
-    addresses.iter().copied().find(|a| a.is_ipv4() == (family == ast::Family::Ipv4))
-}
-
-fn family_name(family: ast::Family) -> &'static str {
-    match family {
-        ast::Family::Ipv4 => "IPv4",
-        ast::Family::Ipv6 => "IPv6",
-    }
+fn primary(addresses: &[IpAddr], family: Family) -> Option<IpAddr> {
+    addresses.iter().copied().find(|address| Family::of(*address) == family)
 }

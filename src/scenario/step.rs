@@ -19,10 +19,11 @@ use crate::base::limit::REPLAY_BYTES_MAX;
 use crate::base::time::Span;
 use crate::cloud::account::Caller;
 use crate::cloud::command::Command;
+use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::peering::Status;
 use crate::cloud::refusal::Refusal;
 use crate::sim::{Datagrams, Load, Pace, Source};
-use crate::wire::{EchoKind, build};
+use crate::wire::{EchoKind, Family, build};
 
 /// Why a step could not be done, apart from a refusal.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +206,7 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             let known = desk.stage.instance(&modify.instance.value)?;
             let command = Command::ModifyNetworkInterfaceAttribute {
                 interface: known.interface,
-                source_dest_check: lower::source_dest_check(modify.value),
+                source_dest_check: modify.value,
             };
             desk.about_vpc(known.vpc, &command)
         }
@@ -272,7 +273,7 @@ impl Desk<'_> {
             None => far.as_ref().map(|far| far.account),
         };
         let peer_region = match &request.peer_region {
-            Some(region) => Some(region.value.parse().map_err(Trouble::Region)?),
+            Some(region) => Some(region.value.clone()),
             None => far.map(|far| far.region).filter(|region| *region != near.region),
         };
         let caller = self.caller(near)?;
@@ -316,10 +317,7 @@ impl Desk<'_> {
 
     fn create_vpc(&mut self, vpc: &ast::CreateVpc) -> Result<Doing, Undone> {
         let account = self.stage.account(vpc.account.as_ref().map(|a| &a.value))?;
-        let region = match &vpc.region {
-            Some(region) => region.value.parse().map_err(Trouble::Region)?,
-            None => crate::cloud::account::Region::default(),
-        };
+        let region = vpc.region.as_ref().map(|region| region.value.clone()).unwrap_or_default();
         let caller = self.caller(Caller { account, region })?;
         self.stage.create_vpc(&caller, &vpc.name.value, vpc.cidr.value)?;
         Ok(Doing::Asked(Shown::Nothing))
@@ -332,10 +330,7 @@ impl Desk<'_> {
             label: subnet.name.value.clone(),
             cidr: subnet.cidr.value,
             ipv6: subnet.ipv6.as_ref().map(|b| b.value),
-            zone: match &subnet.az {
-                Some(az) => Some(az.value.parse().map_err(Trouble::Region)?),
-                None => None,
-            },
+            zone: subnet.az.as_ref().map(|az| az.value.clone()),
         };
         self.stage.create_subnet(vpc, &caller, &plan)?;
         Ok(Doing::Asked(Shown::Nothing))
@@ -391,7 +386,7 @@ fn pings(stage: &Stage, ping: &ast::Ping) -> Result<Doing, Undone> {
 fn udp_source(
     stage: &Stage,
     from: &Label,
-    to: (&Destination, Option<ast::Family>, u16),
+    to: (&Destination, Option<Family>, u16),
     source: (Option<std::net::IpAddr>, u16),
     (size, count, pace): (u16, u64, Pace),
 ) -> Result<Source, Undone> {
@@ -498,8 +493,8 @@ pub(super) fn words(action: &Action) -> String {
             "modify-source-dest-check {}: {}",
             m.instance.value,
             match m.value {
-                ast::Check::On => "on",
-                ast::Check::Off => "off",
+                SourceDestCheck::On => "on",
+                SourceDestCheck::Off => "off",
             }
         ),
         Action::Ping(p) => {

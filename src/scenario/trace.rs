@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use super::ast::{Destination, Family, Label};
+use super::ast::{Destination, Label};
 use super::run::Built;
 use super::stage::Trouble;
 use crate::base::id::InterfaceId;
@@ -17,7 +17,7 @@ use crate::report::outcome::LegWalk;
 use crate::report::told::{self, Ending, Told};
 use crate::sim::{Leg, World};
 use crate::wire::build::{self, BuildError};
-use crate::wire::{EchoKind, FlowKey, Packet, Protocol, TcpFlags};
+use crate::wire::{EchoKind, Family, FlowKey, Packet, Protocol, TcpFlags};
 
 /// What the packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
