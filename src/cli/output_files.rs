@@ -88,8 +88,7 @@ impl Recorder {
     /// # Errors
     /// As the system says, or that virtual zero does not fit a capture's time.
     pub(super) fn create(file: &Path, start_unix: i64, existing: Existing) -> io::Result<Recorder> {
-        let nanos = u64::try_from(start_unix).ok().and_then(|secs| secs.checked_mul(1_000_000_000));
-        let start = nanos.and_then(CalendarStart::from_unix_nanos).ok_or_else(|| {
+        let start = CalendarStart::from_unix_seconds(start_unix).ok_or_else(|| {
             io::Error::other("the start of the scenario does not fit a capture's time")
         })?;
         let sink = open(file, existing)?;
