@@ -52,7 +52,7 @@ pub(super) fn trace(args: &Args, out: &mut Output) -> io::Result<Exit> {
     let mut built = match built {
         Ok(built) => built,
         Err(failure) => {
-            out.error(&failure.diagnostics.render(&failure.sources, out.error_colour()));
+            out.diagnostics(&failure.diagnostics.render(&failure.sources, out.error_colour()));
             return Ok(Exit::CouldNotRun);
         }
     };

@@ -66,6 +66,7 @@ fn value_of(shape: &Shape) -> String {
             Form::Word(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ")
             }
+            Form::Whole { min, max } if min == max => format!("{}, {min}", leaf.what),
             Form::Whole { min, max } => format!("{}, {min} to {max}", leaf.what),
             Form::Text(_) | Form::TextOrNumber(_) | Form::Boolean => leaf.what.to_owned(),
         },

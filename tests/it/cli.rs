@@ -2,6 +2,8 @@
 //!
 //! Holds rows of invocations. Refuses to test what a scenario does: that is the scenarios' own.
 
+#![allow(clippy::expect_used, reason = "helpers of tests; a failure names the line")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
