@@ -181,7 +181,7 @@ fn interfaces_say_whose_they_are() {
 /// Runs the README's scenario into a capture.
 fn run_into<W: io::Write>(capture: &mut Capture<W>) -> Outcome {
     let path = Path::new("scenarios/first/not-transitive.yaml");
-    let loaded = load::load(path, &run::known_reasons()).unwrap();
+    let loaded = load::load(path).unwrap();
     run::run(&loaded, Path::new("scenarios/first"), Settings::default(), capture).unwrap()
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Ran {
 
 /// Runs a file as `vpclab run --pcap` does.
 pub(crate) fn run(path: &Path, twin: Twin) -> Result<Ran, Failure> {
-    let loaded = load::load(path, &run::known_reasons())?;
+    let loaded = load::load(path)?;
     let start = CalendarStart::from_unix_seconds(loaded.file.start.value).unwrap();
     let mut capture = Capture::new(Vec::new(), start);
     let directory = path.parent().unwrap();

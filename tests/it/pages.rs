@@ -12,7 +12,6 @@ use std::path::Path;
 
 use vpclab::forward::DropReason;
 use vpclab::forward::reason::{MISDELIVERED, MISDELIVERED_CURE, MISDELIVERED_WHAT};
-use vpclab::scenario::run;
 use vpclab::scenario::{load, schema};
 
 use crate::files;
@@ -80,7 +79,7 @@ fn the_index_of_scenarios() {
         let below = path.strip_prefix("scenarios").unwrap();
         let folder = below.parent().and_then(Path::to_str).unwrap().to_owned();
         let file = below.file_name().and_then(|name| name.to_str()).unwrap().to_owned();
-        let loaded = load::load(&path, &run::known_reasons());
+        let loaded = load::load(&path);
         let loaded = loaded.unwrap_or_else(|failure| panic!("{:?}", files::said(&failure)));
         by_folder.entry(folder).or_default().push((file, loaded.file.name.value));
     }
