@@ -5,6 +5,7 @@
 
 use super::ast::{Because, Bounds, Destination, Expect, Location, Loss};
 use super::stage::Stage;
+use crate::base::diag::Spanned;
 use crate::base::id::InterfaceIdx;
 use crate::cloud::refusal::Refusal;
 use crate::forward::reason::MISDELIVERED;
@@ -31,14 +32,11 @@ impl Judgement {
 
 /// The expectation in the words of the file.
 pub(super) fn words(expect: &Expect) -> String {
-    let at = |at: &Option<_>| match at {
-        Some(crate::base::diag::Spanned { value, .. }) => {
-            let value: &Location = value;
-            format!(", at: {value}")
-        }
+    let at = |at: &Option<Spanned<Location>>| match at {
+        Some(place) => format!(", at: {}", place.value),
         None => String::new(),
     };
-    let list = |to: &[crate::base::diag::Spanned<Destination>]| {
+    let list = |to: &[Spanned<Destination>]| {
         to.iter().map(|d| d.value.to_string()).collect::<Vec<_>>().join(", ")
     };
     match expect {
@@ -174,7 +172,8 @@ impl Evidence<'_> {
                 all_answered && self.all_lost(&answers, loss.value, at.as_ref().map(|a| &a.value))
             }
             Expect::Counts { delivered, dropped } => {
-                delivered.as_ref().is_none_or(|b| b.value.contains(requests.delivered))
+                requests.sent > 0
+                    && delivered.as_ref().is_none_or(|b| b.value.contains(rightly(&requests)))
                     && counts_hold(&requests.drops, dropped)
             }
             // The decoder refuses the others on traffic, and lists are judged target by target.
@@ -236,8 +235,13 @@ impl Evidence<'_> {
         }
     }
 
-    /// One target of a ping with a list: does it answer, or is it lost for this reason?
-    pub(super) fn target_holds(&self, never: Option<Loss>) -> bool {
+    /// Judges one target of a ping of which is expected whom it reaches: the target is to answer,
+    /// or not to for this reason.
+    pub(super) fn judge_target(&self, never: Option<Loss>) -> Judgement {
+        Judgement::new(self.actual(), self.target_holds(never))
+    }
+
+    fn target_holds(&self, never: Option<Loss>) -> bool {
         let Some(loss) = never else { return self.holds(&Expect::Replied) };
         let ProbeTally { requests, answers, .. } = self.tally();
         match loss {
@@ -262,7 +266,8 @@ impl Evidence<'_> {
         if let Some(text) = self.uniform_drop(Leg::Request, &requests) {
             return format!("dropped: {text}");
         }
-        if requests.delivered < requests.sent {
+        let mixed = (1..requests.delivered).contains(&requests.misdelivered);
+        if requests.delivered < requests.sent || mixed {
             return counts(&requests);
         }
         if requests.misdelivered > 0 {
@@ -311,10 +316,7 @@ impl Evidence<'_> {
     }
 }
 
-fn counts_hold(
-    drops: &Drops,
-    wanted: &[(crate::base::diag::Spanned<DropReason>, crate::base::diag::Spanned<Bounds>)],
-) -> bool {
+fn counts_hold(drops: &Drops, wanted: &[(Spanned<DropReason>, Spanned<Bounds>)]) -> bool {
     let wanted_of = |reason: DropReason| wanted.iter().find(|(label, _)| label.value == reason);
     DropReason::ALL.iter().all(|reason| match wanted_of(*reason) {
         Some((_, bounds)) => bounds.value.contains(drops.of(*reason)),
@@ -322,10 +324,15 @@ fn counts_hold(
     })
 }
 
+/// Packets that were delivered where they were meant to go, as far as that is known.
+fn rightly(tally: &Tally) -> u64 {
+    tally.delivered - tally.misdelivered
+}
+
 fn counts(tally: &Tally) -> String {
-    let mut text = format!("sent: {}, delivered: {}", tally.sent, tally.delivered);
+    let mut text = format!("sent: {}, delivered: {}", tally.sent, rightly(tally));
     if tally.misdelivered > 0 {
-        text += &format!(" ({MISDELIVERED}: {})", tally.misdelivered);
+        text += &format!(", {MISDELIVERED}: {}", tally.misdelivered);
     }
     let drops: Vec<String> =
         tally.drops.iter().map(|(reason, n)| format!("{reason}: {n}")).collect();
@@ -334,3 +341,6 @@ fn counts(tally: &Tally) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::ast::{File, FilePath, Network};
 use super::decode::{self, Decoded};
-use super::{code, names, yaml};
+use super::{code, names, totals, yaml};
 use crate::base::diag::{Diagnostic, Diagnostics, Sources, quote};
 use crate::base::limit::SCENARIO_BYTES_MAX;
 
@@ -183,6 +183,7 @@ fn assemble(
         merge(&mut file.network, network);
     }
     names::check(&file, &unread, &mut diagnostics);
+    totals::check(&file, &mut diagnostics);
     if diagnostics.is_empty() {
         Ok(Loaded { file, sources })
     } else {

@@ -17,6 +17,7 @@ use crate::cloud::account::{Caller, Region};
 use crate::cloud::command::Command;
 use crate::cloud::peering::{FailureCause, State};
 use crate::cloud::quota::Quotas;
+use crate::cloud::refusal::Refusal;
 use crate::sim::{LinkOf, LinkSpec, Sim};
 
 /// Builds the network of a file at virtual zero. Peerings are settled at once; from then on
@@ -127,13 +128,7 @@ impl Builder<'_> {
         }
     }
 
-    fn refused_block(
-        &mut self,
-        place: Place,
-        block: IpNet,
-        refusal: crate::cloud::refusal::Refusal,
-    ) {
-        use crate::cloud::refusal::Refusal;
+    fn refused_block(&mut self, place: Place, block: IpNet, refusal: Refusal) {
         if let Refusal::UnknownParameter(_) = refusal {
             let what = match block {
                 IpNet::V4(_) => "a second IPv4 block",
@@ -214,7 +209,6 @@ impl Builder<'_> {
     }
 
     fn refused_peering(&mut self, peering: &ast::Peering, trouble: &Trouble) {
-        use crate::cloud::refusal::Refusal;
         let (a, b) = (&peering.requester.value, &peering.accepter.value);
         match trouble {
             Trouble::Refused(Refusal::PeeringExists(_)) => self.declared_twice(peering),
@@ -288,23 +282,25 @@ impl Builder<'_> {
             let destination = route.destination.value;
             let command = Command::CreateRoute { table, destination, target };
             if let Err(refusal) = self.stage.ask(&caller, &command) {
-                use crate::cloud::refusal::Refusal;
-                // A target of another VPC is wrong as a target; everything else as a destination.
-                let place = match refusal {
-                    Refusal::RouteTargetOfOtherVpc { .. }
-                    | Refusal::PeeringNotFound(_)
-                    | Refusal::InterfaceNotFound(_) => route.target.place,
-                    _ => route.destination.place,
-                };
-                let trouble = match refusal {
-                    Refusal::PeeringNotFound(_) => Refusal::RouteTargetOfOtherVpc {
-                        table,
-                        target: route.target.value.to_string(),
-                    },
-                    other => other,
-                };
-                self.report(place, "this route", &trouble.into());
+                self.refused_route(route, &refusal);
             }
+        }
+    }
+
+    fn refused_route(&mut self, route: &ast::Route, refusal: &Refusal) {
+        match refusal {
+            // The cloud would name the two by ids, of which the file knows nothing.
+            Refusal::RouteTargetOfOtherVpc { .. } | Refusal::PeeringNotFound(_) => {
+                let (table, target) = (&route.table.value, &route.target.value);
+                let message = format!(
+                    "the cloud refuses this route: `{target}` does not belong to the VPC of the table `{table}`"
+                );
+                self.diagnostics.push(
+                    Diagnostic::at(route.target.place, code::REFUSED, message)
+                        .note(format!("EC2 error code {}", refusal.code())),
+                );
+            }
+            other => self.report(route.destination.place, "this route", &other.clone().into()),
         }
     }
 
@@ -367,3 +363,6 @@ fn link_spec(link: &ast::Link, default: LinkSpec) -> LinkSpec {
         queue: link.queue.unwrap_or(default.queue),
     }
 }
+
+#[cfg(test)]
+mod tests;

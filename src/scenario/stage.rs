@@ -60,12 +60,18 @@ pub(super) enum Trouble {
         vpc: String,
     },
     /// The instance has no address of that family.
-    #[error("`{instance}` has no {family} address")]
+    #[error("`{instance}` has no {} address", family.title())]
     NoAddress {
         /// The instance.
         instance: String,
         /// The family.
-        family: &'static str,
+        family: Family,
+    },
+    /// The subnet uses the main table without being told to.
+    #[error("`{subnet}` has no association of its own: it uses the main table")]
+    NoAssociation {
+        /// The subnet.
+        subnet: String,
     },
     /// A packet that cannot be built.
     #[error("{0}")]
@@ -104,6 +110,8 @@ pub(super) struct Stage {
     default_subnets: BTreeSet<VpcId>,
     /// Who owns and asks where the file names nobody.
     account: AccountId,
+    /// Pings so far, modulo 2^16.
+    pings: u16,
 }
 
 /// What a subnet is made of.
@@ -141,7 +149,14 @@ impl Stage {
             owners: BTreeMap::new(),
             default_subnets: BTreeSet::new(),
             account,
+            pings: 0,
         }
+    }
+
+    /// The identifier for the echo requests of one step, so that a capture tells steps apart.
+    pub(super) fn next_ping(&mut self) -> u16 {
+        self.pings = self.pings.wrapping_add(1);
+        self.pings
     }
 
     // ---- who asks -------------------------------------------------------------------------------
@@ -239,7 +254,7 @@ impl Stage {
                 let known = self.instance(label)?;
                 let wanted = family.unwrap_or(Family::V4);
                 let address = primary(&known.addresses, wanted).ok_or_else(|| {
-                    Trouble::NoAddress { instance: label.to_string(), family: wanted.title() }
+                    Trouble::NoAddress { instance: label.to_string(), family: wanted }
                 })?;
                 Ok((address, Some(known.interface)))
             }
@@ -259,10 +274,8 @@ impl Stage {
         to: IpAddr,
     ) -> Result<IpAddr, Trouble> {
         let family = Family::of(to);
-        primary(&known.addresses, family).ok_or_else(|| Trouble::NoAddress {
-            instance: label.to_string(),
-            family: family.title(),
-        })
+        primary(&known.addresses, family)
+            .ok_or_else(|| Trouble::NoAddress { instance: label.to_string(), family })
     }
 
     // ---- asking the cloud -----------------------------------------------------------------------

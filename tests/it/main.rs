@@ -2,12 +2,16 @@
 
 #[cfg(feature = "scenario")]
 mod captures;
+#[cfg(feature = "cli")]
+mod cli;
 #[cfg(feature = "scenario")]
 mod files;
 #[cfg(feature = "scenario")]
 mod json;
 mod lifecycle;
 mod lifecycle_model;
+#[cfg(feature = "scenario")]
+mod mutations;
 #[cfg(feature = "scenario")]
 mod pages;
 mod repairs;

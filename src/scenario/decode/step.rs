@@ -105,6 +105,18 @@ impl Decoder<'_> {
                 Diagnostic::at(asker.key_place, code::COMBINATION, message).help("leave out `as`"),
             );
         }
+        if let (Some(asker), Action::CreateVpc(CreateVpc { account: Some(account), .. })) =
+            (asker, &action)
+        {
+            self.diagnostics.push(
+                Diagnostic::at(
+                    account.place,
+                    code::COMBINATION,
+                    "a VPC belongs to whoever asks for it: give `as` or `account`, not both",
+                )
+                .also(asker.key_place, "who asks"),
+            );
+        }
         Some(Step {
             at: at.map(|s| s.map(|span| Instant::START + span)),
             as_account,
