@@ -3,6 +3,7 @@
 mod lifecycle;
 mod lifecycle_model;
 mod repairs;
+mod sim;
 mod support;
 mod twins;
 mod worlds;
