@@ -55,7 +55,7 @@
 //!   - ping: a -> b
 //!     expect: replied
 //! ";
-//! let loaded = load::parse("example.yaml", text, &run::known_reasons()).expect("it is well-formed");
+//! let loaded = load::parse("example.yaml", text).expect("it is well-formed");
 //! let outcome = run::run(&loaded, ".".as_ref(), run::Settings::default(), &mut ())
 //!     .expect("the cloud takes the network");
 //! assert!(outcome.held());

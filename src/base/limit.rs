@@ -39,6 +39,16 @@ pub const SCENARIO_BYTES_MAX: u64 = 4 << 20;
 pub const SCENARIO_DEPTH_MAX: usize = 32;
 /// Scalars and collections in a scenario file (ours).
 pub const SCENARIO_NODES_MAX: usize = 250_000;
+/// Accounts of one scenario (ours).
+pub const SCENARIO_ACCOUNTS_MAX: usize = 1_000;
+/// VPCs of one scenario, those that steps create included (ours); as the totals below.
+pub const SCENARIO_VPCS_MAX: usize = 1_000;
+/// Subnets of one scenario (ours).
+pub const SCENARIO_SUBNETS_MAX: usize = 10_000;
+/// Network interfaces of one scenario, one for each instance (ours).
+pub const SCENARIO_INTERFACES_MAX: usize = 100_000;
+/// Routes of one scenario, local ones not counted (ours).
+pub const SCENARIO_ROUTES_MAX: usize = 100_000;
 /// Length of a label in bytes (ours).
 pub const LABEL_BYTES_MAX: usize = 64;
 /// Diagnostics printed for one file before the rest is only counted (ours).

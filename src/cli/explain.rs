@@ -5,9 +5,11 @@ use std::io;
 
 use super::Exit;
 use super::output::Output;
+use crate::base::diag::quote;
 use crate::forward::DropReason;
 use crate::forward::reason::{MISDELIVERED, MISDELIVERED_CURE, MISDELIVERED_WHAT};
 use crate::scenario::code;
+use crate::scenario::near::nearest;
 
 /// Flags of `explain`.
 #[derive(Debug, clap::Args)]
@@ -64,12 +66,12 @@ pub(super) fn explain(args: &Args, out: &mut Output) -> io::Result<Exit> {
     };
     if wanted.is_empty() {
         let text = args.topic.as_deref().unwrap_or_default();
-        let keys: Vec<&str> = all.iter().map(|t| t.key).collect();
-        out.error(&format!(
-            "error: nothing is called {}\n  = help: known are {}",
-            crate::base::diag::quote(text),
-            keys.join(", ")
-        ));
+        let known = all.iter().flat_map(|t| [Some(t.key), t.aws_code]).flatten();
+        let help = match nearest(text, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`vpclab explain` lists everything that can be explained".to_owned(),
+        };
+        out.error(&format!("error: nothing is called {}\n  = help: {help}", quote(text)));
         return Ok(Exit::CouldNotRun);
     }
     if args.json {

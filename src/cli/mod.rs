@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use output::Output;
+use output_files::Existing;
 
 /// A packet-level network emulator for cloud VPCs and VPC peering.
 #[derive(Debug, Parser)]
@@ -79,6 +80,12 @@ struct Files {
     /// Overwrite files that exist
     #[arg(long)]
     force: bool,
+}
+
+impl Files {
+    fn existing(&self) -> Existing {
+        if self.force { Existing::Replace } else { Existing::Keep }
+    }
 }
 
 /// How a command ended.

@@ -55,8 +55,13 @@ impl Output {
         self.print(&format!("{document:#}\n"))
     }
 
+    /// Prints the diagnostics of one file, apart from those of the next.
+    pub(super) fn diagnostics(&mut self, rendered: &str) {
+        self.error(&format!("{}\n", rendered.trim_end()));
+    }
+
     /// Prints what is not a result. That standard error is closed changes nothing.
     pub(super) fn error(&mut self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+        let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }

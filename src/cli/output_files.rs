@@ -1,28 +1,128 @@
-//! stub
-use crate::report::outcome::Outcome;
+//! Files that a run leaves behind: captures and the JUnit report.
+//!
+//! Holds opening, naming and not overwriting. An existing file is left alone unless `--force` says
+//! otherwise; names of captures are made from the scenarios' own, inside the directory asked for.
+
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::*;
-pub(super) fn captures(_: &Path, _: &[PathBuf], _: bool) -> io::Result<Vec<PathBuf>> {
-    Ok(vec![])
+use std::path::{Path, PathBuf};
+
+use crate::report::capture::{self, Capture};
+use crate::report::junit as format;
+use crate::report::outcome::Outcome;
+use crate::report::pcapng::{self, CalendarStart};
+use crate::sim::{Happening, Observer, Subject, World};
+
+/// Whether a file that exists may be replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Existing {
+    /// It is left alone, and that is an error.
+    Keep,
+    /// It is.
+    Replace,
 }
-pub(super) fn junit(_: &Path, _: &[Outcome], _: bool) -> io::Result<()> {
-    Ok(())
+
+/// Creates the directory and names one capture for each scenario, in the order of the scenarios.
+///
+/// # Errors
+/// If the directory cannot be made, or a capture exists that may not be replaced.
+pub(super) fn captures(
+    directory: &Path,
+    scenarios: &[PathBuf],
+    existing: Existing,
+) -> io::Result<Vec<PathBuf>> {
+    fs::create_dir_all(directory).map_err(|error| about(directory, &error))?;
+    let files: Vec<PathBuf> =
+        capture::file_names(scenarios).into_iter().map(|name| directory.join(name)).collect();
+    if existing == Existing::Keep
+        && let Some(file) = files.iter().find(|file| file.symlink_metadata().is_ok())
+    {
+        let message = format!("`{}` exists; --force replaces it", file.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    Ok(files)
 }
-pub(super) struct Recorder;
+
+/// Writes the JUnit report.
+///
+/// # Errors
+/// As the system says, or that the file exists.
+pub(super) fn junit(file: &Path, outcomes: &[Outcome], existing: Existing) -> io::Result<()> {
+    let sink = open(file, existing)?;
+    let mut sink = io::BufWriter::new(sink);
+    format::write(&mut sink, "vpclab", &format::suites(outcomes))
+        .and_then(|()| io::Write::flush(&mut sink))
+        .map_err(|error| about(file, &error))
+}
+
+fn open(file: &Path, existing: Existing) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    match existing {
+        Existing::Keep => options.create_new(true),
+        Existing::Replace => options.create(true).truncate(true),
+    };
+    options.open(file).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let message = format!("`{}` exists; --force replaces it", file.display());
+            io::Error::new(error.kind(), message)
+        }
+        _ => about(file, &error),
+    })
+}
+
+fn about(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()))
+}
+
+/// The capture of one scenario, as an observer of its run.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    file: PathBuf,
+    capture: Capture<File>,
+}
+
 impl Recorder {
-    pub(super) fn create(_: &Path, _: i64) -> io::Result<Recorder> {
-        Ok(Recorder)
+    /// Opens the file. `start_unix` is virtual zero in seconds since 1970.
+    ///
+    /// # Errors
+    /// As the system says, or that virtual zero does not fit a capture's time.
+    pub(super) fn create(file: &Path, start_unix: i64, existing: Existing) -> io::Result<Recorder> {
+        let start = CalendarStart::from_unix_seconds(start_unix).ok_or_else(|| {
+            io::Error::other("the start of the scenario does not fit a capture's time")
+        })?;
+        let sink = open(file, existing)?;
+        Ok(Recorder { file: file.to_owned(), capture: Capture::new(sink, start) })
     }
-    pub(super) fn finish(self) -> io::Result<()> {
-        Ok(())
+
+    /// Closes the file; what did not fit into it is said.
+    ///
+    /// # Errors
+    /// The first error of the run. The file is then cut back to whole blocks where that is possible.
+    pub(super) fn finish(self) -> io::Result<Option<String>> {
+        match self.capture.finish() {
+            Ok((_, tally)) if tally.left_out > 0 => Ok(Some(format!(
+                "warning: `{}` is full; {} packets are not in it",
+                self.file.display(),
+                tally.left_out
+            ))),
+            Ok(_) => Ok(None),
+            Err(error) => {
+                if let pcapng::Error::Sink { whole_bytes, .. } = &error
+                    && let Ok(file) = OpenOptions::new().write(true).open(&self.file)
+                {
+                    // The error below is what the user must know; a cut that fails adds nothing.
+                    let _ = file.set_len(*whole_bytes);
+                }
+                let message = format!("cannot write `{}`: {error}", self.file.display());
+                Err(io::Error::other(message))
+            }
+        }
     }
 }
-impl crate::sim::Observer for Recorder {
-    fn see(
-        &mut self,
-        _: crate::sim::World<'_>,
-        _: crate::sim::Subject,
-        _: crate::sim::Happening<'_>,
-    ) {
+
+impl Observer for Recorder {
+    fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>) {
+        self.capture.see(world, subject, what);
     }
 }

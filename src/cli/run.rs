@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::output::Output;
+use super::output_files::{self, Recorder};
 use super::progress::Progress;
 use super::{Exit, Files};
 use crate::base::rng::Seed;
@@ -54,7 +55,8 @@ pub(super) struct CheckArgs {
 
 /// What came of one file.
 enum Done {
-    Ran(Outcome),
+    /// With what is to be said about its capture.
+    Ran(Outcome, Option<String>),
     Unusable(String),
 }
 
@@ -62,9 +64,7 @@ enum Done {
 pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
     let Some(paths) = gather(&args.paths, out) else { return Ok(Exit::CouldNotRun) };
     let captures = match &args.files.pcap {
-        Some(directory) => {
-            Some(super::output_files::captures(directory, &paths, args.files.force)?)
-        }
+        Some(directory) => Some(output_files::captures(directory, &paths, args.files.existing())?),
         None => None,
     };
     let colour = out.error_colour();
@@ -76,7 +76,10 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
     let mut unusable = 0;
     for done in results {
         match done {
-            Done::Ran(outcome) => {
+            Done::Ran(outcome, warning) => {
+                if let Some(warning) = warning {
+                    out.error(&warning);
+                }
                 if !args.json {
                     let told = args.trace.as_ref().is_some_and(|text| outcome.file.contains(text));
                     let detail = if told { Detail::Walks } else { Detail::Line };
@@ -86,7 +89,7 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
             }
             Done::Unusable(diagnostics) => {
                 unusable += 1;
-                out.error(&diagnostics);
+                out.diagnostics(&diagnostics);
             }
         }
     }
@@ -96,7 +99,7 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
         out.print(&terminal::closing(&outcomes, unusable, out.paint()))?;
     }
     if let Some(file) = &args.files.junit {
-        super::output_files::junit(file, &outcomes, args.files.force)?;
+        output_files::junit(file, &outcomes, args.files.existing())?;
     }
     Ok(if unusable > 0 {
         Exit::CouldNotRun
@@ -115,7 +118,7 @@ fn run_file(
 ) -> Done {
     let unusable =
         |failure: Failure| Done::Unusable(failure.diagnostics.render(&failure.sources, colour));
-    let loaded = match load::load(path, &run::known_reasons()) {
+    let loaded = match load::load(path) {
         Ok(loaded) => loaded,
         Err(failure) => return unusable(failure),
     };
@@ -129,7 +132,8 @@ fn run_file(
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut progress = Progress::new(run::planned_packets(&loaded.file));
     let start = loaded.file.start.value;
-    let recorder = match capture.map(|file| super::output_files::Recorder::create(file, start)) {
+    let create = |file| Recorder::create(file, start, args.files.existing());
+    let recorder = match capture.map(create) {
         None => None,
         Some(Ok(recorder)) => Some(recorder),
         Some(Err(error)) => return Done::Unusable(format!("error: {error}")),
@@ -139,12 +143,10 @@ fn run_file(
         Ok(outcome) => outcome,
         Err(failure) => return unusable(failure),
     };
-    if let Some(recorder) = observers.1
-        && let Err(error) = recorder.finish()
-    {
-        return Done::Unusable(format!("error: {error}"));
+    match observers.1.map_or(Ok(None), Recorder::finish) {
+        Ok(warning) => Done::Ran(outcome, warning),
+        Err(error) => Done::Unusable(format!("error: {error}")),
     }
-    Done::Ran(outcome)
 }
 
 /// `vpclab check`.
@@ -152,13 +154,12 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> io::Result<Exit> {
     let Some(paths) = gather(&args.paths, out) else { return Ok(Exit::CouldNotRun) };
     let mut wrong = 0;
     for path in &paths {
-        let checked = load::load(path, &run::known_reasons())
-            .and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
+        let checked = load::load(path).and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
         match checked {
             Ok(_) => out.print(&format!("ok    {}\n", path.display()))?,
             Err(failure) => {
                 wrong += 1;
-                out.error(&failure.diagnostics.render(&failure.sources, out.error_colour()));
+                out.diagnostics(&failure.diagnostics.render(&failure.sources, out.error_colour()));
             }
         }
     }

@@ -8,10 +8,11 @@ use clap::ValueEnum;
 use super::Exit;
 use super::output::Output;
 use crate::report::terminal;
-use crate::scenario::ast::{Destination, Family, Label};
+use crate::scenario::ast::{Destination, Label};
 use crate::scenario::trace::{Carrying, Passed, Question};
 use crate::scenario::{load, run, trace};
 use crate::sim::Twin;
+use crate::wire::Family;
 
 /// Flags of `trace`.
 #[derive(Debug, clap::Args)]
@@ -47,12 +48,11 @@ enum Proto {
 
 /// `vpclab trace`. Exit code 1 says that packet or answer do not arrive.
 pub(super) fn trace(args: &Args, out: &mut Output) -> io::Result<Exit> {
-    let built = load::load(&args.file, &run::known_reasons())
-        .and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
+    let built = load::load(&args.file).and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
     let mut built = match built {
         Ok(built) => built,
         Err(failure) => {
-            out.error(&failure.diagnostics.render(&failure.sources, out.error_colour()));
+            out.diagnostics(&failure.diagnostics.render(&failure.sources, out.error_colour()));
             return Ok(Exit::CouldNotRun);
         }
     };
@@ -86,7 +86,7 @@ fn question(args: &Args) -> Result<Question, String> {
     Ok(Question {
         from: args.from.parse::<Label>().map_err(|error| wrong("from", &error))?,
         to: args.to.parse::<Destination>().map_err(|error| wrong("to", &error))?,
-        family: args.ipv6.then_some(Family::Ipv6),
+        family: args.ipv6.then_some(Family::V6),
         carrying: match args.proto {
             Proto::Icmp => Carrying::Echo,
             Proto::Udp => Carrying::Udp(args.port),

@@ -2,7 +2,7 @@
 //!
 //! Holds [`Cloud`] and its one entrance, [`Cloud::apply`]. A command is *decided* without changing
 //! anything (each beside its noun: `vpc.rs`, `route_table.rs`, ...) and the events of the decision
-//! are then carried out in one place, `event.rs`. So a command is applied whole or not at all, and
+//! are then carried out in one place, `evolve.rs`. So a command is applied whole or not at all, and
 //! replaying the events rebuilds the cloud. Refuses to read a clock (`now` is an argument), to do
 //! I/O, and to forward packets.
 
@@ -10,6 +10,7 @@ pub mod account;
 pub mod cidr;
 pub mod command;
 pub mod event;
+mod evolve;
 pub mod instance;
 pub mod peering;
 mod peering_commands;

@@ -48,6 +48,9 @@ impl Feature {
 }
 
 impl Profile {
+    /// Both, the default first.
+    pub const ALL: [Profile; 2] = [Profile::Seed, Profile::Today];
+
     /// Does this rule book have the feature?
     pub const fn has(self, feature: Feature) -> bool {
         // One arm per row on purpose: a future profile must decide every row anew.
@@ -80,6 +83,11 @@ impl Profile {
             Profile::Today => "today",
         }
     }
+
+    /// The profile with this name.
+    pub fn from_name(name: &str) -> Option<Profile> {
+        Profile::ALL.into_iter().find(|profile| profile.name() == name)
+    }
 }
 
 impl fmt::Display for Profile {
@@ -99,10 +107,6 @@ pub struct UnknownProfile(
 impl FromStr for Profile {
     type Err = UnknownProfile;
     fn from_str(s: &str) -> Result<Profile, UnknownProfile> {
-        match s {
-            "seed" => Ok(Profile::Seed),
-            "today" => Ok(Profile::Today),
-            _ => Err(UnknownProfile(s.to_owned())),
-        }
+        Profile::from_name(s).ok_or_else(|| UnknownProfile(s.to_owned()))
     }
 }

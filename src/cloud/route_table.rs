@@ -66,12 +66,20 @@ pub enum RouteState {
 }
 
 impl RouteState {
+    /// Both.
+    pub const ALL: [RouteState; 2] = [RouteState::Active, RouteState::Blackhole];
+
     /// The code on the wire.
     pub const fn code(self) -> &'static str {
         match self {
             RouteState::Active => "active",
             RouteState::Blackhole => "blackhole",
         }
+    }
+
+    /// The state with this code.
+    pub fn from_code(code: &str) -> Option<RouteState> {
+        RouteState::ALL.into_iter().find(|state| state.code() == code)
     }
 }
 

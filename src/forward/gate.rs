@@ -5,12 +5,55 @@
 //! no function from a crossing, or from anything that `enter` has in reach, to another crossing,
 //! and that absence is non-transitivity.
 //!
-//! The types say it (this does not compile, because a crossing over a peering needs the proof):
+//! The types say it. What can be named from outside:
 //!
-//! ```compile_fail
-//! use vpclab::base::id::{PeeringIdx, VpcIdx};
-//! use vpclab::forward::gate::{Crossing, Via};
-//! let forged = Crossing { into: VpcIdx::from_row(0), via: Via::Peering(PeeringIdx::from_row(0)) };
+//! ```
+//! use vpclab::base::id::{InterfaceIdx, PeeringIdx, VpcIdx};
+//! use vpclab::forward::gate::{Crossing, OpenEnd, Via};
+//! use vpclab::forward::{Drop, Forwarder, Rows};
+//! use vpclab::cloud::peering::{ActivePeering, Peering};
+//! let (into, peering) = (VpcIdx::from_row(0), PeeringIdx::from_row(0));
+//! let via = Via::Peering(peering);
+//! ```
+//!
+//! A crossing cannot be forged (E0451), nor the proof of an open end (E0451), nor the proof that a
+//! peering is active (E0423); and a peering itself is no proof (E0308):
+//!
+//! ```compile_fail,E0451
+//! # use vpclab::base::id::{PeeringIdx, VpcIdx};
+//! # use vpclab::forward::gate::{Crossing, Via};
+//! # let (into, via) = (VpcIdx::from_row(0), Via::Peering(PeeringIdx::from_row(0)));
+//! let forged = Crossing { into, via };
+//! ```
+//!
+//! ```compile_fail,E0451
+//! # use vpclab::base::id::{PeeringIdx, VpcIdx};
+//! # use vpclab::forward::gate::OpenEnd;
+//! # let (into, peering) = (VpcIdx::from_row(0), PeeringIdx::from_row(0));
+//! let forged = OpenEnd { peering, into };
+//! ```
+//!
+//! ```compile_fail,E0423
+//! # use vpclab::cloud::peering::{ActivePeering, Peering};
+//! fn forged(pending: &Peering) -> ActivePeering<'_> {
+//!     ActivePeering(pending)
+//! }
+//! ```
+//!
+//! ```compile_fail,E0308
+//! # use vpclab::{base::id::VpcId, cloud::peering::Peering, forward::{Rows, gate::OpenEnd}};
+//! fn unproved(peering: &Peering, from: VpcId, rows: &Rows) -> Option<OpenEnd> {
+//!     OpenEnd::of(peering, from, rows)
+//! }
+//! ```
+//!
+//! And an arrival is an interface, from which nothing leads on (E0308):
+//!
+//! ```compile_fail,E0308
+//! # use vpclab::{base::id::InterfaceIdx, forward::{Crossing, Drop, Forwarder}, wire::Packet};
+//! fn relay(by: &impl Forwarder, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
+//!     by.enter(by.enter(crossing, packet)?, packet)
+//! }
 //! ```
 
 use super::rows::Rows;

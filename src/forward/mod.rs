@@ -16,12 +16,14 @@
 //! ```
 //!
 //! Checks run in this order and the first that fails names the drop ([`DropReason`]). Those in
-//! parentheses have their place but no rules yet. `enter` has no route table in reach.
+//! parentheses have their place but no rules yet. `enter` has no route table in reach: in either
+//! implementation it is written over a type that holds none.
 //!
 //! Two implementations answer alike: [`reference`], to be believed by reading, and [`snapshot`], to
 //! be fast. Refuses to change the cloud, to know time beyond the moment it is asked about, and to
 //! deliver: what happens between `leave` and `enter` is the simulator's.
 
+mod arrivals;
 pub mod gate;
 mod lpm;
 pub mod reason;
@@ -31,6 +33,9 @@ pub mod rows;
 pub mod snapshot;
 pub mod verdict;
 pub mod walk;
+
+#[cfg(test)]
+mod tests;
 
 pub use gate::Crossing;
 pub use reason::DropReason;

@@ -7,13 +7,14 @@
 
 use std::net::IpAddr;
 
+use super::arrivals::Arrivals;
 use super::gate::{Crossing, OpenEnd, Via};
 use super::walk::{Beyond, Holds, Match, Recorder, Step, Walk};
 use super::{Drop, DropReason, Forwarder, Place, Rows};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
-use crate::cloud::instance::{InstanceState, Interface, SourceDestCheck};
+use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::peering::Status;
 use crate::cloud::route_table::{Hop, RouteState, RouteTarget};
 use crate::wire::Packet;
@@ -67,7 +68,8 @@ impl<'c> Reference<'c> {
         let here = Place::Interface(from);
 
         // The sender exists and runs.
-        let Some(sender) = self.cloud.interface(id).filter(|sender| self.runs(sender)) else {
+        let Some(sender) = self.cloud.interface(id).filter(|sender| self.arrivals().runs(sender))
+        else {
             steps.record(|| Step::Down { interface: id });
             return Err(Drop::new(InterfaceDown, here));
         };
@@ -135,8 +137,7 @@ impl<'c> Reference<'c> {
         }
     }
 
-    /// `enter`, the half that belongs to the VPC being entered. No route table is in reach here,
-    /// and nothing that could make another crossing.
+    /// `enter`, the half that belongs to the VPC being entered.
     ///
     /// # Errors
     /// The first check that fails.
@@ -146,58 +147,7 @@ impl<'c> Reference<'c> {
         packet: &Packet,
         steps: &mut impl Recorder,
     ) -> Result<InterfaceIdx, Drop> {
-        use DropReason::{DestCheck, InterfaceDown, NoSuchHost, PeeringGone};
-        let destination = packet.destination();
-        let vpc = self.rows.vpc_id(crossing.into_vpc());
-        let nobody = Drop::new(NoSuchHost, Place::Vpc(crossing.into_vpc()));
-
-        // The peering must still be active: a packet may have been on its way when it ended.
-        if let Via::Peering(row) = crossing.via() {
-            let id = self.rows.peering_id(row);
-            let peering = self.cloud.peering(id);
-            if peering.and_then(|p| p.active(self.now)).is_none() {
-                let status = peering.map(|p| p.status(self.now));
-                steps.record(|| Step::PeeringGone { peering: id, status });
-                return Err(Drop::new(PeeringGone, Place::Peering(row)));
-            }
-        }
-
-        // 3.1 row 9: who has the address here, or the interface that the route named.
-        let owner = match crossing.via() {
-            Via::Interface(named) => {
-                let id = self.rows.interface_id(named);
-                self.cloud.interface(id).map(|_| id)
-            }
-            Via::Local | Via::Peering(_) => {
-                let owner = self.cloud.owner(vpc, destination);
-                steps.record(|| Step::Owner { vpc, address: destination, owner });
-                owner
-            }
-        };
-        let owner = owner.ok_or(nobody)?;
-        let row = self.rows.interface(owner).ok_or(nobody)?;
-        let receiver = self.cloud.interface(owner).ok_or(nobody)?;
-        if !self.runs(receiver) {
-            steps.record(|| Step::Down { interface: owner });
-            return Err(Drop::new(InterfaceDown, Place::Interface(row)));
-        }
-
-        // 3.1 rows 11 and 12, network ACL in and security groups in: not modelled yet.
-
-        // 3.1 row 13: an own destination address, unless the check is off.
-        if !receiver.owns(destination) {
-            let check = receiver.source_dest_check;
-            steps.record(|| Step::ForeignDestination {
-                interface: owner,
-                address: destination,
-                check,
-            });
-            if check == SourceDestCheck::On {
-                return Err(Drop::new(DestCheck, Place::Interface(row)));
-            }
-        }
-        steps.record(|| Step::Delivered { interface: owner });
-        Ok(row)
+        enter(self.arrivals(), self.rows, crossing, packet, steps)
     }
 
     /// Every route of the table that covers the address, the longest first. A list, searched in
@@ -234,8 +184,65 @@ impl<'c> Reference<'c> {
         self.rows.vpc(id)
     }
 
-    fn runs(&self, interface: &Interface) -> bool {
-        let instance = self.cloud.instance(interface.instance);
-        instance.is_some_and(|instance| instance.state == InstanceState::Running)
+    fn arrivals(&self) -> Arrivals<'c> {
+        Arrivals::new(self.cloud, self.now)
     }
+}
+
+/// `enter`. A function of [`Arrivals`], not of the cloud: no route table is in reach here, and
+/// nothing that could make another crossing.
+fn enter(
+    here: Arrivals<'_>,
+    rows: &Rows,
+    crossing: Crossing,
+    packet: &Packet,
+    steps: &mut impl Recorder,
+) -> Result<InterfaceIdx, Drop> {
+    use DropReason::{DestCheck, InterfaceDown, NoSuchHost, PeeringGone};
+    let destination = packet.destination();
+    let vpc = rows.vpc_id(crossing.into_vpc());
+    let nobody = Drop::new(NoSuchHost, Place::Vpc(crossing.into_vpc()));
+
+    // The peering must still be active: a packet may have been on its way when it ended.
+    if let Via::Peering(row) = crossing.via() {
+        let id = rows.peering_id(row);
+        let status = here.status(id);
+        if status != Some(Status::Active) {
+            steps.record(|| Step::PeeringGone { peering: id, status });
+            return Err(Drop::new(PeeringGone, Place::Peering(row)));
+        }
+    }
+
+    // 3.1 row 9: who has the address here, or the interface that the route named.
+    let owner = match crossing.via() {
+        Via::Interface(named) => {
+            let id = rows.interface_id(named);
+            here.interface(id).map(|_| id)
+        }
+        Via::Local | Via::Peering(_) => {
+            let owner = here.owner(vpc, destination);
+            steps.record(|| Step::Owner { vpc, address: destination, owner });
+            owner
+        }
+    };
+    let owner = owner.ok_or(nobody)?;
+    let row = rows.interface(owner).ok_or(nobody)?;
+    let receiver = here.interface(owner).ok_or(nobody)?;
+    if !here.runs(receiver) {
+        steps.record(|| Step::Down { interface: owner });
+        return Err(Drop::new(InterfaceDown, Place::Interface(row)));
+    }
+
+    // 3.1 rows 11 and 12, network ACL in and security groups in: not modelled yet.
+
+    // 3.1 row 13: an own destination address, unless the check is off.
+    if !receiver.owns(destination) {
+        let check = receiver.source_dest_check;
+        steps.record(|| Step::ForeignDestination { interface: owner, address: destination, check });
+        if check == SourceDestCheck::On {
+            return Err(Drop::new(DestCheck, Place::Interface(row)));
+        }
+    }
+    steps.record(|| Step::Delivered { interface: owner });
+    Ok(row)
 }

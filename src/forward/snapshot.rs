@@ -95,8 +95,14 @@ struct VpcRow {
 /// without a resource (deleted, or never there) is `None` and drops what meets it.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    interfaces: Box<[Option<InterfaceRow>]>,
+    hosts: Hosts,
     tables: Box<[Option<ByAddress<Target>>]>,
+}
+
+/// Who is where, and which peerings are open: all that `enter` sees. No route table is among it.
+#[derive(Clone, Debug)]
+struct Hosts {
+    interfaces: Box<[Option<InterfaceRow>]>,
     peerings: Box<[PeeringRow]>,
     vpcs: Box<[Option<VpcRow>]>,
 }
@@ -115,20 +121,21 @@ impl Snapshot {
             });
             PeeringRow { ends }
         };
+        let interface =
+            |row| interface_row(cloud, rows, rows.interface_id(InterfaceIdx::from_row(row)));
+        let table = |row| table_row(cloud, rows, rows.table_id(TableIdx::from_row(row)));
         Snapshot {
-            interfaces: (0..rows.interface_count())
-                .map(|row| {
-                    interface_row(cloud, rows, rows.interface_id(InterfaceIdx::from_row(row)))
-                })
-                .collect(),
-            tables: (0..rows.table_count())
-                .map(|row| table_row(cloud, rows, rows.table_id(TableIdx::from_row(row))))
-                .collect(),
-            peerings: (0..rows.peering_count()).map(peering).collect(),
-            vpcs: vpc_rows(cloud, rows),
+            hosts: Hosts {
+                interfaces: (0..rows.interface_count()).map(interface).collect(),
+                peerings: (0..rows.peering_count()).map(peering).collect(),
+                vpcs: vpc_rows(cloud, rows),
+            },
+            tables: (0..rows.table_count()).map(table).collect(),
         }
     }
+}
 
+impl Hosts {
     fn interface(&self, row: InterfaceIdx) -> Option<&InterfaceRow> {
         self.interfaces.get(row.row())?.as_ref()
     }
@@ -146,43 +153,8 @@ impl Snapshot {
         let ends = self.peerings.get(peering.row())?.ends.as_ref()?;
         ends.iter().find(|(vpc, _)| *vpc == from).map(|(_, end)| *end)
     }
-}
 
-impl Forwarder for Snapshot {
-    fn leave(&self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop> {
-        let here = Place::Interface(from);
-        let down = Drop::new(DropReason::InterfaceDown, here);
-        let sender = self.running(from).ok_or(down)?;
-        if sender.check == SourceDestCheck::On && !sender.addresses.contains(&packet.source()) {
-            return Err(Drop::new(DropReason::SourceCheck, here));
-        }
-        // Security groups out: here, when they are modelled.
-        let destination = packet.destination();
-        if sender.neighbours.iter().flatten().any(|block| block.contains(&destination)) {
-            return Ok(Crossing::local(sender.vpc));
-        }
-        // Network ACL out: here, when they are modelled.
-        let in_table = Place::Table(sender.table);
-        let blackhole = Drop::new(DropReason::Blackhole, in_table);
-        let table = self.tables.get(sender.table.row()).and_then(Option::as_ref).ok_or(down)?;
-        match table.get(destination).ok_or(Drop::new(DropReason::NoRoute, in_table))? {
-            Target::Local => Ok(Crossing::local(sender.vpc)),
-            Target::Interface(target) => match self.running(target) {
-                Some(_) => Ok(Crossing::to_interface(sender.vpc, target)),
-                None => Err(blackhole),
-            },
-            Target::Peering(target) => {
-                let end = self.open_end(target, sender.vpc).ok_or(blackhole)?;
-                let peer = self.vpc(end.into_vpc()).ok_or(blackhole)?;
-                if !peer.blocks.iter().any(|block| block.contains(&destination)) {
-                    return Err(Drop::new(DropReason::Transit, Place::Peering(target)));
-                }
-                Ok(Crossing::over(end))
-            }
-            Target::Unknown => Err(blackhole),
-        }
-    }
-
+    /// A method of what it may see, see [`Hosts`].
     fn enter(&self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
         let destination = packet.destination();
         let nobody = Drop::new(DropReason::NoSuchHost, Place::Vpc(crossing.into_vpc()));
@@ -207,6 +179,46 @@ impl Forwarder for Snapshot {
             return Err(Drop::new(DropReason::DestCheck, Place::Interface(receiver)));
         }
         Ok(receiver)
+    }
+}
+
+impl Forwarder for Snapshot {
+    fn leave(&self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop> {
+        let here = Place::Interface(from);
+        let down = Drop::new(DropReason::InterfaceDown, here);
+        let sender = self.hosts.running(from).ok_or(down)?;
+        if sender.check == SourceDestCheck::On && !sender.addresses.contains(&packet.source()) {
+            return Err(Drop::new(DropReason::SourceCheck, here));
+        }
+        // Security groups out: here, when they are modelled.
+        let destination = packet.destination();
+        if sender.neighbours.iter().flatten().any(|block| block.contains(&destination)) {
+            return Ok(Crossing::local(sender.vpc));
+        }
+        // Network ACL out: here, when they are modelled.
+        let in_table = Place::Table(sender.table);
+        let blackhole = Drop::new(DropReason::Blackhole, in_table);
+        let table = self.tables.get(sender.table.row()).and_then(Option::as_ref).ok_or(down)?;
+        match table.get(destination).ok_or(Drop::new(DropReason::NoRoute, in_table))? {
+            Target::Local => Ok(Crossing::local(sender.vpc)),
+            Target::Interface(target) => match self.hosts.running(target) {
+                Some(_) => Ok(Crossing::to_interface(sender.vpc, target)),
+                None => Err(blackhole),
+            },
+            Target::Peering(target) => {
+                let end = self.hosts.open_end(target, sender.vpc).ok_or(blackhole)?;
+                let peer = self.hosts.vpc(end.into_vpc()).ok_or(blackhole)?;
+                if !peer.blocks.iter().any(|block| block.contains(&destination)) {
+                    return Err(Drop::new(DropReason::Transit, Place::Peering(target)));
+                }
+                Ok(Crossing::over(end))
+            }
+            Target::Unknown => Err(blackhole),
+        }
+    }
+
+    fn enter(&self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
+        self.hosts.enter(crossing, packet)
     }
 }
 

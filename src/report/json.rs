@@ -1,10 +1,139 @@
-//! stub
-use super::outcome::*;
-/// x
-pub fn run_document(_: &[Outcome]) -> serde_json::Value {
-    serde_json::Value::Null
+//! The machine-readable report: outcomes as one JSON document, `vpclab-run/1`.
+//!
+//! Holds the mapping; [`SCHEMA`] describes it key by key. Every key is always there (`null` where
+//! there is nothing to say), numbers are whole (virtual nanoseconds reach 2^62: read them as 64-bit
+//! integers), and objects are printed in alphabetical order, so equal outcomes give equal bytes.
+//! Refuses to name the host: no clock, path, version or number of threads of the machine that ran it.
+
+use serde_json::{Map, Value, json};
+
+use super::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
+use super::told::{Ending, Line};
+use crate::sim::Leg;
+use crate::sim::traffic::Drops;
+
+/// The format of [`run_document`]. A key is added without notice; the number grows when one changes
+/// its meaning or goes.
+pub const FORMAT: &str = "vpclab-run/1";
+
+/// The JSON Schema (draft-07) of [`run_document`].
+pub const SCHEMA: &str = include_str!("../../docs/run-report.schema.json");
+
+/// The report of a run: what came of each scenario, in the order given, and how many held.
+pub fn run_document(outcomes: &[Outcome]) -> Value {
+    let held = outcomes.iter().filter(|outcome| outcome.held()).count();
+    let of = |verdict| {
+        let steps = outcomes.iter().flat_map(|outcome| &outcome.steps);
+        steps.filter(|step| step.verdict == verdict).count()
+    };
+    json!({
+        "format": FORMAT,
+        "summary": {
+            "scenarios": outcomes.len(),
+            "held": held,
+            "failed": outcomes.len() - held,
+            "steps": {
+                "held": of(Verdict::Held),
+                "failed": of(Verdict::Failed),
+                "unjudged": of(Verdict::Unjudged),
+            },
+            "packets": outcomes.iter().map(|outcome| outcome.packets).sum::<u64>(),
+        },
+        "scenarios": outcomes.iter().map(scenario).collect::<Vec<_>>(),
+    })
 }
-/// x
-pub fn trace_document(_: &[LegWalk], _: &[String]) -> serde_json::Value {
-    serde_json::Value::Null
+
+/// Walks by themselves, and what would let the packet through: the parts of a step that bear the
+/// same names in [`run_document`].
+pub fn trace_document(walks: &[LegWalk], repair: &[String]) -> Value {
+    json!({
+        "format": "vpclab-trace/1",
+        "walks": walks.iter().map(walk).collect::<Vec<_>>(),
+        "repair": repair,
+    })
+}
+
+fn scenario(outcome: &Outcome) -> Value {
+    json!({
+        "file": outcome.file,
+        "name": outcome.name,
+        "about": outcome.about,
+        "profile": outcome.profile,
+        "seed": outcome.seed,
+        "start": calendar(outcome.start_unix),
+        "ended": {
+            "ns": outcome.ended.as_nanos(),
+            "text": outcome.ended.to_string(),
+        },
+        "held": outcome.held(),
+        "packets": outcome.packets,
+        "aborted": outcome.aborted,
+        "steps": outcome.steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+/// The date and time in RFC 3339; `null` outside the years 1 to 9999, which no file can ask for.
+fn calendar(unix: i64) -> Option<String> {
+    jiff::Timestamp::from_second(unix).ok().map(|time| time.to_string())
+}
+
+fn step(step: &StepOutcome) -> Value {
+    json!({
+        "number": step.number,
+        "line": step.line,
+        "at_ns": step.at.as_nanos(),
+        "action": step.action,
+        "note": step.note,
+        "expected": step.expected,
+        "actual": step.actual,
+        "verdict": step.verdict.word(),
+        "traffic": step.traffic.as_ref().map(traffic),
+        "walks": step.walks.iter().map(walk).collect::<Vec<_>>(),
+        "repair": step.repair,
+    })
+}
+
+fn traffic(traffic: &Traffic) -> Value {
+    json!({
+        "sent": traffic.sent,
+        "delivered": traffic.delivered,
+        "misdelivered": traffic.misdelivered,
+        "dropped": drops(&traffic.dropped),
+        "answers_sent": traffic.answers_sent,
+        "answered": traffic.answered,
+        "answers_dropped": drops(&traffic.answers_dropped),
+    })
+}
+
+/// Counts by label; a reason that did not occur is left out.
+fn drops(drops: &Drops) -> Map<String, Value> {
+    drops.iter().map(|(reason, n)| (reason.label().to_owned(), json!(n))).collect()
+}
+
+fn walk(walk: &LegWalk) -> Value {
+    let told = &walk.told;
+    json!({
+        "leg": match walk.leg {
+            Leg::Request => "request",
+            Leg::Answer => "answer",
+        },
+        "at_ns": told.at.as_nanos(),
+        "sender": told.sender,
+        "packet": told.packet,
+        "ending": ending(&told.ending),
+        "lines": told.lines.iter().map(line).collect::<Vec<_>>(),
+    })
+}
+
+fn ending(ending: &Ending) -> Value {
+    let (kind, at, reason, aws_code) = match ending {
+        Ending::Delivered { at } => ("delivered", at, None, None),
+        Ending::Misdelivered { at } => ("misdelivered", at, None, None),
+        Ending::Dropped { reason, aws_code, at } => ("dropped", at, Some(*reason), *aws_code),
+    };
+    json!({ "kind": kind, "at": at, "reason": reason, "aws_code": aws_code })
+}
+
+fn line(line: &Line) -> Value {
+    json!({ "subject": line.subject, "finding": line.finding })
 }

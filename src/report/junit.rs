@@ -5,14 +5,16 @@
 //!                                                                   └► system-out
 //! ```
 //!
-//! Holds the input types and the writer. Written to what the xunit plugin's `junit-10.xsd` allows,
+//! Holds the input types, the writer, and [`suites`], which makes the one of a run. Written to what the xunit plugin's `junit-10.xsd` allows,
 //! which Jenkins and GitLab both read. Refuses host names and time stamps, which the format leaves
 //! optional: the same results give the same bytes. Durations are virtual.
 
 use std::io;
 
+use super::outcome::{self, StepOutcome, Verdict};
+use super::terminal;
 use super::xml::{Attribute, Text};
-use crate::base::time::Span;
+use crate::base::time::{Instant, Span};
 
 /// The results of one scenario.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -174,6 +176,65 @@ fn write_finding(
         Attribute(&finding.message),
         Text(&finding.detail),
     )
+}
+
+/// The results of a run: one suite for each scenario, one case for each step, and one more for a
+/// scenario that was cut short.
+///
+/// A step lasts until the next one begins. What failed carries its walks as the terminal shows them.
+pub fn suites(outcomes: &[outcome::Outcome]) -> Vec<Suite> {
+    outcomes.iter().map(suite_of).collect()
+}
+
+fn suite_of(scenario: &outcome::Outcome) -> Suite {
+    let class = classname(&scenario.file);
+    let ends = scenario.steps.iter().skip(1).map(|step| step.at).chain([scenario.ended]);
+    let steps = scenario.steps.iter().zip(ends);
+    let mut cases: Vec<Case> =
+        steps.map(|(step, end)| case_of(&scenario.file, &class, step, end)).collect();
+    if let Some(why) = &scenario.aborted {
+        cases.push(Case {
+            name: "the whole run".to_owned(),
+            classname: class,
+            took: Span::ZERO,
+            outcome: Outcome::Error(Finding { message: why.clone(), detail: String::new() }),
+            output: String::new(),
+        });
+    }
+    Suite { name: scenario.file.clone(), cases }
+}
+
+fn case_of(file: &str, class: &str, step: &StepOutcome, end: Instant) -> Case {
+    let outcome = match step.verdict {
+        Verdict::Held | Verdict::Unjudged => Outcome::Pass,
+        Verdict::Failed => {
+            let expected = step.expected.as_deref().unwrap_or("success");
+            let walks = terminal::walks(&step.walks, &step.repair);
+            Outcome::Fail(Finding {
+                message: format!("expected {expected}, got {}", step.actual),
+                detail: format!(
+                    "at        {file}:{}\nexpected  {expected}\nactual    {}\n{walks}",
+                    step.line, step.actual
+                ),
+            })
+        }
+    };
+    Case {
+        // The number tells equal actions apart.
+        name: format!("{} {}", step.number, step.action),
+        classname: class.to_owned(),
+        took: end.since(step.at),
+        outcome,
+        output: step.note.clone().unwrap_or_default(),
+    }
+}
+
+/// The path of a scenario with dots between its parts and without its extension:
+/// `scenarios.drops.transit`.
+fn classname(file: &str) -> String {
+    let stem = file.strip_suffix(".yaml").unwrap_or(file);
+    let parts = stem.split(['/', '\\']).filter(|part| !matches!(*part, "" | "." | ".."));
+    parts.collect::<Vec<_>>().join(".")
 }
 
 /// Seconds with nine decimals, computed in integers so that they are exact.

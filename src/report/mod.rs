@@ -4,6 +4,7 @@
 //! to decide anything: no writer filters, judges or reorders what it is given, and none opens a
 //! file (each takes an `io::Write`).
 
+pub mod capture;
 pub mod explain;
 #[cfg(feature = "scenario")]
 pub mod json;

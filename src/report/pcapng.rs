@@ -62,6 +62,12 @@ impl CalendarStart {
         if nanos <= Self::LATEST.0 { Some(CalendarStart(nanos)) } else { None }
     }
 
+    /// The start at `seconds` after 1970; `None` before 1970 or past [`CalendarStart::LATEST`].
+    pub fn from_unix_seconds(seconds: i64) -> Option<CalendarStart> {
+        let nanos = u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?;
+        CalendarStart::from_unix_nanos(nanos)
+    }
+
     /// Nanoseconds from 1970 to `at`; saturates past the longest run, where no packet is.
     pub const fn unix_nanos_at(self, at: Instant) -> u64 {
         self.0.saturating_add(at.as_nanos())

@@ -266,3 +266,43 @@ pub fn link_line(drop: Drop, world: World<'_>) -> Option<Line> {
     let location: Location = world.rows.locate(drop.at);
     Some(Line::new(Names(world.cloud).location(location), finding))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(ending: Ending, lines: &[(&str, &str)], want: &str) {
+        let told = Told {
+            at: Instant::from_nanos(250_000),
+            sender: "b".to_owned(),
+            packet: "10.1.0.4 > 10.2.0.10 udp, 46 bytes".to_owned(),
+            ending,
+            lines: lines.iter().map(|(subject, finding)| Line::new(*subject, *finding)).collect(),
+        };
+        assert_eq!(told.to_string(), want);
+    }
+
+    #[test]
+    fn findings_stand_in_one_column() {
+        let at = "AB".to_owned();
+        check(
+            Ending::Dropped { reason: "transit", aws_code: None, at },
+            &[("table B", "10.2.0.0/16 -> AB"), ("AB", "active"), ("É", "counts as one character")],
+            "00:00:00.000250  b 10.1.0.4 > 10.2.0.10 udp, 46 bytes  DROP transit at AB\n    \
+             table B  10.2.0.0/16 -> AB\n    \
+             AB       active\n    \
+             É        counts as one character",
+        );
+    }
+
+    #[test]
+    fn a_walk_without_a_look_is_its_headline() {
+        let at = "c".to_owned();
+        check(
+            Ending::Misdelivered { at },
+            &[],
+            "00:00:00.000250  b 10.1.0.4 > 10.2.0.10 udp, 46 bytes  misdelivered to c",
+        );
+    }
+}

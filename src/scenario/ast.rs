@@ -1,8 +1,8 @@
 //! What a scenario file says, in types: nothing is looked up yet, but every value is of its kind.
 //!
-//! Holds the file, the network it declares and its timeline. Refuses to hold defaults that depend on
-//! anything but the key itself (the lowering knows those): such a value is `None` if left out.
-//! Whatever the cloud may still refuse keeps the place where it is written.
+//! Holds the file, the network it declares and its timeline. Refuses to hold words of its own for
+//! what the cloud and the forwarder have words for, and defaults that depend on anything but the key
+//! itself (the lowering knows those): such a value is `None` if left out. Whatever the cloud may still refuse keeps the place where it is written.
 
 mod action;
 mod expect;
@@ -11,20 +11,19 @@ mod network;
 use crate::base::diag::{Place, Spanned};
 use crate::base::rng::Seed;
 use crate::base::time::{Instant, Span};
+use crate::cloud::profile::Profile;
 
 pub use super::label::{
     AccountRef, Destination, Label, Location, NamedTableRef, PeeringRef, SubnetRef, TableRef,
     TargetRef, VpcRef,
 };
 pub use action::{
-    Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, Family,
-    FilePath, Flow, Flows, ModifySourceDestCheck, Ping, Replay, RequestPeering, RouteKey,
-    SendBytes, SetRoute, Toggle, Udp,
+    Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, FilePath,
+    Flow, Flows, ModifySourceDestCheck, Ping, Replay, RequestPeering, RouteKey, SendBytes,
+    SetRoute, Toggle, Udp,
 };
-pub use expect::{Because, Bounds, Expect, Loss, PeeringState, Reason, RouteState};
-pub use network::{
-    Account, Check, Instance, Link, Network, Peering, Placement, Quota, Route, Subnet, Vpc,
-};
+pub use expect::{Because, Bounds, Expect, Loss};
+pub use network::{Account, Instance, Link, Network, Peering, Placement, Route, Subnet, Vpc};
 
 /// A scenario file, together with the network file that it names, if any.
 #[derive(Clone, PartialEq, Debug)]
@@ -64,46 +63,4 @@ pub struct Step {
     pub action: Action,
     /// The key of the action, which stands for the step in messages.
     pub place: Place,
-}
-
-/// Defines an enum whose values are words in a file.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$row_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub enum $name {
-            $($(#[$row_doc])* $variant,)+
-        }
-
-        impl $name {
-            /// The words of a file, in the order of the variants.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
-
-            /// How a file writes it.
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $($name::$variant => $word,)+
-                }
-            }
-
-            /// The value that a file writes so.
-            pub fn from_word(word: &str) -> Option<$name> {
-                match word {
-                    $($word => Some($name::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-use words;
-
-words! {
-    /// Which year's rules hold (vpc-semantics 0.3).
-    Profile {
-        /// The rules of 2014-15.
-        Seed = "seed",
-        /// Today's.
-        Today = "today",
-    }
 }

@@ -39,7 +39,8 @@ codes! {
          refused. A reader of a scenario should not have to expand anything in the head, and a \
          small file cannot be made to unfold into a huge one.";
     TOO_LARGE = "E0103", "The file is larger than a scenario may be" =>
-        "Size, nesting and the number of values are limited, so that a file cannot exhaust the machine.";
+        "Size, nesting, the number of values and the number of accounts, VPCs, subnets, instances and \
+         routes are limited, so that a file cannot exhaust the machine.";
     DUPLICATE_KEY = "E0104", "A key stands twice in one mapping" =>
         "YAML would leave open which of the two holds. Remove one.";
     EMPTY = "E0105", "The file is empty" =>

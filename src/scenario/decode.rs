@@ -12,7 +12,7 @@ mod step;
 
 use std::collections::BTreeSet;
 
-use super::ast::{File, Network, Profile};
+use super::ast::{File, Network};
 use super::code;
 use super::format::{NETWORK_FILE, SCENARIO};
 use super::shape;
@@ -21,6 +21,7 @@ use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned, quote};
 use crate::base::limit::RUN_SPAN_MAX;
 use crate::base::rng::Seed;
 use crate::base::time::Span;
+use crate::cloud::profile::Profile;
 use fields::Fields;
 use read::Read;
 
@@ -36,13 +37,13 @@ pub struct Decoded {
     pub unread: BTreeSet<String>,
 }
 
-/// Reads a scenario file. `reasons` are the labels of the drop reasons there are.
+/// Reads a scenario file.
 ///
 /// Complains about everything that is wrong with the tree; a decoded file without complaints has all
 /// that its text says.
-pub fn scenario(root: &Node, reasons: &[&str], diagnostics: &mut Diagnostics) -> Decoded {
+pub fn scenario(root: &Node, diagnostics: &mut Diagnostics) -> Decoded {
     shape::check(root, &SCENARIO, diagnostics);
-    let mut decoder = Decoder { reasons, diagnostics, unread: BTreeSet::new() };
+    let mut decoder = Decoder { diagnostics, unread: BTreeSet::new() };
     let whole = Place::new(root.place.source(), 0..0);
     let fields = Fields::of(root, &SCENARIO);
     let file = decoder.file(&fields, whole);
@@ -56,7 +57,7 @@ pub fn network(
     unread: &mut BTreeSet<String>,
 ) -> Network {
     shape::check(root, &NETWORK_FILE, diagnostics);
-    let mut decoder = Decoder { reasons: &[], diagnostics, unread: BTreeSet::new() };
+    let mut decoder = Decoder { diagnostics, unread: BTreeSet::new() };
     let fields = Fields::of(root, &NETWORK_FILE);
     for key in ["vpclab", "name", "about"] {
         // Checked by shape; a network has no use for them.
@@ -68,7 +69,6 @@ pub fn network(
 }
 
 struct Decoder<'d> {
-    reasons: &'d [&'d str],
     diagnostics: &'d mut Diagnostics,
     unread: BTreeSet<String>,
 }
@@ -79,7 +79,7 @@ impl Decoder<'_> {
         fields.get("vpclab");
         let name = fields.get("name").and_then(|n| self.text(n));
         let about = fields.get("about").and_then(|n| self.text(n)).map(|s| s.value);
-        let profile = fields.get("profile").and_then(|n| word(n, Profile::from_word));
+        let profile = fields.get("profile").and_then(|n| word(n, Profile::from_name));
         let start = fields.get("start").and_then(|n| self.start(n));
         let seed = fields.get("seed").and_then(whole_number);
         let settle = fields.get("settle").and_then(|n| self.span(n, RUN_SPAN_MAX));

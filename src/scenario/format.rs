@@ -7,10 +7,9 @@ mod leaf;
 mod network;
 mod step;
 
-use super::ast::Profile;
 use super::shape::{Field, Form, Leaf, Mapping, Shape};
-pub(super) use leaf::MISDELIVERED;
-use leaf::{LABEL, PATH, SPAN, TEXT};
+use crate::cloud::profile::Profile;
+use leaf::{LABEL, PATH, SPAN, TEXT, words_of};
 
 pub use network::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
 pub use step::{
@@ -21,7 +20,7 @@ pub use step::{
 
 static VERSION: Leaf = Leaf { what: "a format version", form: Form::Whole { min: 1, max: 1 } };
 static SEED: Leaf = Leaf { what: "a whole number", form: Form::Whole { min: 0, max: u64::MAX } };
-static PROFILE: Leaf = Leaf { what: "a profile", form: Form::Word(Profile::WORDS) };
+static PROFILE: Leaf = Leaf { what: "a profile", form: Form::Word(words_of!(Profile, name)) };
 static START: Leaf = Leaf {
     what: "a date and time",
     form: Form::Text(

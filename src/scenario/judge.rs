@@ -3,8 +3,9 @@
 //! Holds the comparison and its words: what was expected and what came of it are said in the same
 //! terms, those of the file. Refuses to run anything.
 
-use super::ast::{Bounds, Destination, Expect, Location, Loss, Reason};
+use super::ast::{Because, Bounds, Destination, Expect, Location, Loss};
 use super::stage::Stage;
+use crate::base::diag::Spanned;
 use crate::base::id::InterfaceIdx;
 use crate::cloud::refusal::Refusal;
 use crate::forward::reason::MISDELIVERED;
@@ -31,14 +32,11 @@ impl Judgement {
 
 /// The expectation in the words of the file.
 pub(super) fn words(expect: &Expect) -> String {
-    let at = |at: &Option<_>| match at {
-        Some(crate::base::diag::Spanned { value, .. }) => {
-            let value: &Location = value;
-            format!(", at: {value}")
-        }
+    let at = |at: &Option<Spanned<Location>>| match at {
+        Some(place) => format!(", at: {}", place.value),
         None => String::new(),
     };
-    let list = |to: &[crate::base::diag::Spanned<Destination>]| {
+    let list = |to: &[Spanned<Destination>]| {
         to.iter().map(|d| d.value.to_string()).collect::<Vec<_>>().join(", ")
     };
     match expect {
@@ -46,53 +44,36 @@ pub(super) fn words(expect: &Expect) -> String {
         Expect::Delivered => "delivered".to_owned(),
         Expect::DeliveredTo(label) => format!("delivered-to: {}", label.value),
         Expect::Dropped { reason, at: place } => {
-            format!("dropped: {}{}", reason.value.as_str(), at(place))
+            format!("dropped: {}{}", reason.value, at(place))
         }
         Expect::ReplyLost { loss, at: place } => {
-            format!("reply-lost: {}{}", loss_words(&loss.value), at(place))
+            format!("reply-lost: {}{}", loss.value, at(place))
         }
         Expect::Reaches { reaches, never, because } => {
-            use super::ast::Because;
             let because = match because {
                 Because::Nothing => String::new(),
-                Because::All(loss) => format!(", because: {}", loss_words(&loss.value)),
+                Because::All(loss) => format!(", because: {}", loss.value),
                 Because::Each(rows) => {
                     let rows = rows.iter();
-                    let rows =
-                        rows.map(|(to, loss)| format!("{}: {}", to.value, loss_words(&loss.value)));
+                    let rows = rows.map(|(to, loss)| format!("{}: {}", to.value, loss.value));
                     format!(", because: {{{}}}", rows.collect::<Vec<_>>().join(", "))
                 }
             };
             format!("reaches: [{}], never-reaches: [{}]{because}", list(reaches), list(never))
         }
         Expect::Counts { delivered, dropped } => {
-            let delivered = delivered.as_ref().map(|b| format!("delivered: {}", bounds(b.value)));
+            let delivered = delivered.as_ref().map(|b| format!("delivered: {}", b.value));
             let dropped: Vec<String> = dropped
                 .iter()
-                .map(|(reason, b)| format!("{}: {}", reason.value.as_str(), bounds(b.value)))
+                .map(|(reason, b)| format!("{}: {}", reason.value, b.value))
                 .collect();
             let dropped =
                 (!dropped.is_empty()).then(|| format!("dropped: {{{}}}", dropped.join(", ")));
             [delivered, dropped].into_iter().flatten().collect::<Vec<_>>().join(", ")
         }
         Expect::Refused(code) => format!("refused: {}", code.value),
-        Expect::Peering(state) => format!("state: {}", state.value.word()),
-        Expect::Route(state) => format!("state: {}", state.value.word()),
-    }
-}
-
-fn bounds(bounds: Bounds) -> String {
-    if bounds.min() == bounds.max() {
-        bounds.min().to_string()
-    } else {
-        format!("{}..{}", bounds.min(), bounds.max())
-    }
-}
-
-fn loss_words(loss: &Loss) -> &str {
-    match loss {
-        Loss::Dropped(reason) => reason.as_str(),
-        Loss::Misdelivered => MISDELIVERED,
+        Expect::Peering(state) => format!("state: {}", state.value.code()),
+        Expect::Route(state) => format!("state: {}", state.value.code()),
     }
 }
 
@@ -111,8 +92,8 @@ pub(super) fn command(
             Judgement::new(state, false)
         }
         (_, Err(refusal)) => Judgement::new(refused(refusal), false),
-        (Some(Expect::Peering(want)), Ok(state)) => is_state(want.value.word(), *state),
-        (Some(Expect::Route(want)), Ok(state)) => is_state(want.value.word(), *state),
+        (Some(Expect::Peering(want)), Ok(state)) => is_state(want.value.code(), *state),
+        (Some(Expect::Route(want)), Ok(state)) => is_state(want.value.code(), *state),
         (_, Ok(Some(state))) => Judgement::new(format!("state: {state}"), true),
         (_, Ok(None)) => Judgement::new("done", true),
     }
@@ -184,14 +165,15 @@ impl Evidence<'_> {
             Expect::Dropped { reason, at } => self.all_dropped(
                 Leg::Request,
                 &requests,
-                &reason.value,
+                reason.value,
                 at.as_ref().map(|a| &a.value),
             ),
             Expect::ReplyLost { loss, at } => {
-                all_answered && self.all_lost(&answers, &loss.value, at.as_ref().map(|a| &a.value))
+                all_answered && self.all_lost(&answers, loss.value, at.as_ref().map(|a| &a.value))
             }
             Expect::Counts { delivered, dropped } => {
-                delivered.as_ref().is_none_or(|b| b.value.contains(requests.delivered))
+                requests.sent > 0
+                    && delivered.as_ref().is_none_or(|b| b.value.contains(rightly(&requests)))
                     && counts_hold(&requests.drops, dropped)
             }
             // The decoder refuses the others on traffic, and lists are judged target by target.
@@ -201,14 +183,19 @@ impl Evidence<'_> {
         }
     }
 
-    fn all_dropped(&self, leg: Leg, tally: &Tally, reason: &Reason, at: Option<&Location>) -> bool {
-        let Some(reason) = DropReason::from_label(reason.as_str()) else { return false };
+    fn all_dropped(
+        &self,
+        leg: Leg,
+        tally: &Tally,
+        reason: DropReason,
+        at: Option<&Location>,
+    ) -> bool {
         tally.sent > 0
             && tally.drops.of(reason) == tally.sent
             && at.is_none_or(|at| self.places(leg, reason).iter().all(|spot| self.is_at(*spot, at)))
     }
 
-    fn all_lost(&self, answers: &Tally, loss: &Loss, at: Option<&Location>) -> bool {
+    fn all_lost(&self, answers: &Tally, loss: Loss, at: Option<&Location>) -> bool {
         match loss {
             Loss::Dropped(reason) => self.all_dropped(Leg::Answer, answers, reason, at),
             Loss::Misdelivered => {
@@ -248,8 +235,13 @@ impl Evidence<'_> {
         }
     }
 
-    /// One target of a ping with a list: does it answer, or is it lost for this reason?
-    pub(super) fn target_holds(&self, never: Option<&Loss>) -> bool {
+    /// Judges one target of a ping of which is expected whom it reaches: the target is to answer,
+    /// or not to for this reason.
+    pub(super) fn judge_target(&self, never: Option<Loss>) -> Judgement {
+        Judgement::new(self.actual(), self.target_holds(never))
+    }
+
+    fn target_holds(&self, never: Option<Loss>) -> bool {
         let Some(loss) = never else { return self.holds(&Expect::Replied) };
         let ProbeTally { requests, answers, .. } = self.tally();
         match loss {
@@ -274,7 +266,8 @@ impl Evidence<'_> {
         if let Some(text) = self.uniform_drop(Leg::Request, &requests) {
             return format!("dropped: {text}");
         }
-        if requests.delivered < requests.sent {
+        let mixed = (1..requests.delivered).contains(&requests.misdelivered);
+        if requests.delivered < requests.sent || mixed {
             return counts(&requests);
         }
         if requests.misdelivered > 0 {
@@ -323,23 +316,23 @@ impl Evidence<'_> {
     }
 }
 
-fn counts_hold(
-    drops: &Drops,
-    wanted: &[(crate::base::diag::Spanned<Reason>, crate::base::diag::Spanned<Bounds>)],
-) -> bool {
-    let wanted_of = |reason: DropReason| {
-        wanted.iter().find(|(label, _)| label.value.as_str() == reason.label())
-    };
+fn counts_hold(drops: &Drops, wanted: &[(Spanned<DropReason>, Spanned<Bounds>)]) -> bool {
+    let wanted_of = |reason: DropReason| wanted.iter().find(|(label, _)| label.value == reason);
     DropReason::ALL.iter().all(|reason| match wanted_of(*reason) {
         Some((_, bounds)) => bounds.value.contains(drops.of(*reason)),
         None => drops.of(*reason) == 0,
     })
 }
 
+/// Packets that were delivered where they were meant to go, as far as that is known.
+fn rightly(tally: &Tally) -> u64 {
+    tally.delivered - tally.misdelivered
+}
+
 fn counts(tally: &Tally) -> String {
-    let mut text = format!("sent: {}, delivered: {}", tally.sent, tally.delivered);
+    let mut text = format!("sent: {}, delivered: {}", tally.sent, rightly(tally));
     if tally.misdelivered > 0 {
-        text += &format!(" ({MISDELIVERED}: {})", tally.misdelivered);
+        text += &format!(", {MISDELIVERED}: {}", tally.misdelivered);
     }
     let drops: Vec<String> =
         tally.drops.iter().map(|(reason, n)| format!("{reason}: {n}")).collect();
@@ -348,3 +341,6 @@ fn counts(tally: &Tally) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

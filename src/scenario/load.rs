@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::ast::{File, FilePath, Network};
 use super::decode::{self, Decoded};
-use super::{code, names, yaml};
+use super::{code, names, totals, yaml};
 use crate::base::diag::{Diagnostic, Diagnostics, Sources, quote};
 use crate::base::limit::SCENARIO_BYTES_MAX;
 
@@ -67,16 +67,15 @@ pub enum Unreadable {
     NoDirectory,
 }
 
-/// Reads a scenario file and the network file it names. `known_reasons` are the labels of the drop
-/// reasons that an expectation may name.
+/// Reads a scenario file and the network file it names.
 ///
 /// # Errors
 /// Everything that is wrong with the two files, sorted by place.
-pub fn load(path: &Path, known_reasons: &[&str]) -> Result<Loaded, Failure> {
+pub fn load(path: &Path) -> Result<Loaded, Failure> {
     let directory = path.parent().unwrap_or(Path::new(""));
     let name = path.display().to_string();
     match read_regular(path, SCENARIO_BYTES_MAX).and_then(text_of) {
-        Ok(text) => assemble(name, text, known_reasons, &mut |path| Included {
+        Ok(text) => assemble(name, text, &mut |path| Included {
             name: directory.join(path.as_str()).display().to_string(),
             text: read_below(directory, path, SCENARIO_BYTES_MAX).and_then(text_of),
         }),
@@ -92,8 +91,8 @@ pub fn load(path: &Path, known_reasons: &[&str]) -> Result<Loaded, Failure> {
 ///
 /// # Errors
 /// Everything that is wrong with the text, sorted by place.
-pub fn parse(name: &str, text: &str, known_reasons: &[&str]) -> Result<Loaded, Failure> {
-    assemble(name.to_owned(), text.to_owned(), known_reasons, &mut |path| Included {
+pub fn parse(name: &str, text: &str) -> Result<Loaded, Failure> {
+    assemble(name.to_owned(), text.to_owned(), &mut |path| Included {
         name: path.as_str().to_owned(),
         text: Err(Unreadable::NoDirectory),
     })
@@ -154,7 +153,6 @@ struct Included {
 fn assemble(
     name: String,
     text: String,
-    known_reasons: &[&str],
     include: &mut dyn FnMut(&FilePath) -> Included,
 ) -> Result<Loaded, Failure> {
     let mut sources = Sources::default();
@@ -163,7 +161,7 @@ fn assemble(
     let Some(root) = yaml::parse(id, &sources, &mut diagnostics) else {
         return Err(Failure { diagnostics, sources });
     };
-    let Decoded { mut file, mut unread } = decode::scenario(&root, known_reasons, &mut diagnostics);
+    let Decoded { mut file, mut unread } = decode::scenario(&root, &mut diagnostics);
     if let Some(path) = &file.network_file {
         let included = include(&path.value);
         let network = match included.text {
@@ -185,6 +183,7 @@ fn assemble(
         merge(&mut file.network, network);
     }
     names::check(&file, &unread, &mut diagnostics);
+    totals::check(&file, &mut diagnostics);
     if diagnostics.is_empty() {
         Ok(Loaded { file, sources })
     } else {

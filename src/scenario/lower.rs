@@ -15,10 +15,9 @@ use crate::base::time::Span;
 use crate::cloud::Cloud;
 use crate::cloud::account::{Caller, Region};
 use crate::cloud::command::Command;
-use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::peering::{FailureCause, State};
-use crate::cloud::profile::Profile;
-use crate::cloud::quota::{Quota, Quotas};
+use crate::cloud::quota::Quotas;
+use crate::cloud::refusal::Refusal;
 use crate::sim::{LinkOf, LinkSpec, Sim};
 
 /// Builds the network of a file at virtual zero. Peerings are settled at once; from then on
@@ -27,16 +26,12 @@ pub(super) fn build(
     file: &ast::File,
     sim: impl FnOnce(Cloud) -> Sim,
 ) -> Result<Stage, Diagnostics> {
-    let profile = match file.profile.value {
-        ast::Profile::Seed => Profile::Seed,
-        ast::Profile::Today => Profile::Today,
-    };
     let network = &file.network;
     let account = match &network.accounts[..] {
         [] => AccountId::DEFAULT,
         [first, ..] => first.id.value,
     };
-    let stage = Stage::new(sim(Cloud::new(profile, Span::ZERO)), account);
+    let stage = Stage::new(sim(Cloud::new(file.profile.value, Span::ZERO)), account);
     let mut builder = Builder { stage, network, diagnostics: Diagnostics::default() };
     builder.accounts();
     builder.vpcs();
@@ -74,10 +69,7 @@ impl Builder<'_> {
             self.stage.labels.accounts.insert(account.label.value.clone(), account.id.value);
             let mut quotas = Quotas::default();
             for (quota, limit) in &account.quotas {
-                // The words are the same; a test in `cloud::quota` keeps names and words together.
-                if let Some(quota) = Quota::from_name(quota.value.word()) {
-                    quotas.set(quota, limit.value as usize);
-                }
+                quotas.set(quota.value, limit.value as usize);
             }
             let caller = Caller { account: account.id.value, region: Region::default() };
             if let Err(refusal) = self.stage.ask(&caller, &Command::OpenAccount { quotas }) {
@@ -86,18 +78,9 @@ impl Builder<'_> {
         }
     }
 
-    fn caller(&mut self, vpc: &ast::Vpc) -> Option<Caller> {
+    fn caller(&self, vpc: &ast::Vpc) -> Option<Caller> {
         let account = self.stage.account(vpc.account.as_ref().map(|a| &a.value)).ok()?;
-        let region = match &vpc.region {
-            None => Region::default(),
-            Some(text) => match text.value.parse() {
-                Ok(region) => region,
-                Err(wrong) => {
-                    self.report(text.place, "this region", &Trouble::Region(wrong));
-                    return None;
-                }
-            },
-        };
+        let region = vpc.region.as_ref().map(|region| region.value.clone()).unwrap_or_default();
         Some(Caller { account, region })
     }
 
@@ -145,13 +128,7 @@ impl Builder<'_> {
         }
     }
 
-    fn refused_block(
-        &mut self,
-        place: Place,
-        block: IpNet,
-        refusal: crate::cloud::refusal::Refusal,
-    ) {
-        use crate::cloud::refusal::Refusal;
+    fn refused_block(&mut self, place: Place, block: IpNet, refusal: Refusal) {
         if let Refusal::UnknownParameter(_) = refusal {
             let what = match block {
                 IpNet::V4(_) => "a second IPv4 block",
@@ -169,19 +146,11 @@ impl Builder<'_> {
 
     fn subnet(&mut self, vpc: &Label, caller: &Caller, subnet: &ast::Subnet) {
         let Ok(id) = self.stage.vpc(&VpcRef::Label(vpc.clone())) else { return };
-        let zone = match subnet.az.as_ref().map(|az| (az.value.parse(), az.place)) {
-            None => None,
-            Some((Ok(zone), _)) => Some(zone),
-            Some((Err(wrong), place)) => {
-                self.report(place, "this zone", &Trouble::Region(wrong));
-                return;
-            }
-        };
         let plan = SubnetPlan {
             label: subnet.label.value.clone(),
             cidr: subnet.cidr.value,
             ipv6: subnet.ipv6.as_ref().map(|b| b.value),
-            zone,
+            zone: subnet.az.as_ref().map(|az| az.value.clone()),
         };
         let made = match self.stage.create_subnet(id, caller, &plan) {
             Ok(made) => made,
@@ -240,7 +209,6 @@ impl Builder<'_> {
     }
 
     fn refused_peering(&mut self, peering: &ast::Peering, trouble: &Trouble) {
-        use crate::cloud::refusal::Refusal;
         let (a, b) = (&peering.requester.value, &peering.accepter.value);
         match trouble {
             Trouble::Refused(Refusal::PeeringExists(_)) => self.declared_twice(peering),
@@ -314,23 +282,25 @@ impl Builder<'_> {
             let destination = route.destination.value;
             let command = Command::CreateRoute { table, destination, target };
             if let Err(refusal) = self.stage.ask(&caller, &command) {
-                use crate::cloud::refusal::Refusal;
-                // A target of another VPC is wrong as a target; everything else as a destination.
-                let place = match refusal {
-                    Refusal::RouteTargetOfOtherVpc { .. }
-                    | Refusal::PeeringNotFound(_)
-                    | Refusal::InterfaceNotFound(_) => route.target.place,
-                    _ => route.destination.place,
-                };
-                let trouble = match refusal {
-                    Refusal::PeeringNotFound(_) => Refusal::RouteTargetOfOtherVpc {
-                        table,
-                        target: route.target.value.to_string(),
-                    },
-                    other => other,
-                };
-                self.report(place, "this route", &trouble.into());
+                self.refused_route(route, &refusal);
             }
+        }
+    }
+
+    fn refused_route(&mut self, route: &ast::Route, refusal: &Refusal) {
+        match refusal {
+            // The cloud would name the two by ids, of which the file knows nothing.
+            Refusal::RouteTargetOfOtherVpc { .. } | Refusal::PeeringNotFound(_) => {
+                let (table, target) = (&route.table.value, &route.target.value);
+                let message = format!(
+                    "the cloud refuses this route: `{target}` does not belong to the VPC of the table `{table}`"
+                );
+                self.diagnostics.push(
+                    Diagnostic::at(route.target.place, code::REFUSED, message)
+                        .note(format!("EC2 error code {}", refusal.code())),
+                );
+            }
+            other => self.report(route.destination.place, "this route", &other.clone().into()),
         }
     }
 
@@ -378,17 +348,10 @@ pub(super) fn start_instance(
     let plan = InstancePlan {
         ip,
         ipv6: instance.ipv6.as_ref().map(|ip| ip.value),
-        check: source_dest_check(instance.source_dest_check),
+        check: instance.source_dest_check,
     };
     stage.run_instance(caller.unwrap_or(&owner), &instance.label.value, subnet, plan)?;
     Ok(())
-}
-
-pub(super) fn source_dest_check(check: ast::Check) -> SourceDestCheck {
-    match check {
-        ast::Check::On => SourceDestCheck::On,
-        ast::Check::Off => SourceDestCheck::Off,
-    }
 }
 
 fn link_spec(link: &ast::Link, default: LinkSpec) -> LinkSpec {
@@ -400,3 +363,6 @@ fn link_spec(link: &ast::Link, default: LinkSpec) -> LinkSpec {
         queue: link.queue.unwrap_or(default.queue),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,7 @@
 //! The word that was probably meant.
+//!
+//! Holds the distance between two words and what counts as a slip. Refuses to know where words come
+//! from.
 
 use std::cmp::Ordering;
 
@@ -6,7 +9,7 @@ use std::cmp::Ordering;
 /// `_` against `-`, or up to two letters off (one in short words). The first of equally close ones.
 ///
 /// Costs the product of the lengths for each candidate of similar length.
-pub(super) fn nearest<'c>(
+pub(crate) fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {

@@ -15,8 +15,6 @@ use super::{code, lower};
 use crate::base::diag::{Diagnostic, Diagnostics, Sources};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
-use crate::forward::DropReason;
-use crate::forward::reason::MISDELIVERED;
 use crate::forward::repair::{self, Intent, Ways};
 use crate::report::explain::Explainer;
 use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
@@ -42,12 +40,6 @@ pub enum Repairs {
     Failed,
     /// Every one with a packet that did not arrive.
     All,
-}
-
-/// The drop reasons that a file may name.
-pub fn known_reasons() -> Vec<&'static str> {
-    let labels = DropReason::ALL.iter().map(|reason| reason.label());
-    labels.chain([MISDELIVERED]).collect()
 }
 
 /// The network of a file, built and ready at virtual zero, without a step taken.
@@ -93,7 +85,10 @@ pub fn run(
     };
     let aborted = match run.timeline(observer) {
         Ok(()) => None,
-        Err(Cut::Limit(error)) => Some(error.to_string()),
+        Err(Cut::Limit(error)) => {
+            run.cut_short();
+            Some(error.to_string())
+        }
         Err(Cut::Late(diagnostic)) => {
             let mut diagnostics = Diagnostics::default();
             diagnostics.push(*diagnostic);
@@ -104,7 +99,7 @@ pub fn run(
         file: loaded.sources.name(file.name.place.source()).to_owned(),
         name: file.name.value.clone(),
         about: file.about.clone(),
-        profile: file.profile.value.word(),
+        profile: file.profile.value.name(),
         seed: settings.seed.unwrap_or(file.seed).0,
         start_unix: file.start.value,
         ended: run.stage.sim.now(),
@@ -202,7 +197,10 @@ impl Run<'_> {
                 self.tick(observer)?;
                 self.put(row, judge::command(expect, &Ok(self.state_of(shown))));
             }
-            Ok(Doing::Looked(state)) => self.put(row, judge::command(expect, &Ok(Some(state)))),
+            Ok(Doing::Looked(state)) => {
+                self.tick(observer)?;
+                self.put(row, judge::command(expect, &Ok(Some(state))));
+            }
             Err(Undone::Trouble(Trouble::Refused(refusal))) => {
                 self.tick(observer)?;
                 self.put(row, judge::command(expect, &Err(refusal)));
@@ -252,6 +250,17 @@ impl Run<'_> {
         self.steps[row].verdict = judgement.verdict;
     }
 
+    /// Says of the steps that the end of the run met half-way that they have no result.
+    fn cut_short(&mut self) {
+        for step in self.steps.iter_mut().filter(|step| step.actual.is_empty()) {
+            let verdict = match step.expected {
+                Some(_) => Verdict::Failed,
+                None => Verdict::Unjudged,
+            };
+            (step.actual, step.verdict) = ("not finished".to_owned(), verdict);
+        }
+    }
+
     fn evidence(&self, probe: ProbeId) -> Evidence<'_> {
         Evidence { stage: &self.stage, explainer: &self.explainer, probe }
     }
@@ -259,11 +268,12 @@ impl Run<'_> {
     fn judge_probe(&mut self, row: usize, probe: ProbeId) {
         let expect = self.file.steps[row].expect.as_ref().map(|expect| &expect.value);
         let judgement = self.evidence(probe).judge(expect);
+        let verdict = judgement.verdict;
         self.put(row, judgement);
-        self.keep(row, probe);
+        self.keep(row, probe, verdict);
     }
 
-    /// Several targets of one ping: one probe each, all started at once.
+    /// The targets of a ping: one probe each, all started at once, each judged by itself.
     fn take_targets(
         &mut self,
         row: usize,
@@ -271,37 +281,41 @@ impl Run<'_> {
         targets: Vec<(Destination, Probe)>,
         observer: &mut impl Observer,
     ) -> Result<(), Cut> {
+        let alone = targets.len() == 1 && !matches!(expect, Some(Expect::Reaches { .. }));
         let mut probes = Vec::with_capacity(targets.len());
         for (target, probe) in targets {
             probes.push((target, self.start(probe)?));
         }
         let mut actual = Vec::with_capacity(probes.len());
-        let mut held = true;
+        let mut verdicts = Vec::with_capacity(probes.len());
         for (target, probe) in probes {
             self.stage.sim.run_probe(probe, &mut (&mut self.explainer, &mut *observer))?;
             let evidence = self.evidence(probe);
-            actual.push(format!("{target}: {}", evidence.actual()));
-            held &= match expect {
-                None => true,
+            let judgement = match expect {
                 Some(Expect::Reaches { never, because, .. }) => {
                     let is_never = never.iter().any(|n| n.value == target);
-                    evidence.target_holds(loss_for(&target, is_never, because))
+                    evidence.judge_target(loss_for(&target, is_never, because))
                 }
-                Some(other) => evidence.judge(Some(other)).verdict == Verdict::Held,
+                other => evidence.judge(other),
             };
-            self.keep(row, probe);
+            verdicts.push((probe, judgement.verdict));
+            actual.push(match alone {
+                true => judgement.actual,
+                false => format!("{target}: {}", judgement.actual),
+            });
         }
-        let verdict = match (expect, held) {
-            (None, _) => Verdict::Unjudged,
-            (Some(_), true) => Verdict::Held,
-            (Some(_), false) => Verdict::Failed,
-        };
+        let any = |wanted| verdicts.iter().any(|(_, verdict)| *verdict == wanted);
+        let verdict = [Verdict::Failed, Verdict::Held].into_iter().find(|v| any(*v));
+        let verdict = verdict.unwrap_or(Verdict::Unjudged);
         self.put(row, Judgement { actual: actual.join("; "), verdict });
+        for (probe, verdict) in verdicts {
+            self.keep(row, probe, verdict);
+        }
         Ok(())
     }
 
-    /// Keeps what the report tells of a probe.
-    fn keep(&mut self, row: usize, probe: ProbeId) {
+    /// Keeps what the report tells of a probe that came out so.
+    fn keep(&mut self, row: usize, probe: ProbeId, verdict: Verdict) {
         let tally = self.stage.sim.tally(probe);
         let outcome = &mut self.steps[row];
         let walks = self.explainer.walks(probe);
@@ -310,7 +324,7 @@ impl Run<'_> {
         outcome.traffic = Some(outcome.traffic.map_or(traffic, |before| before.plus(&traffic)));
         let wanted = match self.settings.repairs {
             Repairs::All => true,
-            Repairs::Failed => outcome.verdict == Verdict::Failed,
+            Repairs::Failed => verdict == Verdict::Failed,
         };
         if wanted
             && outcome.repair.is_empty()
@@ -331,15 +345,15 @@ impl Run<'_> {
 }
 
 /// The reason for which a target is expected not to answer.
-fn loss_for<'b>(target: &Destination, is_never: bool, because: &'b Because) -> Option<&'b Loss> {
+fn loss_for(target: &Destination, is_never: bool, because: &Because) -> Option<Loss> {
     if !is_never {
         return None;
     }
     match because {
         Because::Nothing => None,
-        Because::All(loss) => Some(&loss.value),
+        Because::All(loss) => Some(loss.value),
         Because::Each(rows) => {
-            rows.iter().find(|(to, _)| to.value == *target).map(|(_, loss)| &loss.value)
+            rows.iter().find(|(to, _)| to.value == *target).map(|(_, loss)| loss.value)
         }
     }
 }
@@ -358,3 +372,6 @@ pub fn planned_packets(file: &ast::File) -> u64 {
         })
         .sum()
 }
+
+#[cfg(test)]
+mod tests;

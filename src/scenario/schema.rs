@@ -66,6 +66,7 @@ fn value_of(shape: &Shape) -> String {
             Form::Word(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ")
             }
+            Form::Whole { min, max } if min == max => format!("{}, {min}", leaf.what),
             Form::Whole { min, max } => format!("{}, {min} to {max}", leaf.what),
             Form::Text(_) | Form::TextOrNumber(_) | Form::Boolean => leaf.what.to_owned(),
         },
@@ -162,8 +163,12 @@ fn leaf_schema(leaf: &Leaf) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::scenario::ast::{PeeringState, Quota, RouteState};
+    use crate::cloud::peering::Status;
+    use crate::cloud::quota::Quota;
+    use crate::cloud::route_table::RouteState;
     use crate::scenario::format::{EXPECTATION, QUOTAS};
 
     #[test]
@@ -208,16 +213,24 @@ mod tests {
 
     #[test]
     fn the_table_has_the_words_of_the_types() {
-        let quotas: Vec<_> = QUOTAS.fields.iter().map(|f| f.key).collect();
-        assert_eq!(quotas, Quota::WORDS);
+        let row = |q: Quota| (q.name(), format!("`{}`", q.default_limit()));
+        let want: Vec<_> = Quota::ALL.into_iter().map(row).collect();
+        let default = |f: &Field| match f.need {
+            Need::Default(text) => text.to_owned(),
+            Need::Required => String::new(),
+        };
+        let quotas: Vec<_> = QUOTAS.fields.iter().map(|f| (f.key, default(f))).collect();
+        assert_eq!(quotas, want);
         let Some(Shape::Leaf(Leaf { form: Form::Word(states), .. })) =
             EXPECTATION.field("state").map(|f| f.shape)
         else {
             panic!("a state is a word")
         };
-        for word in PeeringState::WORDS.iter().chain(RouteState::WORDS) {
-            assert!(states.contains(word), "{word}");
-        }
+        let peering = Status::ALL.map(Status::code);
+        let route = RouteState::ALL.map(RouteState::code);
+        let want: BTreeSet<_> = peering.into_iter().chain(route).collect();
+        assert_eq!(states.iter().copied().collect::<BTreeSet<_>>(), want);
+        assert_eq!(states.len(), want.len());
     }
 
     #[test]

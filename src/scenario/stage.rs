@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::ast::{
-    self, AccountRef, Destination, Label, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, Destination, Label, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::id::*;
 use crate::cloud::account::{Caller, Region, Zone};
@@ -23,6 +23,7 @@ use crate::cloud::refusal::Refusal;
 use crate::cloud::route_table::RouteTarget;
 use crate::cloud::tag;
 use crate::sim::Sim;
+use crate::wire::Family;
 
 /// Why the stage cannot do what a file wants.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -59,19 +60,22 @@ pub(super) enum Trouble {
         vpc: String,
     },
     /// The instance has no address of that family.
-    #[error("`{instance}` has no {family} address")]
+    #[error("`{instance}` has no {} address", family.title())]
     NoAddress {
         /// The instance.
         instance: String,
         /// The family.
-        family: &'static str,
+        family: Family,
+    },
+    /// The subnet uses the main table without being told to.
+    #[error("`{subnet}` has no association of its own: it uses the main table")]
+    NoAssociation {
+        /// The subnet.
+        subnet: String,
     },
     /// A packet that cannot be built.
     #[error("{0}")]
     Packet(#[from] crate::wire::build::BuildError),
-    /// A region or zone that is none.
-    #[error("{0}")]
-    Region(#[from] crate::cloud::account::MalformedRegion),
 }
 
 /// What a file calls an instance.
@@ -106,6 +110,8 @@ pub(super) struct Stage {
     default_subnets: BTreeSet<VpcId>,
     /// Who owns and asks where the file names nobody.
     account: AccountId,
+    /// Pings so far, modulo 2^16.
+    pings: u16,
 }
 
 /// What a subnet is made of.
@@ -143,7 +149,14 @@ impl Stage {
             owners: BTreeMap::new(),
             default_subnets: BTreeSet::new(),
             account,
+            pings: 0,
         }
+    }
+
+    /// The identifier for the echo requests of one step, so that a capture tells steps apart.
+    pub(super) fn next_ping(&mut self) -> u16 {
+        self.pings = self.pings.wrapping_add(1);
+        self.pings
     }
 
     // ---- who asks -------------------------------------------------------------------------------
@@ -234,14 +247,14 @@ impl Stage {
     pub(super) fn destination(
         &self,
         to: &Destination,
-        family: Option<ast::Family>,
+        family: Option<Family>,
     ) -> Result<(IpAddr, Option<InterfaceId>), Trouble> {
         match to {
             Destination::Instance(label) => {
                 let known = self.instance(label)?;
-                let wanted = family.unwrap_or(ast::Family::Ipv4);
+                let wanted = family.unwrap_or(Family::V4);
                 let address = primary(&known.addresses, wanted).ok_or_else(|| {
-                    Trouble::NoAddress { instance: label.to_string(), family: family_name(wanted) }
+                    Trouble::NoAddress { instance: label.to_string(), family: wanted }
                 })?;
                 Ok((address, Some(known.interface)))
             }
@@ -260,11 +273,9 @@ impl Stage {
         known: &KnownInstance,
         to: IpAddr,
     ) -> Result<IpAddr, Trouble> {
-        let family = if to.is_ipv4() { ast::Family::Ipv4 } else { ast::Family::Ipv6 };
-        primary(&known.addresses, family).ok_or_else(|| Trouble::NoAddress {
-            instance: label.to_string(),
-            family: family_name(family),
-        })
+        let family = Family::of(to);
+        primary(&known.addresses, family)
+            .ok_or_else(|| Trouble::NoAddress { instance: label.to_string(), family })
     }
 
     // ---- asking the cloud -----------------------------------------------------------------------
@@ -446,13 +457,6 @@ fn made<T>(changes: Vec<Change>, pick: impl Fn(Change) -> Option<T>) -> T {
     changes.into_iter().find_map(pick).expect("an accepted creation contains its creation")
 }
 
-fn primary(addresses: &[IpAddr], family: ast::Family) -> Option<IpAddr> {
-    addresses.iter().copied().find(|a| a.is_ipv4() == (family == ast::Family::Ipv4))
-}
-
-fn family_name(family: ast::Family) -> &'static str {
-    match family {
-        ast::Family::Ipv4 => "IPv4",
-        ast::Family::Ipv6 => "IPv6",
-    }
+fn primary(addresses: &[IpAddr], family: Family) -> Option<IpAddr> {
+    addresses.iter().copied().find(|address| Family::of(*address) == family)
 }

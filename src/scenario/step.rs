@@ -1,28 +1,27 @@
 //! One step: its action becomes a command for the cloud or traffic for the simulator.
 //!
-//! Holds the translation and the words for it. Refuses to judge and to move time.
+//! Holds the translation of commands; `traffic` has that of traffic, `words` says what is done.
+//! Refuses to judge and to move time.
+
+mod traffic;
+mod words;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use ipnet::IpNet;
 
-use super::ast::{self, AccountRef, Action, Destination, Label, Toggle, VpcRef};
-use super::capture;
-use super::load::{self, Unreadable};
+use super::ast::{self, AccountRef, Action, Destination, Toggle, VpcRef};
 use super::lower;
 use super::stage::{Stage, Trouble};
 use crate::base::diag::Spanned;
 use crate::base::id::{AccountId, PeeringId, RouteTableId, VpcId};
-use crate::base::limit::REPLAY_BYTES_MAX;
 use crate::base::time::Span;
 use crate::cloud::account::Caller;
 use crate::cloud::command::Command;
 use crate::cloud::peering::Status;
 use crate::cloud::refusal::Refusal;
-use crate::sim::{Datagrams, Load, Pace, Source};
-use crate::wire::{EchoKind, build};
+use crate::sim::{Datagrams, Source};
+pub(super) use words::words;
 
 /// Why a step could not be done, apart from a refusal.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +53,7 @@ pub(super) enum Doing {
     Looked(&'static str),
     /// Traffic of one probe is to be started.
     Probe(Probe),
-    /// Traffic of one probe for each target.
+    /// Traffic of one probe for each target of a ping; at least one.
     Targets(Vec<(Destination, Probe)>),
     /// Time is to pass.
     Wait(Span),
@@ -141,10 +140,10 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
         Action::DisassociateRouteTable(s) => {
             let subnet = desk.stage.subnet(&s.value)?;
             let known = desk.stage.sim.cloud().subnet(subnet);
-            let association = known.and_then(|s| s.association()).map(|(id, _)| id);
-            let label = || format!("association of {}", s.value);
-            let association = association
-                .ok_or_else(|| Trouble::Absent { kind: "the explicit", label: label() })?;
+            let known = known.ok_or(Refusal::SubnetNotFound(subnet))?;
+            let (association, _) = known
+                .association()
+                .ok_or_else(|| Trouble::NoAssociation { subnet: s.value.to_string() })?;
             desk.about(&s.value.vpc, &Command::DisassociateRouteTable { association })
         }
         Action::ReplaceMainRouteTable(t) => {
@@ -205,20 +204,17 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             let known = desk.stage.instance(&modify.instance.value)?;
             let command = Command::ModifyNetworkInterfaceAttribute {
                 interface: known.interface,
-                source_dest_check: lower::source_dest_check(modify.value),
+                source_dest_check: modify.value,
             };
             desk.about_vpc(known.vpc, &command)
         }
-        Action::Ping(ping) => pings(desk.stage, ping),
-        Action::Udp(udp) => datagrams(desk.stage, udp).map(Doing::Probe),
-        Action::Send(send) => {
-            let from = desk.stage.instance(&send.from.value)?.interface;
-            let script = [(Span::ZERO, Bytes::from(send.bytes.value.clone()))];
-            let load = Load::Script(Arc::new(script));
-            Ok(Doing::Probe(Probe::of(Source { from, meant: None, load })))
+        Action::Ping(ping) => traffic::pings(desk.stage, ping).map(Doing::Targets),
+        Action::Udp(udp) => traffic::datagrams(desk.stage, udp).map(Doing::Probe),
+        Action::Send(send) => traffic::bytes(desk.stage, send).map(Doing::Probe),
+        Action::Replay(replay) => {
+            traffic::replayed(desk.stage, replay, directory).map(Doing::Probe)
         }
-        Action::Replay(replay) => replayed(desk.stage, replay, directory).map(Doing::Probe),
-        Action::Flows(flows) => many_flows(desk.stage, flows).map(Doing::Probe),
+        Action::Flows(flows) => traffic::flows(desk.stage, flows).map(Doing::Probe),
         Action::Wait(span) => Ok(Doing::Wait(span.value)),
     }
 }
@@ -272,7 +268,7 @@ impl Desk<'_> {
             None => far.as_ref().map(|far| far.account),
         };
         let peer_region = match &request.peer_region {
-            Some(region) => Some(region.value.parse().map_err(Trouble::Region)?),
+            Some(region) => Some(region.value.clone()),
             None => far.map(|far| far.region).filter(|region| *region != near.region),
         };
         let caller = self.caller(near)?;
@@ -316,10 +312,7 @@ impl Desk<'_> {
 
     fn create_vpc(&mut self, vpc: &ast::CreateVpc) -> Result<Doing, Undone> {
         let account = self.stage.account(vpc.account.as_ref().map(|a| &a.value))?;
-        let region = match &vpc.region {
-            Some(region) => region.value.parse().map_err(Trouble::Region)?,
-            None => crate::cloud::account::Region::default(),
-        };
+        let region = vpc.region.as_ref().map(|region| region.value.clone()).unwrap_or_default();
         let caller = self.caller(Caller { account, region })?;
         self.stage.create_vpc(&caller, &vpc.name.value, vpc.cidr.value)?;
         Ok(Doing::Asked(Shown::Nothing))
@@ -332,10 +325,7 @@ impl Desk<'_> {
             label: subnet.name.value.clone(),
             cidr: subnet.cidr.value,
             ipv6: subnet.ipv6.as_ref().map(|b| b.value),
-            zone: match &subnet.az {
-                Some(az) => Some(az.value.parse().map_err(Trouble::Region)?),
-                None => None,
-            },
+            zone: subnet.az.as_ref().map(|az| az.value.clone()),
         };
         self.stage.create_subnet(vpc, &caller, &plan)?;
         Ok(Doing::Asked(Shown::Nothing))
@@ -353,184 +343,5 @@ pub(super) fn route_state(
     Some(cloud.route_state(route.hop, now).code())
 }
 
-// ---- traffic -------------------------------------------------------------------------------------
-
-/// Payload that is easy to recognise in a capture: the letters of the alphabet, over and over.
-fn payload(size: u16) -> Vec<u8> {
-    (b'a'..=b'z').cycle().take(usize::from(size)).collect()
-}
-
-/// The identifier of a run's echo requests: any will do, as nobody else pings.
-const PING_IDENT: u16 = 1;
-/// The source port of `flows`; each flow has its own pair of hosts.
-const FLOWS_SOURCE_PORT: u16 = 40_000;
-
-fn pings(stage: &Stage, ping: &ast::Ping) -> Result<Doing, Undone> {
-    let known = stage.instance(&ping.from.value)?;
-    let family = ping.family.as_ref().map(|f| f.value);
-    let mut probes = Vec::with_capacity(ping.to.len());
-    for target in &ping.to {
-        let (to, meant) = stage.destination(&target.value, family)?;
-        let source = match &ping.source {
-            Some(source) => source.value,
-            None => stage.source_address(&ping.from.value, &known, to)?,
-        };
-        let first = build::echo(EchoKind::Request, source, to, PING_IDENT, 1, &payload(ping.size))
-            .map_err(Trouble::Packet)?;
-        let (count, pace) = (u64::from(ping.count.get()), Pace::Every(ping.interval));
-        let load = Load::Ping { first, count, pace };
-        let probe = Probe::of(Source { from: known.interface, meant, load });
-        probes.push((target.value.clone(), probe));
-    }
-    match <[_; 1]>::try_from(probes) {
-        Ok([(_, only)]) => Ok(Doing::Probe(only)),
-        Err(several) => Ok(Doing::Targets(several)),
-    }
-}
-
-fn udp_source(
-    stage: &Stage,
-    from: &Label,
-    to: (&Destination, Option<ast::Family>, u16),
-    source: (Option<std::net::IpAddr>, u16),
-    (size, count, pace): (u16, u64, Pace),
-) -> Result<Source, Undone> {
-    let known = stage.instance(from)?;
-    let (address, meant) = stage.destination(to.0, to.1)?;
-    let own = match source.0 {
-        Some(source) => source,
-        None => stage.source_address(from, &known, address)?,
-    };
-    let ends = ((own, source.1).into(), (address, to.2).into());
-    let packet = build::udp(ends.0, ends.1, &payload(size)).map_err(Trouble::Packet)?;
-    let load = Load::Repeat { packet, count, pace };
-    Ok(Source { from: known.interface, meant, load })
-}
-
-fn datagrams(stage: &Stage, udp: &ast::Udp) -> Result<Probe, Undone> {
-    let family = udp.family.as_ref().map(|f| f.value);
-    let source = (udp.source.as_ref().map(|s| s.value), udp.source_port);
-    let load = (udp.size, u64::from(udp.count.get()), Pace::Every(udp.interval));
-    let to = (&udp.to.value, family, udp.port);
-    let source = udp_source(stage, &udp.from.value, to, source, load)?;
-    let datagrams = match udp.answer {
-        Toggle::Yes => Datagrams::Returned,
-        Toggle::No => Datagrams::Sunk,
-    };
-    Ok(Probe { datagrams, ..Probe::of(source) })
-}
-
-fn many_flows(stage: &Stage, flows: &ast::Flows) -> Result<Probe, Undone> {
-    let load = (flows.size, u64::from(flows.packets.get()), Pace::Rate(flows.rate));
-    let source = |pair: &ast::Flow| {
-        let to = (&pair.to.value, None, flows.port);
-        udp_source(stage, &pair.from.value, to, (None, FLOWS_SOURCE_PORT), load)
-    };
-    let sources = flows.pairs.iter().map(source).collect::<Result<Vec<_>, _>>()?;
-    Ok(Probe { datagrams: Datagrams::Sunk, sources, background: flows.background })
-}
-
-fn replayed(stage: &Stage, replay: &ast::Replay, directory: &Path) -> Result<Probe, Undone> {
-    let from = stage.instance(&replay.from.value)?.interface;
-    let path = &replay.capture.value;
-    let fail = |why: String| Undone::Capture { path: path.as_str().to_owned(), why };
-    let bytes = load::read_below(directory, path, REPLAY_BYTES_MAX)
-        .map_err(|why: Unreadable| fail(why.to_string()))?;
-    let capture = capture::parse(&Bytes::from(bytes)).map_err(|why| fail(why.to_string()))?;
-    if capture.packets.is_empty() {
-        let skipped: Vec<String> =
-            capture.skipped.iter().map(|(why, n)| format!("{n} x {why}")).collect();
-        return Err(fail(match &skipped[..] {
-            [] => "it holds no packets".to_owned(),
-            some => format!("it holds no IP packets, only {}", some.join(", ")),
-        }));
-    }
-    let script: Vec<(Span, Bytes)> =
-        capture.packets.into_iter().map(|p| (p.since_first, p.bytes)).collect();
-    Ok(Probe::of(Source { from, meant: None, load: Load::Script(script.into()) }))
-}
-
-// ---- words ---------------------------------------------------------------------------------------
-
-/// What the step does, for a reader: `ping b -> c`.
-pub(super) fn words(action: &Action) -> String {
-    let pair = |a: &dyn std::fmt::Display, b: &dyn std::fmt::Display| format!("{a} -> {b}");
-    match action {
-        Action::RequestPeering(r) => format!(
-            "request-peering {}: {}",
-            r.name.value,
-            pair(&r.requester.value, &r.accepter.value)
-        ),
-        Action::AcceptPeering(p) => format!("accept-peering {}", p.value),
-        Action::RejectPeering(p) => format!("reject-peering {}", p.value),
-        Action::DeletePeering(p) => format!("delete-peering {}", p.value),
-        Action::DescribePeering(p) => format!("describe-peering {}", p.value),
-        Action::CreateVpc(v) => format!("create-vpc {}: {}", v.name.value, v.cidr.value),
-        Action::DeleteVpc(v) => format!("delete-vpc {}", v.value),
-        Action::AssociateVpcCidrBlock(b) => {
-            format!("associate-vpc-cidr-block {}: {}", b.vpc.value, b.cidr.value)
-        }
-        Action::DisassociateVpcCidrBlock(b) => {
-            format!("disassociate-vpc-cidr-block {}: {}", b.vpc.value, b.cidr.value)
-        }
-        Action::CreateSubnet(s) => {
-            format!("create-subnet {}/{}: {}", s.vpc.value, s.name.value, s.cidr.value)
-        }
-        Action::DeleteSubnet(s) => format!("delete-subnet {}", s.value),
-        Action::CreateRouteTable(t) => {
-            format!("create-route-table {}/{}", t.vpc.value, t.name.value)
-        }
-        Action::DeleteRouteTable(t) => format!("delete-route-table {}", t.value),
-        Action::AssociateRouteTable(a) => {
-            format!("associate-route-table {} with {}", a.table.value, a.subnet.value)
-        }
-        Action::DisassociateRouteTable(s) => format!("disassociate-route-table of {}", s.value),
-        Action::ReplaceMainRouteTable(t) => format!("replace-main-route-table by {}", t.value),
-        Action::CreateRoute(s) => route_words("create-route", &s.route, Some(&s.target.value)),
-        Action::ReplaceRoute(s) => route_words("replace-route", &s.route, Some(&s.target.value)),
-        Action::DeleteRoute(k) => route_words("delete-route", k, None),
-        Action::DescribeRoute(k) => route_words("describe-route", k, None),
-        Action::RunInstance(i) => format!("run-instance {}", i.label.value),
-        Action::StopInstance(l) => format!("stop-instance {}", l.value),
-        Action::StartInstance(l) => format!("start-instance {}", l.value),
-        Action::TerminateInstance(l) => format!("terminate-instance {}", l.value),
-        Action::ModifySourceDestCheck(m) => format!(
-            "modify-source-dest-check {}: {}",
-            m.instance.value,
-            match m.value {
-                ast::Check::On => "on",
-                ast::Check::Off => "off",
-            }
-        ),
-        Action::Ping(p) => {
-            let to: Vec<String> = p.to.iter().map(|d| d.value.to_string()).collect();
-            let to = match &to[..] {
-                [only] => only.clone(),
-                several => format!("[{}]", several.join(", ")),
-            };
-            format!("ping {}{}", pair(&p.from.value, &to), times(p.count.get()))
-        }
-        Action::Udp(u) => {
-            format!("udp {}{}", pair(&u.from.value, &u.to.value), times(u.count.get()))
-        }
-        Action::Send(s) => format!("send from {}, {} bytes", s.from.value, s.bytes.value.len()),
-        Action::Replay(r) => format!("replay {} from {}", r.capture.value.as_str(), r.from.value),
-        Action::Flows(f) => {
-            let pairs: Vec<String> =
-                f.pairs.iter().take(3).map(|p| pair(&p.from.value, &p.to.value)).collect();
-            let more = f.pairs.len() - pairs.len();
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("flows {}{more}, {} packets each at {}", pairs.join(", "), f.packets, f.rate)
-        }
-        Action::Wait(span) => format!("wait {}", span.value),
-    }
-}
-
-fn times(n: u32) -> String {
-    if n == 1 { String::new() } else { format!(", {n} times") }
-}
-
-fn route_words(verb: &str, key: &ast::RouteKey, target: Option<&ast::TargetRef>) -> String {
-    let target = target.map_or_else(String::new, |t| format!(" -> {t}"));
-    format!("{verb} {}: {}{target}", key.table.value, key.destination.value)
-}
+#[cfg(test)]
+mod tests;

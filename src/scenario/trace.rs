@@ -5,9 +5,10 @@
 
 use std::net::SocketAddr;
 
-use super::ast::{Destination, Family, Label};
+use super::ast::{Destination, Label};
+use super::near::nearest;
 use super::run::Built;
-use super::stage::Trouble;
+use super::stage::{Labels, Trouble};
 use crate::base::id::InterfaceId;
 use crate::forward::repair::{self, Intent, Ways};
 use crate::forward::walk::{End, Walk};
@@ -17,7 +18,7 @@ use crate::report::outcome::LegWalk;
 use crate::report::told::{self, Ending, Told};
 use crate::sim::{Leg, World};
 use crate::wire::build::{self, BuildError};
-use crate::wire::{EchoKind, FlowKey, Packet, Protocol, TcpFlags};
+use crate::wire::{EchoKind, Family, FlowKey, Packet, Protocol, TcpFlags};
 
 /// What the packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,12 +70,16 @@ pub enum Passed {
 #[error("{0}")]
 pub struct NoAnswer(String);
 
-impl From<Trouble> for NoAnswer {
-    fn from(trouble: Trouble) -> NoAnswer {
-        NoAnswer(match trouble {
-            Trouble::Absent { kind, label } => format!("there is no {kind} `{label}` in the file"),
-            other => other.to_string(),
-        })
+impl NoAnswer {
+    /// Trouble with the question, and for a label that is nobody's the one that was probably meant.
+    fn new(labels: &Labels, trouble: &Trouble) -> NoAnswer {
+        let Trouble::Absent { kind, label } = trouble else {
+            return NoAnswer(trouble.to_string());
+        };
+        let near =
+            nearest(label, labels.instances.keys().chain(labels.vpcs.keys()).map(|l| l.as_str()));
+        let meant = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        NoAnswer(format!("there is no {kind} `{label}` in the file{meant}"))
     }
 }
 
@@ -86,11 +91,12 @@ const SOURCE_PORT: u16 = 40_000;
 /// # Errors
 /// If a label means nothing or the packet cannot be built.
 pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer> {
-    let stage = &mut built.stage;
-    stage.sim.look_around();
-    let known = stage.instance(&question.from)?;
-    let (to, meant) = stage.destination(&question.to, question.family)?;
-    let source = stage.source_address(&question.from, &known, to)?;
+    built.stage.sim.look_around();
+    let stage = &built.stage;
+    let wrong = |trouble: Trouble| NoAnswer::new(&stage.labels, &trouble);
+    let known = stage.instance(&question.from).map_err(wrong)?;
+    let (to, meant) = stage.destination(&question.to, question.family).map_err(wrong)?;
+    let source = stage.source_address(&question.from, &known, to).map_err(wrong)?;
     let packet = request(question.carrying, (source, SOURCE_PORT).into(), to)
         .map_err(|error| NoAnswer(error.to_string()))?;
     let world = stage.sim.world();
@@ -101,7 +107,9 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
         _ => None,
     };
     let mut passed = Passed::No;
-    if let (Some(at), Some(answer)) = (arrived, answer(&packet)) {
+    // A host that takes packets for others does not answer for them.
+    let answering = arrived.filter(|at| world.cloud.interface(*at).is_some_and(|i| i.owns(to)));
+    if let (Some(at), Some(answer)) = (answering, answer(&packet)) {
         let back = walk(world, at, &answer)?;
         if back.end == End::Delivered(known.interface) {
             passed = Passed::Both;
@@ -170,3 +178,6 @@ fn leg(
     };
     LegWalk { leg, told }
 }
+
+#[cfg(test)]
+mod tests;

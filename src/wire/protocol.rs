@@ -15,6 +15,30 @@ pub enum Family {
 }
 
 impl Family {
+    /// Both.
+    pub const ALL: [Family; 2] = [Family::V4, Family::V6];
+
+    /// The name used in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        }
+    }
+
+    /// The name as it stands in a sentence.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        }
+    }
+
+    /// The family with this name.
+    pub fn from_name(name: &str) -> Option<Family> {
+        Family::ALL.into_iter().find(|family| family.name() == name)
+    }
+
     /// The family of `address`.
     pub const fn of(address: IpAddr) -> Family {
         match address {
@@ -26,10 +50,7 @@ impl Family {
 
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Family::V4 => "ipv4",
-            Family::V6 => "ipv6",
-        })
+        f.pad(self.name())
     }
 }
 

@@ -1,9 +1,26 @@
 //! The integration tests, linked once: each module drives the library through its public interface.
 
+#[cfg(feature = "scenario")]
+mod captures;
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "scenario")]
+mod files;
+#[cfg(feature = "scenario")]
+mod json;
 mod lifecycle;
 mod lifecycle_model;
+#[cfg(feature = "scenario")]
+mod mutations;
+#[cfg(feature = "scenario")]
+mod pages;
 mod repairs;
+#[cfg(feature = "scenario")]
+mod scenarios;
 mod sim;
 mod support;
+mod tidy;
+#[cfg(feature = "scenario")]
+mod tshark;
 mod twins;
 mod worlds;

@@ -19,10 +19,12 @@ use vpclab::cloud::instance::Interface;
 use vpclab::cloud::peering::Status;
 use vpclab::forward::repair::{Fix, Intent, Ways, repair};
 
+use crate::support::family::{families, visit};
 use crate::support::fixer;
 use crate::support::lab::{Lab, datagram};
 use crate::support::oracle::{self, Probe};
 use crate::support::plan::{Sent, World, over_plans};
+use crate::support::small::{Defaults, Shape, Stage};
 
 /// Where the packet, or its answer, ends; `Ok` if that is where both were meant to.
 fn outcome(lab: &Lab, sent: Sent, ways: Ways) -> Result<(), String> {
@@ -79,6 +81,36 @@ fn obstacle(lab: &Lab, sent: Sent, ways: Ways) -> Option<&'static str> {
         return Some("the peering is being set up");
     }
     None
+}
+
+/// Every world of three VPCs with different blocks and no default routes (each pair with no peering
+/// or one that is pending, active or deleted: `1 + 3·3·4² + 3·9·9·4² + 27·9³ = 23,716`): every blocked
+/// packet can be helped, one way by at most two changes, both ways by at most three.
+#[test]
+fn in_small_worlds_everything_can_be_repaired() {
+    const STAGES: &[Stage] = &[Stage::Pending, Stage::Active, Stage::Deleted];
+    let all = families(&Shape::all(&[0, 1, 2]), Defaults::Without, STAGES);
+    let seen = visit("repairs, three VPCs", &all, |world, _, packets, tally| {
+        tally.worlds += 1;
+        for (x, y, packet) in packets {
+            let (from, meant) = (world.hosts[*x], world.hosts[*y]);
+            let (source, destination) = (packet.source(), packet.destination());
+            let sent = Sent { from, source, destination, meant: Some(meant) };
+            for (ways, most) in [(Ways::There, 2), (Ways::ThereAndBack, 3)] {
+                let lab = &world.lab;
+                let intent = Intent { from, packet, meant: Some(meant), ways };
+                let fixes = repair(&lab.cloud, lab.now, intent).unwrap();
+                let context =
+                    || format!("{x} -> {y}, {fixes:?}, {:?} {:?}", world.shape, world.digits);
+                assert!(fixes.len() <= most, "{}", context());
+                assert_eq!(fixes.is_empty(), outcome(lab, sent, ways).is_ok(), "{}", context());
+                let mended = after(lab, fixes.iter().copied());
+                assert_eq!(outcome(&mended, sent, ways), Ok(()), "{}", context());
+                tally.delivered += 1;
+            }
+        }
+    });
+    assert_eq!((seen.worlds, seen.delivered), (23_716, 23_716 * 6 * 2));
 }
 
 #[test]

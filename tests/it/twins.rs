@@ -10,16 +10,20 @@
 )]
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
+use ipnet::IpNet;
 use proptest::prelude::*;
 use vpclab::base::id::{InterfaceId, InterfaceIdx};
+use vpclab::cloud::profile::Profile;
+use vpclab::cloud::route_table::RouteTarget;
 use vpclab::forward::gate::Via;
 use vpclab::forward::{self, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot};
 use vpclab::wire::Packet;
 
-use crate::support::lab::datagram;
+use crate::support::lab::{Lab, datagram};
 use crate::support::oracle::{self, Probe, Way};
 use crate::support::plan::{Sent, World, over_plans};
 
@@ -77,7 +81,7 @@ fn probe(sent: Sent) -> Probe {
     Probe { from: sent.from, source: sent.source, destination: sent.destination }
 }
 
-/// S1-S5, S14, S18, L1, and the order of the checks: in each world every packet is judged by both
+/// S1-S5, S7, S14, S18, L1, and the order of the checks: in each world every packet is judged by both
 /// twins (answers compared whole, place included), by the oracle, and if it is delivered by the
 /// safety properties in their own words.
 ///
@@ -94,6 +98,7 @@ fn twins_and_oracle_agree() {
         let mut on_their_way: Vec<(Crossing, Packet)> = Vec::new();
         {
             let (cloud, now) = (&world.lab.cloud, world.lab.now);
+            prop_assert_eq!(oracle::overlapping_peerings(cloud, now), vec![], "S7");
             let reference = Reference::new(cloud, &rows, now);
             let snapshot = Snapshot::compile(cloud, &rows, now);
             // Hosts that were terminated before are known to nobody who has just come.
@@ -123,6 +128,7 @@ fn twins_and_oracle_agree() {
         let before = rows.clone();
         rows.update(&world.lab.cloud);
         let (cloud, now) = (&world.lab.cloud, world.lab.now);
+        prop_assert_eq!(oracle::overlapping_peerings(cloud, now), vec![], "S7");
         let reference = Reference::new(cloud, &rows, now);
         let snapshot = Snapshot::compile(cloud, &rows, now);
         for (crossing, packet) in on_their_way {
@@ -153,6 +159,79 @@ fn twins_and_oracle_agree() {
     assert_eq!(met, all);
     let met: Vec<DropReason> = in_flight.dropped.keys().copied().collect();
     assert_eq!(met, [InterfaceDown, PeeringGone, NoSuchHost, DestCheck]);
+}
+
+/// S6: what a table does is a function of the set of its routes. Five nested routes, among them a
+/// blackhole, an interface and a default, set in each of the 120 orders: the same verdict for every
+/// address at and beside each end of each prefix.
+#[test]
+fn the_order_of_routes_does_not_matter() {
+    let mut lab = Lab::new(Profile::Seed);
+    let (a, home) = lab.simple_vpc("10.0.0.0/16".parse().unwrap());
+    let (b, far) = lab.simple_vpc("10.1.0.0/16".parse().unwrap());
+    let (c, other) = lab.simple_vpc("10.2.0.0/16".parse().unwrap());
+    let from = lab.host(home).unwrap();
+    for subnet in [home, far, other] {
+        lab.host(subnet).unwrap();
+    }
+    let (ab, ac) = (lab.request(a, b).unwrap(), lab.request(a, c).unwrap());
+    lab.accept(ab).unwrap();
+    let routes: Vec<(IpNet, RouteTarget)> = [
+        ("0.0.0.0/0", RouteTarget::Peering(ab)),
+        ("10.0.0.0/8", RouteTarget::Peering(ac)),
+        ("10.1.0.0/16", RouteTarget::Peering(ab)),
+        ("10.1.0.0/24", RouteTarget::Interface(from)),
+        ("10.1.0.4/32", RouteTarget::Peering(ab)),
+    ]
+    .map(|(destination, target)| (destination.parse().unwrap(), target))
+    .into();
+    let ends = routes.iter().flat_map(|(net, _)| match net {
+        IpNet::V4(net) => [net.network(), net.broadcast()].map(u32::from),
+        IpNet::V6(_) => unreachable!("there is none above"),
+    });
+    let probes: BTreeSet<u32> =
+        ends.flat_map(|end| [end.wrapping_sub(1), end, end.wrapping_add(1)]).collect();
+    let packets: Vec<Packet> = probes
+        .into_iter()
+        .map(|address| datagram(lab.address(from), IpAddr::from(Ipv4Addr::from(address))))
+        .collect();
+
+    let rows = Rows::of(&lab.cloud);
+    let sender = rows.interface(from).unwrap();
+    let mut answers = BTreeSet::new();
+    for order in orders(routes.len()) {
+        let mut lab = lab.clone();
+        for (destination, target) in order.iter().map(|at| routes[*at]) {
+            lab.route(lab.main_table(a), destination, target).unwrap();
+        }
+        let reference = Reference::new(&lab.cloud, &rows, lab.now);
+        let snapshot = Snapshot::compile(&lab.cloud, &rows, lab.now);
+        let fates: Vec<_> = packets.iter().map(|p| fate(&reference, sender, p)).collect();
+        assert_eq!(fates, packets.iter().map(|p| fate(&snapshot, sender, p)).collect::<Vec<_>>());
+        answers.insert(fates);
+    }
+    assert_eq!(answers.len(), 1, "one set of routes, several functions");
+    let fates = answers.into_iter().next().unwrap();
+    let seen: BTreeSet<Option<DropReason>> =
+        fates.iter().map(|fate| fate.err().map(|drop| drop.reason)).collect();
+    use DropReason::{Blackhole, DestCheck, NoSuchHost, Transit};
+    assert_eq!(
+        seen.into_iter().collect::<Vec<_>>(),
+        [None, Some(Blackhole), Some(Transit), Some(NoSuchHost), Some(DestCheck)]
+    );
+}
+
+/// Every order of `0..n`.
+fn orders(n: usize) -> Vec<Vec<usize>> {
+    let Some(last) = n.checked_sub(1) else { return vec![Vec::new()] };
+    let put = |mut order: Vec<usize>, at: usize| {
+        order.insert(at, last);
+        order
+    };
+    orders(last)
+        .into_iter()
+        .flat_map(|order| (0..n).map(move |at| put(order.clone(), at)))
+        .collect()
 }
 
 /// The reasons that these tests do not reach are the links' alone.

@@ -1,148 +1,22 @@
 //! Every small world: no packet crosses two peerings, whatever the route tables say.
 //!
-//! Visits worlds exhaustively and compares three answers for every ordered pair of VPCs: that of
-//! both forwarders, whole, and what `support/small.rs` expects of the numbers that the world was
-//! made from. Which sets are visited, and how large they are, stands at each test.
+//! Visits worlds exhaustively and compares four answers for every ordered pair of VPCs: those of
+//! both forwarders, whole, that of the oracle, and what `support/small.rs` expects of the numbers
+//! that the world was made from. Which sets are visited, and how large they are, stands at each
+//! test.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "tests say how much they have looked at"
 )]
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use vpclab::base::id::InterfaceIdx;
 use vpclab::forward::{Drop, DropReason, Forwarder, Reference, Rows, Snapshot};
 use vpclab::wire::Packet;
 
+use crate::support::family::{Family, Tally, families, visit};
 use crate::support::oracle::{self, Probe};
 use crate::support::small::{Defaults, Expected, Shape, SmallWorld, Stage};
-
-/// How much was looked at, and what was seen.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-struct Tally {
-    worlds: u64,
-    delivered: u64,
-    dropped: BTreeMap<DropReason, u64>,
-}
-
-impl Tally {
-    fn add(&mut self, other: &Tally) {
-        self.worlds += other.worlds;
-        self.delivered += other.delivered;
-        for (reason, count) in &other.dropped {
-            *self.dropped.entry(*reason).or_default() += count;
-        }
-    }
-
-    fn packets(&self) -> u64 {
-        self.delivered + self.dropped.values().sum::<u64>()
-    }
-}
-
-/// A family of worlds that one thread visits: of one shape, some slots fixed, some free.
-#[derive(Clone, Debug)]
-struct Family {
-    shape: Shape,
-    defaults: Defaults,
-    /// What peerings may have become once the routes are set: each combination is a world.
-    stages: &'static [Stage],
-    fixed: Vec<(usize, usize)>,
-    free: Vec<usize>,
-    /// Only worlds in which each of these VPCs has a route: keeps families disjoint.
-    busy: Vec<usize>,
-}
-
-impl Family {
-    /// Every world of a shape, split into one family for each content of the first table.
-    fn split(shape: &Shape, defaults: Defaults, stages: &'static [Stage]) -> Vec<Family> {
-        let slots = shape.slots(defaults);
-        let first = slots.first().map(|slot| slot.vpc);
-        let (head, free): (Vec<usize>, Vec<usize>) =
-            (0..slots.len()).partition(|slot| Some(slots[*slot].vpc) == first);
-        let radix: Vec<usize> = head.iter().map(|slot| slots[*slot].choices.len() + 1).collect();
-        let mut families = Vec::new();
-        each_number(&radix, |digits| {
-            families.push(Family {
-                shape: shape.clone(),
-                defaults,
-                stages,
-                fixed: head.iter().copied().zip(digits.iter().copied()).collect(),
-                free: free.clone(),
-                busy: Vec::new(),
-            });
-        });
-        families
-    }
-
-    /// The worlds of a shape in which exactly these VPCs have routes, and every peering is active.
-    fn only(shape: &Shape, defaults: Defaults, busy: &[usize]) -> Family {
-        let slots = shape.slots(defaults);
-        Family {
-            shape: shape.clone(),
-            defaults,
-            stages: &[Stage::Active],
-            fixed: Vec::new(),
-            free: (0..slots.len()).filter(|slot| busy.contains(&slots[*slot].vpc)).collect(),
-            busy: busy.to_vec(),
-        }
-    }
-
-    fn visit(&self) -> Tally {
-        let mut tally = Tally::default();
-        let mut world = SmallWorld::new(self.shape.clone(), self.defaults);
-        let rows = Rows::of(&world.lab.cloud);
-        let packets = world.packets();
-        for (slot, digit) in &self.fixed {
-            world.choose(*slot, *digit);
-        }
-        let peerings = self.shape.peerings.len();
-        if let [stage] = self.stages {
-            (0..peerings).for_each(|p| world.advance(p, *stage));
-        }
-        let radix: Vec<usize> =
-            self.free.iter().map(|slot| world.slots[*slot].choices.len() + 1).collect();
-        each_number(&radix, |digits| {
-            for (slot, digit) in self.free.iter().zip(digits) {
-                world.choose(*slot, *digit);
-            }
-            let has_route = |vpc: &usize| {
-                let mut filled = world.slots.iter().zip(&world.digits);
-                filled.any(|(slot, digit)| slot.vpc == *vpc && *digit != 0)
-            };
-            if !self.busy.iter().all(has_route) {
-                return;
-            }
-            if self.stages.len() == 1 {
-                look_at(&world, &rows, &packets, &mut tally);
-                return;
-            }
-            each_number(&vec![self.stages.len(); peerings], |stages| {
-                let mut settled = world.clone();
-                for (peering, stage) in stages.iter().enumerate() {
-                    settled.advance(peering, self.stages[*stage]);
-                }
-                look_at(&settled, &rows, &packets, &mut tally);
-            });
-        });
-        tally
-    }
-}
-
-/// Counts through every number with these radices, the last digit fastest.
-fn each_number(radix: &[usize], mut visit: impl FnMut(&[usize])) {
-    let mut digits = vec![0; radix.len()];
-    loop {
-        visit(&digits);
-        let Some(at) = (0..radix.len()).rev().find(|at| digits[*at] + 1 < radix[*at]) else {
-            return;
-        };
-        digits[at] += 1;
-        digits[at + 1..].fill(0);
-    }
-}
 
 /// The whole way of a packet, as if it took no time.
 fn fate(by: &impl Forwarder, from: InterfaceIdx, packet: &Packet) -> Result<InterfaceIdx, Drop> {
@@ -169,17 +43,10 @@ fn look_at(world: &SmallWorld, rows: &Rows, packets: &[(usize, usize, Packet)], 
             || format!("{x} -> {y}\n{:?}\n{:?}\n{:?}", world.shape, world.digits, world.slots);
         assert_eq!(by_reference, by_snapshot, "reference and snapshot, {}", context());
         assert_eq!(seen, world.expected(*x, *y), "{}", context());
-        if tally.worlds.is_multiple_of(ORACLE_EVERY) {
-            let (source, destination) = (packet.source(), packet.destination());
-            let probe = Probe { from: world.hosts[*x], source, destination };
-            let by_oracle = oracle::fate(cloud, now, probe);
-            assert_eq!(
-                by_reference.map(|at| rows.interface_id(at)).map_err(|d| d.reason),
-                by_oracle,
-                "{}",
-                context()
-            );
-        }
+        let (source, destination) = (packet.source(), packet.destination());
+        let probe = Probe { from: world.hosts[*x], source, destination };
+        let in_ids = by_reference.map(|at| rows.interface_id(at)).map_err(|drop| drop.reason);
+        assert_eq!(in_ids, oracle::fate(cloud, now, probe), "oracle, {}", context());
         match seen {
             Expected::Host(z) => {
                 assert!(world.may_meet(*x, z), "no active peering joins the two, {}", context());
@@ -188,42 +55,6 @@ fn look_at(world: &SmallWorld, rows: &Rows, packets: &[(usize, usize, Packet)], 
             Expected::Dropped(reason) => *tally.dropped.entry(reason).or_default() += 1,
         }
     }
-}
-
-/// The general oracle is asked in every such world: it judges the same packets as the numbers do,
-/// at many times the cost, and has its own test in `twins.rs`.
-const ORACLE_EVERY: u64 = 7;
-
-/// Visits the families on as many threads as there are processors.
-fn visit(name: &str, families: &[Family]) -> Tally {
-    let next = AtomicUsize::new(0);
-    let total = Mutex::new(Tally::default());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(family) = families.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let seen = family.visit();
-                    total.lock().unwrap().add(&seen);
-                }
-            });
-        }
-    });
-    let total = total.into_inner().unwrap();
-    println!(
-        "{name}: {} worlds, {} packets, {} delivered",
-        total.worlds,
-        total.packets(),
-        total.delivered
-    );
-    for (reason, count) in &total.dropped {
-        println!("    {reason:<10} {count}");
-    }
-    total
-}
-
-fn families(shapes: &[Shape], defaults: Defaults, stages: &'static [Stage]) -> Vec<Family> {
-    shapes.iter().flat_map(|shape| Family::split(shape, defaults, stages)).collect()
 }
 
 /// Every world of three VPCs with different blocks: each pair has no peering, or one that is
@@ -235,7 +66,8 @@ fn families(shapes: &[Shape], defaults: Defaults, stages: &'static [Stage]) -> V
 #[test]
 fn three_vpcs() {
     const STAGES: &[Stage] = &[Stage::Pending, Stage::Active, Stage::Deleted];
-    let seen = visit("three VPCs", &families(&Shape::all(&[0, 1, 2]), Defaults::With, STAGES));
+    let seen =
+        visit("three VPCs", &families(&Shape::all(&[0, 1, 2]), Defaults::With, STAGES), look_at);
     assert_eq!(seen.worlds, 578_674);
     assert_eq!(seen.packets(), 578_674 * 6);
     assert_eq!(
@@ -254,7 +86,8 @@ fn three_vpcs_with_equal_blocks() {
     const STAGES: &[Stage] = &[Stage::Pending, Stage::Active, Stage::Deleted];
     let blocks = [[0, 1, 1], [1, 0, 1], [1, 1, 0], [1, 1, 1]];
     let shapes: Vec<Shape> = blocks.iter().flat_map(|blocks| Shape::all(blocks)).collect();
-    let seen = visit("three VPCs, equal blocks", &families(&shapes, Defaults::With, STAGES));
+    let seen =
+        visit("three VPCs, equal blocks", &families(&shapes, Defaults::With, STAGES), look_at);
     assert_eq!(seen.worlds, 4_180);
 }
 
@@ -276,16 +109,17 @@ fn at_most_two_tables(defaults: Defaults) -> Vec<Family> {
 /// pairs, peered or not, `2·(7 + 2·26 + 63)² + 2·(2·7 + 26)²`. Together 203,056.
 #[test]
 fn four_vpcs_with_at_most_two_tables() {
-    let seen = visit("four VPCs, two tables", &at_most_two_tables(Defaults::Without));
+    let seen = visit("four VPCs, two tables", &at_most_two_tables(Defaults::Without), look_at);
     assert_eq!(seen.worlds, 203_056);
 }
 
 /// The same with default routes: `(d + 1)^4 - 1` is 0, 15, 80, 255.
 /// `64 + 4·(24·15 + 24·80 + 8·255) + 6·(2·(15 + 2·80 + 255)² + 2·(2·15 + 80)²) = 2,381,344`.
 #[test]
-#[ignore = "28 million packets: a minute with --release"]
+#[ignore = "28 million packets: half a minute on two cores"]
 fn four_vpcs_with_at_most_two_tables_and_default_routes() {
-    let seen = visit("four VPCs, two tables, defaults", &at_most_two_tables(Defaults::With));
+    let seen =
+        visit("four VPCs, two tables, defaults", &at_most_two_tables(Defaults::With), look_at);
     assert_eq!(seen.worlds, 2_381_344);
 }
 
@@ -294,11 +128,11 @@ fn four_vpcs_with_at_most_two_tables_and_default_routes() {
 /// `(d + 1)^3` tables; by the number of peerings: `1 + 6·8² + (12·27·8² + 3·8⁴) +
 /// (4·27³ + 4·64·8³ + 12·27²·8²) + (3·27⁴ + 12·64·27²·8) + 6·64²·27² + 64⁴ = 41,569,504`.
 #[test]
-#[ignore = "half a billion packets: minutes with --release"]
+#[ignore = "half a billion packets: eight minutes on two cores"]
 fn four_vpcs() {
     const STAGES: &[Stage] = &[Stage::Active];
     let shapes = Shape::all(&[0, 1, 2, 3]);
-    let seen = visit("four VPCs", &families(&shapes, Defaults::Without, STAGES));
+    let seen = visit("four VPCs", &families(&shapes, Defaults::Without, STAGES), look_at);
     assert_eq!(seen.worlds, 41_569_504);
     assert_eq!(seen.packets(), 41_569_504 * 12);
 }

@@ -217,3 +217,73 @@ proptest! {
         }
     }
 }
+
+fn step(number: usize, at: Span, verdict: Verdict) -> StepOutcome {
+    StepOutcome {
+        number,
+        line: 7,
+        at: Instant::START + at,
+        action: "ping a -> b".to_owned(),
+        note: None,
+        expected: Some("replied".to_owned()),
+        actual: "dropped: no-route, at: A".to_owned(),
+        verdict,
+        traffic: None,
+        walks: Vec::new(),
+        repair: vec!["peer A with B".to_owned()],
+    }
+}
+
+fn scenario(file: &str, steps: Vec<StepOutcome>, aborted: Option<&str>) -> outcome::Outcome {
+    outcome::Outcome {
+        file: file.to_owned(),
+        name: "a claim".to_owned(),
+        about: None,
+        profile: "seed",
+        seed: 0,
+        start_unix: 0,
+        ended: Instant::START + Span::from_secs(5),
+        steps,
+        packets: 2,
+        aborted: aborted.map(str::to_owned),
+    }
+}
+
+#[test]
+fn a_step_is_a_case_that_lasts_until_the_next() {
+    let steps = vec![
+        step(1, Span::ZERO, Verdict::Held),
+        step(2, Span::from_secs(2), Verdict::Failed),
+        step(3, Span::from_secs(2), Verdict::Unjudged),
+    ];
+    let [suite] = &suites(&[scenario("./drops/no-route.yaml", steps, None)])[..] else {
+        panic!("one scenario is one suite")
+    };
+    assert_eq!(suite.name, "./drops/no-route.yaml");
+    let shown: Vec<_> = suite.cases.iter().map(|c| (c.name.as_str(), c.took)).collect();
+    let (two, three) = (Span::from_secs(2), Span::from_secs(3));
+    assert_eq!(
+        shown,
+        [("1 ping a -> b", two), ("2 ping a -> b", Span::ZERO), ("3 ping a -> b", three)]
+    );
+    assert!(suite.cases.iter().all(|case| case.classname == "drops.no-route"));
+    assert_eq!(suite.cases[0].outcome, Outcome::Pass);
+    assert_eq!(suite.cases[2].outcome, Outcome::Pass);
+    assert_eq!(
+        suite.cases[1].outcome,
+        Outcome::Fail(finding(
+            "expected replied, got dropped: no-route, at: A",
+            "at        ./drops/no-route.yaml:7\n\
+             expected  replied\n\
+             actual    dropped: no-route, at: A\n    \
+             would pass: peer A with B\n",
+        ))
+    );
+}
+
+#[test]
+fn a_run_that_was_cut_short_has_an_error() {
+    let suites = suites(&[scenario("a.yaml", Vec::new(), Some("the run is too long"))]);
+    let case = &suites[0].cases[0];
+    assert_eq!(case.outcome, Outcome::Error(finding("the run is too long", "")));
+}

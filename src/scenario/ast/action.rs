@@ -8,12 +8,15 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::{
-    AccountRef, Check, Destination, Instance, Label, NamedTableRef, PeeringRef, SubnetRef,
-    TableRef, TargetRef, VpcRef, words,
+    AccountRef, Destination, Instance, Label, NamedTableRef, PeeringRef, SubnetRef, TableRef,
+    TargetRef, VpcRef,
 };
 use crate::base::diag::Spanned;
 use crate::base::time::Span;
 use crate::base::units::PacketRate;
+use crate::cloud::account::{Region, Zone};
+use crate::cloud::instance::SourceDestCheck;
+use crate::wire::Family;
 
 /// What a step does.
 #[derive(Clone, PartialEq, Debug)]
@@ -94,7 +97,7 @@ pub struct RequestPeering {
     /// The account named as the accepter's owner; `None` is the true one.
     pub peer_owner: Option<Spanned<AccountRef>>,
     /// The region named as the accepter's; `None` is the true one.
-    pub peer_region: Option<Spanned<String>>,
+    pub peer_region: Option<Spanned<Region>>,
 }
 
 /// `create-vpc`.
@@ -107,7 +110,7 @@ pub struct CreateVpc {
     /// Its owner; `None` is whoever asks by `as`, else the file's only account.
     pub account: Option<Spanned<AccountRef>>,
     /// Its region; `None` is `us-east-1`.
-    pub region: Option<Spanned<String>>,
+    pub region: Option<Spanned<Region>>,
 }
 
 /// A block to associate with a VPC or to take from it.
@@ -131,7 +134,7 @@ pub struct CreateSubnet {
     /// Its IPv6 block as written.
     pub ipv6: Option<Spanned<Ipv6Net>>,
     /// Its availability zone; `None` is zone `a` of the region.
-    pub az: Option<Spanned<String>>,
+    pub az: Option<Spanned<Zone>>,
 }
 
 /// `create-route-table`.
@@ -176,17 +179,7 @@ pub struct ModifySourceDestCheck {
     /// The instance.
     pub instance: Spanned<Label>,
     /// What its interface does from now on.
-    pub value: Check,
-}
-
-words! {
-    /// A family of IP addresses.
-    Family {
-        /// IPv4.
-        Ipv4 = "ipv4",
-        /// IPv6.
-        Ipv6 = "ipv6",
-    }
+    pub value: SourceDestCheck,
 }
 
 /// `ping`: ICMP echo requests.

@@ -1,7 +1,13 @@
 //! What must come of a step.
 
-use super::{Destination, Label, Location, words};
+use std::fmt;
+
+use super::{Destination, Label, Location};
 use crate::base::diag::Spanned;
+use crate::cloud::peering::Status;
+use crate::cloud::route_table::RouteState;
+use crate::forward::DropReason;
+use crate::forward::reason::MISDELIVERED;
 
 /// What must come of a step. A negative expectation always names its reason.
 #[derive(Clone, PartialEq, Debug)]
@@ -15,7 +21,7 @@ pub enum Expect {
     /// Every request was dropped for this reason.
     Dropped {
         /// The reason.
-        reason: Spanned<Reason>,
+        reason: Spanned<DropReason>,
         /// Where; `None` is anywhere.
         at: Option<Spanned<Location>>,
     },
@@ -41,12 +47,12 @@ pub enum Expect {
         /// Delivered ones; `None` if the file does not bound them.
         delivered: Option<Spanned<Bounds>>,
         /// Dropped ones by reason; a reason that is not listed must not occur.
-        dropped: Vec<(Spanned<Reason>, Spanned<Bounds>)>,
+        dropped: Vec<(Spanned<DropReason>, Spanned<Bounds>)>,
     },
     /// The cloud refuses the command with this EC2 code.
     Refused(Spanned<String>),
     /// After the command the peering is in this state.
-    Peering(Spanned<PeeringState>),
+    Peering(Spanned<Status>),
     /// The route is in this state.
     Route(Spanned<RouteState>),
 }
@@ -62,24 +68,37 @@ pub enum Because {
     Each(Vec<(Spanned<Destination>, Spanned<Loss>)>),
 }
 
-/// The label of a drop reason, one of those given to the decoder.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Reason(pub(in crate::scenario) String);
+/// How an answer is lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// It was dropped.
+    Dropped(DropReason),
+    /// It reached another host with the same address.
+    Misdelivered,
+}
 
-impl Reason {
-    /// The label.
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl Loss {
+    /// How a file writes it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Loss::Dropped(reason) => reason.label(),
+            Loss::Misdelivered => MISDELIVERED,
+        }
+    }
+
+    /// The loss that a file writes so.
+    pub fn from_label(label: &str) -> Option<Loss> {
+        match label {
+            MISDELIVERED => Some(Loss::Misdelivered),
+            _ => DropReason::from_label(label).map(Loss::Dropped),
+        }
     }
 }
 
-/// How an answer is lost.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Loss {
-    /// It was dropped.
-    Dropped(Reason),
-    /// It reached another host with the same address.
-    Misdelivered,
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
 }
 
 /// Whole numbers from `min` to `max`, both included, `min <= max`: `7`, `990..1000`.
@@ -111,36 +130,11 @@ impl Bounds {
     }
 }
 
-words! {
-    /// A state of a peering (vpc-semantics 2).
-    PeeringState {
-        /// The request is being made.
-        InitiatingRequest = "initiating-request",
-        /// The other side has not answered.
-        PendingAcceptance = "pending-acceptance",
-        /// Accepted, being set up.
-        Provisioning = "provisioning",
-        /// Carries traffic.
-        Active = "active",
-        /// The request could not be made.
-        Failed = "failed",
-        /// The other side said no.
-        Rejected = "rejected",
-        /// Nobody answered in time.
-        Expired = "expired",
-        /// Being taken down.
-        Deleting = "deleting",
-        /// Gone.
-        Deleted = "deleted",
-    }
-}
-
-words! {
-    /// A state of a route.
-    RouteState {
-        /// Its target takes packets.
-        Active = "active",
-        /// Its target is gone.
-        Blackhole = "blackhole",
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.min, self.max) {
+            (min, max) if min == max => write!(f, "{min}"),
+            (min, max) => write!(f, "{min}..{max}"),
+        }
     }
 }

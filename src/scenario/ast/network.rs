@@ -4,11 +4,14 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{AccountRef, Label, SubnetRef, TableRef, TargetRef, VpcRef, words};
+use super::{AccountRef, Label, SubnetRef, TableRef, TargetRef, VpcRef};
 use crate::base::diag::{Place, Spanned};
 use crate::base::id::AccountId;
 use crate::base::time::Span;
 use crate::base::units::{BitRate, Probability};
+use crate::cloud::account::{Region, Zone};
+use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::quota::Quota;
 
 /// Everything a file declares.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -36,28 +39,6 @@ pub struct Account {
     pub quotas: Vec<(Spanned<Quota>, Spanned<u32>)>,
 }
 
-words! {
-    /// A quota of an account (vpc-semantics 7).
-    Quota {
-        /// Active peerings of one VPC.
-        ActivePeeringsPerVpc = "active-peerings-per-vpc",
-        /// Requests of one VPC that nobody has answered yet.
-        OutstandingPeeringRequests = "outstanding-peering-requests",
-        /// VPCs of the account in one region.
-        VpcsPerRegion = "vpcs-per-region",
-        /// Subnets of one VPC.
-        SubnetsPerVpc = "subnets-per-vpc",
-        /// Route tables of one VPC.
-        RouteTablesPerVpc = "route-tables-per-vpc",
-        /// Routes of one table, the local ones not counted.
-        RoutesPerTable = "routes-per-table",
-        /// IPv4 blocks of one VPC, the primary one included.
-        CidrsPerVpc = "cidrs-per-vpc",
-        /// Network interfaces of the account in one region.
-        InterfacesPerRegion = "interfaces-per-region",
-    }
-}
-
 /// A VPC.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Vpc {
@@ -71,7 +52,7 @@ pub struct Vpc {
     /// Its owner; `None` only if the file declares at most one account, whose it then is.
     pub account: Option<Spanned<AccountRef>>,
     /// Its region; `None` is `us-east-1`.
-    pub region: Option<Spanned<String>>,
+    pub region: Option<Spanned<Region>>,
     /// Its route tables beside the main one.
     pub route_tables: Vec<Spanned<Label>>,
     /// Its subnets; `None` if the key is left out, which asks for the default subnets.
@@ -90,7 +71,7 @@ pub struct Subnet {
     /// Its IPv6 block as written.
     pub ipv6: Option<Spanned<Ipv6Net>>,
     /// Its availability zone; `None` is zone `a` of the region.
-    pub az: Option<Spanned<String>>,
+    pub az: Option<Spanned<Zone>>,
     /// The table it is associated with; `None` leaves it with the main table.
     pub route_table: Option<Spanned<Label>>,
 }
@@ -133,7 +114,7 @@ pub struct Instance {
     /// Its IPv6 address; `None` is the lowest free one if the subnet has an IPv6 block.
     pub ipv6: Option<Spanned<Ipv6Addr>>,
     /// Whether its interface drops what is neither from nor to itself.
-    pub source_dest_check: Check,
+    pub source_dest_check: SourceDestCheck,
     /// What it sends goes through this first. Left empty by `run-instance`.
     pub link: Link,
 }
@@ -155,16 +136,6 @@ impl Placement {
             Placement::Subnet(subnet) => subnet.place,
         }
     }
-}
-
-/// Whether an interface checks sources and destinations.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Check {
-    /// It drops what is neither from nor to itself.
-    #[default]
-    On,
-    /// It takes and sends anything, as a router must.
-    Off,
 }
 
 /// What a link does to packets; `None` is the default for the kind of link.

@@ -6,11 +6,13 @@ use super::read::Ec2Code;
 use super::step::is_command;
 use super::{Decoder, Fields, single, word};
 use crate::base::diag::{Diagnostic, Place, Spanned, quote};
-use crate::scenario::ast::{
-    Action, Because, Bounds, Destination, Expect, Loss, PeeringState, Reason, RouteState, Toggle,
-};
+use crate::cloud::peering::Status;
+use crate::cloud::route_table::RouteState;
+use crate::forward::DropReason;
+use crate::forward::reason::MISDELIVERED;
+use crate::scenario::ast::{Action, Because, Bounds, Destination, Expect, Loss, Toggle};
 use crate::scenario::code;
-use crate::scenario::format::{EXPECTATION, MISDELIVERED};
+use crate::scenario::format::EXPECTATION;
 use crate::scenario::near::nearest;
 use crate::scenario::yaml::{Entry, Node, Value};
 
@@ -165,7 +167,7 @@ impl Decoder<'_> {
         ok
     }
 
-    fn drop_counts(&mut self, node: &Node) -> Vec<(Spanned<Reason>, Spanned<Bounds>)> {
+    fn drop_counts(&mut self, node: &Node) -> Vec<(Spanned<DropReason>, Spanned<Bounds>)> {
         let Value::Mapping(entries) = &node.value else { return Vec::new() };
         let mut out = Vec::new();
         for entry in entries {
@@ -176,17 +178,18 @@ impl Decoder<'_> {
         out
     }
 
-    fn reason(&mut self, node: &Node) -> Option<Spanned<Reason>> {
+    fn reason(&mut self, node: &Node) -> Option<Spanned<DropReason>> {
         self.known_reason(&single(node)?.text, node.place)
     }
 
-    fn known_reason(&mut self, text: &str, place: Place) -> Option<Spanned<Reason>> {
-        if self.reasons.contains(&text) {
-            return Some(Spanned::new(Reason(text.to_owned()), place));
+    fn known_reason(&mut self, text: &str, place: Place) -> Option<Spanned<DropReason>> {
+        if let Some(reason) = DropReason::from_label(text) {
+            return Some(Spanned::new(reason, place));
         }
+        let known = DropReason::ALL.iter().map(|reason| reason.label());
         let message = format!("{} is not a drop reason", quote(text));
         let diagnostic = Diagnostic::at(place, code::UNKNOWN_REASON, message);
-        self.diagnostics.push(match nearest(text, self.reasons.iter().copied()) {
+        self.diagnostics.push(match nearest(text, known) {
             Some(reason) => diagnostic.help(format!("did you mean `{reason}`?")),
             None if text == MISDELIVERED => {
                 diagnostic.help("an answer may be `misdelivered`, a request may not")
@@ -197,10 +200,11 @@ impl Decoder<'_> {
     }
 
     fn loss(&mut self, node: &Node) -> Option<Spanned<Loss>> {
-        if single(node)?.text == MISDELIVERED {
-            return Some(Spanned::new(Loss::Misdelivered, node.place));
+        match Loss::from_label(&single(node)?.text) {
+            Some(loss) => Some(Spanned::new(loss, node.place)),
+            // Says what is wrong with it.
+            None => self.reason(node).map(|reason| reason.map(Loss::Dropped)),
         }
-        Some(self.reason(node)?.map(Loss::Dropped))
     }
 
     fn because(
@@ -287,8 +291,8 @@ impl Decoder<'_> {
     }
 
     fn state(&mut self, node: &Node, action: &Action) -> Option<Expect> {
-        let of_peering = word(node, PeeringState::from_word);
-        let of_route = word(node, RouteState::from_word);
+        let of_peering = word(node, Status::from_code);
+        let of_route = word(node, RouteState::from_code);
         let (expect, what) = match action {
             Action::RequestPeering(_)
             | Action::AcceptPeering(_)

@@ -1,13 +1,14 @@
 //! The declared network.
 
-use super::read::{Read, Region, Zone};
+use super::read::Read;
 use super::{Decoder, Fields, truth, whole_number};
 use crate::base::diag::Spanned;
 use crate::base::diag::{Diagnostic, Place};
 use crate::base::limit::LINK_DELAY_MAX;
+use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::quota::Quota;
 use crate::scenario::ast::{
-    Account, Check, Instance, Label, Link, Network, Peering, Placement, Quota, Route, Subnet,
-    TableRef, Vpc,
+    Account, Instance, Label, Link, Network, Peering, Placement, Route, Subnet, TableRef, Vpc,
 };
 use crate::scenario::code;
 use crate::scenario::format::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
@@ -53,9 +54,8 @@ impl Decoder<'_> {
         let mut quotas = Vec::new();
         if let Some(node) = fields.get("quotas") {
             let fields = Fields::of(node, &QUOTAS);
-            for key in Quota::WORDS {
-                let quota = Quota::from_word(key).zip(fields.entry(key));
-                let Some((quota, entry)) = quota else { continue };
+            for quota in Quota::ALL {
+                let Some(entry) = fields.entry(quota.name()) else { continue };
                 let value = whole_number(&entry.value);
                 quotas.extend(value.map(|v| (Spanned::new(quota, entry.key_place), v)));
             }
@@ -70,7 +70,7 @@ impl Decoder<'_> {
             label,
             ipv6: fields.get("ipv6").map(|n| self.read_all(n)).unwrap_or_default(),
             account: fields.get("account").and_then(|n| self.read(n)),
-            region: self.region(fields.get("region")),
+            region: fields.get("region").and_then(|n| self.read(n)),
             route_tables: fields.get("route_tables").map(|n| self.read_all(n)).unwrap_or_default(),
             subnets: fields.get("subnets").map(|n| self.each(Some(n), Self::subnet)),
             link: self.link(fields.get("link")),
@@ -83,7 +83,7 @@ impl Decoder<'_> {
         let fields = Fields::of(node, &SUBNET);
         let cidr = fields.get("cidr").and_then(|n| self.read(n));
         let ipv6 = fields.get("ipv6").and_then(|n| self.read(n));
-        let az = self.zone(fields.get("az"));
+        let az = fields.get("az").and_then(|n| self.read(n));
         let route_table = fields.get("route_table").and_then(|n| self.read(n));
         Some(Subnet { label, cidr: cidr?, ipv6, az, route_table })
     }
@@ -164,14 +164,6 @@ impl Decoder<'_> {
         }
     }
 
-    pub(super) fn region(&mut self, node: Option<&Node>) -> Option<Spanned<String>> {
-        node.and_then(|n| self.read::<Region>(n)).map(|r| r.map(|Region(text)| text))
-    }
-
-    pub(super) fn zone(&mut self, node: Option<&Node>) -> Option<Spanned<String>> {
-        node.and_then(|n| self.read::<Zone>(n)).map(|z| z.map(|Zone(text)| text))
-    }
-
     fn link(&mut self, node: Option<&Node>) -> Link {
         let Some(node) = node else { return Link::default() };
         let fields = Fields::of(node, &LINK);
@@ -195,8 +187,8 @@ impl Decoder<'_> {
 }
 
 /// What a boolean says about a check.
-pub(super) fn check(value: bool) -> Check {
-    if value { Check::On } else { Check::Off }
+pub(super) fn check(value: bool) -> SourceDestCheck {
+    if value { SourceDestCheck::On } else { SourceDestCheck::Off }
 }
 
 fn entries(node: Option<&Node>) -> &[Entry] {

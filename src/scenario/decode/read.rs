@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::base::id::AccountId;
 use crate::base::time::Span;
 use crate::base::units::{BitRate, PacketRate, Probability};
+use crate::cloud::account::{Region, Zone};
 use crate::scenario::ast::{
     AccountRef, Bounds, Destination, FilePath, Label, Location, NamedTableRef, PeeringRef,
     SubnetRef, TableRef, TargetRef, VpcRef,
@@ -74,6 +75,8 @@ by_example! {
     Probability: "a chance", "`0.1%` or `0.001`";
     BitRate: "a bit rate", "`100Mbit/s` or `1.5Gbit/s`";
     PacketRate: "a packet rate", "`1000/s`";
+    Region: "a region", "`us-east-1`";
+    Zone: "an availability zone", "`us-east-1a`";
     jiff::Timestamp: "a date and time", "`2015-01-01T00:00:00Z`";
 }
 
@@ -91,47 +94,6 @@ impl Read for Bounds {
             what: "a number of packets",
             help: "want for example `1000`, or bounds from less to more: `990..1000`".to_owned(),
         })
-    }
-}
-
-/// The region of a resource, e.g. `us-east-1`.
-pub(super) struct Region(pub(super) String);
-
-/// An availability zone, e.g. `us-east-1a`.
-pub(super) struct Zone(pub(super) String);
-
-impl Read for Region {
-    fn read(text: &str) -> Result<Region, Misread> {
-        let help = || "want for example `us-east-1`".to_owned();
-        let misread = || Misread { what: "a region", help: help() };
-        is_region(text).then(|| Region(text.to_owned())).ok_or_else(misread)
-    }
-}
-
-impl Read for Zone {
-    fn read(text: &str) -> Result<Zone, Misread> {
-        let zone = text.strip_suffix(|c: char| c.is_ascii_lowercase()).is_some_and(is_region);
-        let help = || "want for example `us-east-1a`".to_owned();
-        let misread = || Misread { what: "an availability zone", help: help() };
-        zone.then(|| Zone(text.to_owned())).ok_or_else(misread)
-    }
-}
-
-/// Two letters, one or more words, a digit.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    match parts.as_slice() {
-        [area, middle @ .., number] => {
-            text.len() <= 32
-                && word(area)
-                && area.len() == 2
-                && !middle.is_empty()
-                && middle.iter().all(word)
-                && number.len() == 1
-                && number.bytes().all(|b| b.is_ascii_digit())
-        }
-        _ => false,
     }
 }
 
@@ -158,19 +120,6 @@ mod tests {
         for (text, want) in rows {
             assert_eq!(T::read(text).is_ok(), *want, "{text}");
         }
-    }
-
-    #[test]
-    fn regions_and_zones() {
-        reads::<Region>(&[
-            ("us-east-1", true),
-            ("us-gov-west-1", true),
-            ("us-1", false),
-            ("us-east-", false),
-            ("US-EAST-1", false),
-            ("us-east-1a", false),
-        ]);
-        reads::<Zone>(&[("us-east-1a", true), ("us-east-1", false), ("a", false), ("", false)]);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::base::time::{Instant, Span};
 use crate::base::units::PacketRate;
 use crate::scenario::ast::{
     Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, Destination,
-    Family, Flow, Flows, Label, ModifySourceDestCheck, Ping, Replay, RequestPeering, RouteKey,
-    SendBytes, SetRoute, Step, Toggle, Udp,
+    Flow, Flows, Label, ModifySourceDestCheck, Ping, Replay, RequestPeering, RouteKey, SendBytes,
+    SetRoute, Step, Toggle, Udp,
 };
 use crate::scenario::code;
 use crate::scenario::format::{
@@ -22,6 +22,7 @@ use crate::scenario::format::{
     SET_ROUTE, STEP, UDP,
 };
 use crate::scenario::yaml::{Entry, Node, Scalar, Value};
+use crate::wire::Family;
 
 impl Decoder<'_> {
     pub(super) fn steps(&mut self, node: &Node) -> Vec<Step> {
@@ -102,6 +103,18 @@ impl Decoder<'_> {
             let message = format!("`{}` is not asked of the cloud, so nobody asks it", entry.key);
             self.diagnostics.push(
                 Diagnostic::at(asker.key_place, code::COMBINATION, message).help("leave out `as`"),
+            );
+        }
+        if let (Some(asker), Action::CreateVpc(CreateVpc { account: Some(account), .. })) =
+            (asker, &action)
+        {
+            self.diagnostics.push(
+                Diagnostic::at(
+                    account.place,
+                    code::COMBINATION,
+                    "a VPC belongs to whoever asks for it: give `as` or `account`, not both",
+                )
+                .also(asker.key_place, "who asks"),
             );
         }
         Some(Step {
@@ -188,7 +201,7 @@ impl Decoder<'_> {
         let requester = fields.get("requester").and_then(|n| self.read(n));
         let accepter = fields.get("accepter").and_then(|n| self.read(n));
         let peer_owner = fields.get("peer-owner").and_then(|n| self.read(n));
-        let peer_region = self.region(fields.get("peer-region"));
+        let peer_region = fields.get("peer-region").and_then(|n| self.read(n));
         Some(RequestPeering {
             name: name?,
             requester: requester?,
@@ -203,7 +216,7 @@ impl Decoder<'_> {
         let name = fields.get("name").and_then(|n| self.read(n));
         let cidr = fields.get("cidr").and_then(|n| self.read(n));
         let account = fields.get("account").and_then(|n| self.read(n));
-        let region = self.region(fields.get("region"));
+        let region = fields.get("region").and_then(|n| self.read(n));
         Some(CreateVpc { name: name?, cidr: cidr?, account, region })
     }
 
@@ -220,7 +233,7 @@ impl Decoder<'_> {
         let name = fields.get("name").and_then(|n| self.read(n));
         let cidr = fields.get("cidr").and_then(|n| self.read(n));
         let ipv6 = fields.get("ipv6").and_then(|n| self.read(n));
-        let az = self.zone(fields.get("az"));
+        let az = fields.get("az").and_then(|n| self.read(n));
         Some(CreateSubnet { vpc: vpc?, name: name?, cidr: cidr?, ipv6, az })
     }
 
@@ -259,7 +272,7 @@ impl Decoder<'_> {
         let count = count(&fields, "count");
         let interval = fields.get("interval").and_then(|n| self.span(n, RUN_SPAN_MAX));
         let size = fields.get("size").and_then(whole_number).map_or(56, |n| n.value);
-        let family = fields.get("family").and_then(|n| word(n, Family::from_word));
+        let family = fields.get("family").and_then(|n| word(n, Family::from_name));
         let (from, to) = match self.pair(node) {
             Some(flow) => (flow.from, vec![flow.to]),
             None => (from?, to),
@@ -284,7 +297,7 @@ impl Decoder<'_> {
         let to = fields.get("to").and_then(|n| self.read(n));
         let source = fields.get("source").and_then(|n| self.read(n));
         let interval = fields.get("interval").and_then(|n| self.span(n, RUN_SPAN_MAX));
-        let family = fields.get("family").and_then(|n| word(n, Family::from_word));
+        let family = fields.get("family").and_then(|n| word(n, Family::from_name));
         let (from, to) = match self.pair(node) {
             Some(flow) => (flow.from, flow.to),
             None => (from?, to?),
@@ -349,14 +362,13 @@ impl Decoder<'_> {
         source: Option<Spanned<IpAddr>>,
         family: Option<Spanned<Family>>,
     ) {
-        let of = |address: IpAddr| if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
         let targets = to.iter().filter_map(|to| match &to.value {
             Destination::Address(address) | Destination::AddressIn { address, .. } => {
-                Some((of(*address), to.place))
+                Some((Family::of(*address), to.place))
             }
             Destination::Instance(_) => None,
         });
-        let source = source.map(|s| (of(s.value), s.place));
+        let source = source.map(|s| (Family::of(s.value), s.place));
         let family = family.map(|f| (f.value, f.place));
         // Targets of a list may differ from one another, unless something names one family.
         let Some((wanted, wanted_place)) = family.or(source) else { return };
@@ -366,9 +378,9 @@ impl Decoder<'_> {
                     Diagnostic::at(
                         place,
                         code::COMBINATION,
-                        format!("an {} address in an {} packet", name(other), name(wanted)),
+                        format!("an {} address in an {} packet", other.title(), wanted.title()),
                     )
-                    .also(wanted_place, format!("this asks for {}", name(wanted))),
+                    .also(wanted_place, format!("this asks for {}", wanted.title())),
                 );
             }
         }
@@ -418,13 +430,6 @@ fn part(node: &Node, scalar: &Scalar, at: usize, text: &str) -> Place {
     let Some(base) = scalar.verbatim_at else { return node.place };
     let start = base + at + (text.len() - text.trim_start().len());
     Place::new(node.place.source(), start..start + text.trim().len())
-}
-
-fn name(family: Family) -> &'static str {
-    match family {
-        Family::Ipv4 => "IPv4",
-        Family::Ipv6 => "IPv6",
-    }
 }
 
 fn count(fields: &Fields<'_>, key: &'static str) -> Option<NonZeroU32> {

@@ -2,14 +2,13 @@
 
 use super::*;
 use crate::base::diag::{Colour, Sources};
-use crate::scenario::ast::{Action, Because, Bounds, Expect, Loss, PeeringState, Toggle};
+use crate::cloud::peering::Status;
+use crate::forward::DropReason;
+use crate::scenario::ast::{Action, Because, Bounds, Expect, Loss, Toggle};
 use crate::scenario::format::{FLOWS, INSTANCE, PEERING, PING, RUN_INSTANCE, UDP};
 use crate::scenario::schema::mappings;
 use crate::scenario::shape::{Field, Need};
 use crate::scenario::yaml;
-
-pub(in crate::scenario) const REASONS: &[&str] =
-    &["no-route", "transit", "link-loss", "queue-full", "no-such-host", "dest-check"];
 
 /// Every key of the format at least once.
 pub(in crate::scenario) const EVERYTHING: &str = include_str!("everything.yaml");
@@ -19,7 +18,7 @@ fn decoded(text: &str) -> Decoded {
     let id = sources.add("x.yaml", text);
     let mut diagnostics = Diagnostics::default();
     let root = yaml::parse(id, &sources, &mut diagnostics).expect("YAML");
-    let decoded = scenario(&root, REASONS, &mut diagnostics);
+    let decoded = scenario(&root, &mut diagnostics);
     assert!(diagnostics.is_empty(), "{}", diagnostics.render(&sources, Colour::Plain));
     decoded
 }
@@ -100,7 +99,7 @@ fn expectations_become_what_they_say() {
     assert_eq!(expect(ping, "replied"), Some(Expect::Replied));
     let dropped = expect(ping, "{dropped: transit, at: AB}");
     assert!(
-        matches!(dropped, Some(Expect::Dropped { reason, at: Some(_) }) if reason.value.as_str() == "transit")
+        matches!(dropped, Some(Expect::Dropped { reason, at: Some(_) }) if reason.value == DropReason::Transit)
     );
     let lost = expect(ping, "{reply-lost: misdelivered}");
     assert!(
@@ -121,7 +120,7 @@ fn expectations_become_what_they_say() {
         matches!(reaches, Some(Expect::Reaches { because: Because::Each(each), .. }) if each.len() == 1)
     );
     let state = expect("accept-peering: AB", "{state: active}");
-    assert!(matches!(state, Some(Expect::Peering(s)) if s.value == PeeringState::Active));
+    assert!(matches!(state, Some(Expect::Peering(s)) if s.value == Status::Active));
     let state = expect("describe-route: {table: A, destination: 0.0.0.0/0}", "{state: active}");
     assert!(matches!(state, Some(Expect::Route(_))));
 }

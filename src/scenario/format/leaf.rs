@@ -1,11 +1,43 @@
 //! Single values: what messages call them and what an editor checks.
+//!
+//! Words of the cloud and of packets are taken from their types; this file has none of its own for
+//! them.
 
-use crate::base::limit::PACKETS_PER_RUN_MAX;
-use crate::scenario::ast::Family;
+use crate::base::limit::{LINK_QUEUE_PACKETS_MAX, PACKETS_PER_RUN_MAX};
+use crate::cloud::peering::Status;
+use crate::cloud::route_table::RouteState;
 use crate::scenario::shape::{Form, Leaf};
+use crate::wire::Family;
 
-/// The word for an answer that reached another host; no drop, so not among the drop reasons.
-pub(in crate::scenario) const MISDELIVERED: &str = "misdelivered";
+/// The words of all values of a type, in the order of its `ALL`.
+macro_rules! words_of {
+    ($type:ident, $word:ident) => {{
+        const WORDS: [&str; $type::ALL.len()] = {
+            let mut words = [""; $type::ALL.len()];
+            let mut row = 0;
+            while row < words.len() {
+                words[row] = $type::ALL[row].$word();
+                row += 1;
+            }
+            words
+        };
+        &WORDS
+    }};
+}
+pub(super) use words_of;
+
+/// The states of a peering, then the one of a route that no peering has. A test holds it to the two
+/// types.
+const STATES: &[&str] = &{
+    let peering: &[&str; Status::ALL.len()] = words_of!(Status, code);
+    let mut words = [RouteState::Blackhole.code(); Status::ALL.len() + 1];
+    let mut row = 0;
+    while row < peering.len() {
+        words[row] = peering[row];
+        row += 1;
+    }
+    words
+};
 
 /// Largest payload: a packet less the shortest IPv4 header and an ICMP or UDP header.
 const PAYLOAD_MAX: u64 = 65_535 - 20 - 8;
@@ -21,8 +53,8 @@ leaves! {
     LABEL = "a label", Form::TextOrNumber("^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$");
     ACCOUNT_ID = "an account id", Form::TextOrNumber("^[0-9]{12}$");
     ACCOUNT = "the label or id of an account", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
-    REGION = "a region", Form::Text("^[a-z]{2}(-[a-z]+)+-[0-9]$");
-    ZONE = "an availability zone", Form::Text("^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$");
+    REGION = "a region", Form::Text("^[a-z]+(-[a-z]+)+-[0-9]+$");
+    ZONE = "an availability zone", Form::Text("^[a-z]+(-[a-z]+)+-[0-9]+[a-z]$");
     IPV4_BLOCK = "an IPv4 block", Form::Text("^[0-9.]+/[0-9]+$");
     IPV6_BLOCK = "an IPv6 block", Form::Text("^[0-9A-Fa-f:.]+/[0-9]+$");
     BLOCK = "a block of addresses", Form::Text("^[0-9A-Fa-f:.]+/[0-9]+$");
@@ -49,17 +81,13 @@ leaves! {
     BOUNDS = "a number or bounds (`A..B`)", Form::TextOrNumber("^[0-9]+(\\.\\.[0-9]+)?$");
     REASON = "the label of a drop reason", Form::Text("^[a-z][a-z0-9-]*$");
     EC2_CODE = "an EC2 error code", Form::Text("^[A-Za-z]+(\\.[A-Za-z]+)*$");
-    STATE = "a state", Form::Word(&[
-        "initiating-request", "pending-acceptance", "provisioning", "active", "failed",
-        "rejected", "expired", "deleting", "deleted", "blackhole",
-    ]);
+    STATE = "a state", Form::Word(STATES);
     HEX = "bytes in hexadecimal", Form::TextOrNumber("^[0-9A-Fa-f\\s]+$");
     PATH = "a path", Form::Text("^[^/\\\\:][^\\\\:]*$");
     BOOLEAN = "`true` or `false`", Form::Boolean;
-    FAMILY = "a family of addresses", Form::Word(Family::WORDS);
+    FAMILY = "a family of addresses", Form::Word(words_of!(Family, name));
     QUOTA = "a whole number", Form::Whole { min: 0, max: u32::MAX as u64 };
-    QUEUE = "a whole number",
-        Form::Whole { min: 1, max: crate::base::limit::LINK_QUEUE_PACKETS_MAX as u64 };
+    QUEUE = "a whole number", Form::Whole { min: 1, max: LINK_QUEUE_PACKETS_MAX as u64 };
     COUNT = "a whole number", Form::Whole { min: 1, max: PACKETS_PER_RUN_MAX };
     PORT = "a port", Form::Whole { min: 0, max: 65_535 };
     PAYLOAD = "a whole number", Form::Whole { min: 0, max: PAYLOAD_MAX };

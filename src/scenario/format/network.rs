@@ -6,6 +6,7 @@ use super::leaf::{
     VPC as VPC_REF, ZONE,
 };
 use super::{Field, Mapping, Shape};
+use crate::cloud::quota::Quota;
 
 /// An account.
 pub static ACCOUNT: Mapping = Mapping {
@@ -24,24 +25,28 @@ pub static ACCOUNT: Mapping = Mapping {
     one_of: &[],
 };
 
-const fn quota(key: &'static str, default: &'static str, doc: &'static str) -> Field {
-    Field::optional(key, Shape::Leaf(&QUOTA), default, doc)
+const fn quota(quota: Quota, default: &'static str, doc: &'static str) -> Field {
+    Field::optional(quota.name(), Shape::Leaf(&QUOTA), default, doc)
 }
 
-/// The quotas of an account. The keys are the words of [`crate::scenario::ast::Quota`].
+/// The quotas of an account, in the order of [`Quota::ALL`].
 pub static QUOTAS: Mapping = Mapping {
     name: "quotas",
     what: "a set of quotas",
     doc: "How much an account may have.",
     fields: &[
-        quota("active-peerings-per-vpc", "`50`", "active peerings of one VPC"),
-        quota("outstanding-peering-requests", "`25`", "requests of one VPC not answered yet"),
-        quota("vpcs-per-region", "`1000`", "VPCs in one region"),
-        quota("subnets-per-vpc", "`200`", "subnets of one VPC"),
-        quota("route-tables-per-vpc", "`200`", "route tables of one VPC"),
-        quota("routes-per-table", "`50`", "routes of one table, local ones not counted"),
-        quota("cidrs-per-vpc", "`5`", "IPv4 blocks of one VPC, the primary one included"),
-        quota("interfaces-per-region", "`100000`", "network interfaces in one region"),
+        quota(Quota::VpcsPerRegion, "`1000`", "VPCs in one region"),
+        quota(Quota::CidrsPerVpc, "`5`", "IPv4 blocks of one VPC, the primary one included"),
+        quota(Quota::SubnetsPerVpc, "`200`", "subnets of one VPC"),
+        quota(Quota::RouteTablesPerVpc, "`200`", "route tables of one VPC"),
+        quota(Quota::RoutesPerTable, "`50`", "routes of one table, local ones not counted"),
+        quota(Quota::ActivePeeringsPerVpc, "`50`", "active peerings of one VPC"),
+        quota(
+            Quota::OutstandingPeeringRequests,
+            "`25`",
+            "requests of the account not answered yet",
+        ),
+        quota(Quota::InterfacesPerRegion, "`100000`", "network interfaces in one region"),
     ],
     one_of: &[],
 };

@@ -4,17 +4,17 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::diag::Colour;
-use crate::scenario::decode::tests::{EVERYTHING, REASONS};
+use crate::scenario::decode::tests::EVERYTHING;
 
 #[track_caller]
 fn refused(text: &str) -> String {
-    let failure = parse("x.yaml", text, REASONS).expect_err("something is wrong with it");
+    let failure = parse("x.yaml", text).expect_err("something is wrong with it");
     failure.diagnostics.render(&failure.sources, Colour::Plain)
 }
 
 #[test]
 fn a_file_that_uses_every_key_is_fine() {
-    if let Err(failure) = parse("x.yaml", EVERYTHING, REASONS) {
+    if let Err(failure) = parse("x.yaml", EVERYTHING) {
         panic!("{}", failure.diagnostics.render(&failure.sources, Colour::Plain));
     }
 }
@@ -159,7 +159,7 @@ fn what_does_not_fit_together_is_pointed_at() {
         ("{}", "{}", "a step without an action"),
     ] {
         let text = format!("{network}- {step}\n");
-        let failure = parse("x", &text, REASONS).expect_err(step);
+        let failure = parse("x", &text).expect_err(step);
         let found: Vec<_> = failure
             .diagnostics
             .iter()
@@ -191,7 +191,7 @@ impl Scratch {
     }
 
     fn load(&self, name: &str) -> Result<Loaded, String> {
-        load(&self.0.join(name), REASONS).map_err(|failure| {
+        load(&self.0.join(name)).map_err(|failure| {
             let text = failure.diagnostics.render(&failure.sources, Colour::Plain);
             text.replace(&self.0.display().to_string(), "DIR")
         })
@@ -300,7 +300,7 @@ proptest! {
         let boundary = |at: usize| (0..=at).rev().find(|i| EVERYTHING.is_char_boundary(*i)).unwrap_or(0);
         let (from, to) = (boundary(at), boundary((at + length).min(EVERYTHING.len())));
         let text = format!("{}{put}{}", &EVERYTHING[..from], &EVERYTHING[to..]);
-        match parse("x", &text, REASONS) {
+        match parse("x", &text) {
             Ok(_) => {}
             Err(failure) => {
                 prop_assert!(!failure.diagnostics.is_empty());

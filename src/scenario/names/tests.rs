@@ -19,7 +19,7 @@ instances:
 
 /// The messages about a file, without their places.
 fn messages(text: &str) -> Vec<String> {
-    match parse("x", text, &["transit"]) {
+    match parse("x", text) {
         Ok(_) => Vec::new(),
         Err(failure) => failure
             .diagnostics

@@ -2,7 +2,7 @@
 //! 1.1 states it, check after check.
 //!
 //! Holds that statement in two halves, [`leave`] and [`enter`], and the safety properties S1-S5 in
-//! their own words ([`breaches`]). Refuses to use anything of `forward` but the names of the
+//! their own words ([`breaches`], [`overlapping_peerings`] for S7). Refuses to use anything of `forward` but the names of the
 //! reasons, and any of the cloud's answers to questions ("which table is in force", "who has this
 //! address", "is this peering usable"): it reads fields, compares bits and searches lists in full.
 #![allow(clippy::unwrap_used, reason = "a dangling reference in the cloud is a failure too")]
@@ -147,6 +147,19 @@ pub(crate) fn breaches(
     .into_iter()
     .filter_map(|(breach, happened)| happened.then_some(breach))
     .collect()
+}
+
+/// The active peerings whose VPCs share an address; none, if S7 holds.
+pub(crate) fn overlapping_peerings(cloud: &Cloud, now: Instant) -> Vec<PeeringId> {
+    let blocks = |vpc: VpcId| cloud.vpc(vpc).unwrap().blocks();
+    let shared = |p: &&Peering| {
+        let pairs = blocks(p.requester().vpc)
+            .iter()
+            .flat_map(|one| blocks(p.accepter().vpc).iter().map(move |two| (*one, *two)));
+        pairs.into_iter().any(|(one, two)| covers(one, two.addr()) || covers(two, one.addr()))
+    };
+    let active = cloud.peerings().filter(|p| is_active(cloud, p.id(), now));
+    active.filter(shared).map(Peering::id).collect()
 }
 
 fn demand(holds: bool, otherwise: DropReason) -> Result<(), DropReason> {

@@ -1,0 +1,246 @@
+//! Carrying events out: the only place that changes a cloud.
+//!
+//! Holds [`Cloud::evolve`], one arm for each change. Refuses to hold any rule: an event is a decision
+//! already taken, so nothing here can be refused.
+
+use std::net::IpAddr;
+
+use super::Cloud;
+use super::account::Usage;
+use super::event::{Change, Event, ResourceId};
+use super::instance::{Instance, InstanceState, Interface};
+use super::peering::Peering;
+use super::route_table::RouteTable;
+use super::subnet::Subnet;
+use super::vpc::Vpc;
+use crate::base::id::*;
+
+impl Cloud {
+    /// Carries an event out. Every reference it makes was checked by the decision that made it; one
+    /// that is missing nevertheless (a damaged journal) leaves that part undone rather than panics.
+    pub(super) fn evolve(&mut self, event: &Event) {
+        self.latest = self.latest.max(event.at);
+        match &event.change {
+            Change::AccountOpened { account, quotas } => {
+                self.accounts.entry(*account).or_default().quotas = quotas.clone();
+            }
+
+            Change::VpcCreated { vpc, owner, region, block, main_table, main_association } => {
+                self.minted += 3;
+                let account = self.accounts.entry(*owner).or_default();
+                account.usage.entry(region.clone()).or_default().vpcs += 1;
+                let new = Vpc::new(*owner, region.clone(), *block, *main_table, *main_association);
+                self.vpcs.insert(*vpc, new);
+                self.tables.insert(*main_table, RouteTable::new(*vpc));
+            }
+            Change::VpcDeleted { vpc } => {
+                if let Some(usage) = self.usage_of(*vpc) {
+                    usage.vpcs = usage.vpcs.saturating_sub(1);
+                }
+                if let Some(gone) = self.vpcs.remove(vpc) {
+                    self.tables.remove(&gone.main_table());
+                    self.untag(ResourceId::Vpc(*vpc));
+                    self.untag(ResourceId::RouteTable(gone.main_table()));
+                }
+            }
+            Change::VpcBlockAssociated { vpc, block } => {
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    vpc.blocks.push(*block);
+                }
+            }
+            Change::VpcBlockDisassociated { vpc, block } => {
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    vpc.blocks.retain(|b| b != block);
+                }
+            }
+
+            Change::SubnetCreated { subnet, vpc, cidr, ipv6, zone } => {
+                self.minted += 1;
+                self.subnets.insert(*subnet, Subnet::new(*vpc, *cidr, *ipv6, zone.clone()));
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    vpc.subnets.push(*subnet);
+                }
+            }
+            Change::SubnetDeleted { subnet } => {
+                if let Some(gone) = self.subnets.remove(subnet) {
+                    if let Some(vpc) = self.vpcs.get_mut(&gone.vpc) {
+                        vpc.subnets.retain(|s| s != subnet);
+                    }
+                    self.untag(ResourceId::Subnet(*subnet));
+                }
+            }
+
+            Change::RouteTableCreated { table, vpc } => {
+                self.minted += 1;
+                self.tables.insert(*table, RouteTable::new(*vpc));
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    vpc.tables.push(*table);
+                }
+            }
+            Change::RouteTableDeleted { table } => {
+                if let Some(gone) = self.tables.remove(table) {
+                    if let Some(vpc) = self.vpcs.get_mut(&gone.vpc) {
+                        vpc.tables.retain(|t| t != table);
+                    }
+                    self.untag(ResourceId::RouteTable(*table));
+                }
+            }
+            Change::RouteTableAssociated { association, table, subnet } => {
+                self.minted += 1;
+                if let Some(old) = self
+                    .subnets
+                    .get_mut(subnet)
+                    .and_then(|s| s.association.replace((*association, *table)))
+                {
+                    self.associations.remove(&old.0);
+                }
+                self.associations.insert(*association, *subnet);
+            }
+            Change::RouteTableDisassociated { association } => {
+                if let Some(subnet) = self.associations.remove(association)
+                    && let Some(subnet) = self.subnets.get_mut(&subnet)
+                {
+                    subnet.association = None;
+                }
+            }
+            Change::MainRouteTableReplaced { vpc, association, table } => {
+                self.minted += 1;
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    vpc.main = (*association, *table);
+                }
+            }
+            Change::RouteSet { table, destination, target } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.routes.insert(*destination, *target);
+                }
+            }
+            Change::RouteDeleted { table, destination } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.routes.remove(destination);
+                }
+            }
+
+            Change::PeeringRequested { peering, requester, accepter, state } => {
+                self.minted += 1;
+                for party in [requester, accepter] {
+                    // A request may name a VPC with the wrong owner or region: it fails, and the
+                    // VPC's real owner never had a part in it.
+                    let named = |v: &&mut Vpc| v.owner == party.account && v.region == party.region;
+                    if let Some(vpc) = self.vpcs.get_mut(&party.vpc).filter(named) {
+                        vpc.peerings.insert(*peering);
+                    }
+                }
+                let new = Peering::new(*peering, requester.clone(), accepter.clone(), *state);
+                self.peerings.insert(*peering, new);
+            }
+            Change::PeeringFound { .. } => {}
+            Change::PeeringMoved { peering, to } => {
+                if let Some(peering) = self.peerings.get_mut(peering) {
+                    peering.move_to(*to);
+                }
+            }
+
+            Change::InstanceRun { instance, interface, subnet, addresses, source_dest_check } => {
+                self.minted += 2;
+                let Some(home) = self.subnets.get(subnet) else { return };
+                let vpc = home.vpc;
+                self.instances.insert(
+                    *instance,
+                    Instance { interface: *interface, state: InstanceState::Running },
+                );
+                self.interfaces.insert(
+                    *interface,
+                    Interface {
+                        vpc,
+                        subnet: *subnet,
+                        instance: *instance,
+                        addresses: Vec::new(),
+                        source_dest_check: *source_dest_check,
+                    },
+                );
+                self.give_addresses(*interface, addresses);
+                if let Some(home) = self.subnets.get_mut(subnet) {
+                    home.interfaces += 1;
+                }
+                if let Some(usage) = self.usage_of(vpc) {
+                    usage.interfaces += 1;
+                }
+            }
+            Change::InstanceStopped { instance } => {
+                self.set_state(*instance, InstanceState::Stopped)
+            }
+            Change::InstanceStarted { instance } => {
+                self.set_state(*instance, InstanceState::Running)
+            }
+            Change::InstanceTerminated { instance } => {
+                let Some(gone) = self.instances.remove(instance) else { return };
+                self.untag(ResourceId::Instance(*instance));
+                let Some(interface) = self.interfaces.remove(&gone.interface) else { return };
+                self.untag(ResourceId::Interface(gone.interface));
+                if let Some(usage) = self.usage_of(interface.vpc) {
+                    usage.interfaces = usage.interfaces.saturating_sub(1);
+                }
+                if let Some(subnet) = self.subnets.get_mut(&interface.subnet) {
+                    subnet.interfaces = subnet.interfaces.saturating_sub(1);
+                    for address in &interface.addresses {
+                        subnet.release(*address);
+                    }
+                }
+                for address in interface.addresses {
+                    self.owners.remove(&(interface.vpc, address));
+                }
+            }
+            Change::AddressesAssigned { interface, addresses } => {
+                self.give_addresses(*interface, addresses);
+            }
+            Change::SourceDestCheckSet { interface, source_dest_check } => {
+                if let Some(interface) = self.interfaces.get_mut(interface) {
+                    interface.source_dest_check = *source_dest_check;
+                }
+            }
+
+            Change::TagSet { resource, account, key, value } => {
+                self.tags
+                    .entry((*resource, *account))
+                    .or_default()
+                    .insert(key.clone(), value.clone());
+            }
+            Change::TagRemoved { resource, account, key } => {
+                if let Some(tags) = self.tags.get_mut(&(*resource, *account)) {
+                    tags.remove(key);
+                }
+            }
+        }
+    }
+
+    /// The count of what the owner of a VPC has in the VPC's region.
+    fn usage_of(&mut self, vpc: VpcId) -> Option<&mut Usage> {
+        let vpc = self.vpcs.get(&vpc)?;
+        self.accounts.get_mut(&vpc.owner)?.usage.get_mut(&vpc.region)
+    }
+
+    fn give_addresses(&mut self, interface: InterfaceId, addresses: &[IpAddr]) {
+        let Some(owner) = self.interfaces.get_mut(&interface) else { return };
+        let Some(subnet) = self.subnets.get_mut(&owner.subnet) else { return };
+        for address in addresses {
+            owner.addresses.push(*address);
+            subnet.take(*address);
+            self.owners.insert((owner.vpc, *address), interface);
+        }
+    }
+
+    fn set_state(&mut self, instance: InstanceId, state: InstanceState) {
+        if let Some(instance) = self.instances.get_mut(&instance) {
+            instance.state = state;
+        }
+    }
+
+    fn untag(&mut self, resource: ResourceId) {
+        let first = (resource, AccountId::LOWEST);
+        let of_it = self.tags.range(first..).take_while(|((tagged, _), _)| *tagged == resource);
+        let keys: Vec<_> = of_it.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.tags.remove(&key);
+        }
+    }
+}

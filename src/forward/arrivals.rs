@@ -1,0 +1,48 @@
+//! What the VPC being entered may be asked, and nothing else.
+//!
+//! Holds a view of the cloud that knows who is where and whether a peering is active. Refuses to
+//! hand out the cloud behind it: the reference's `enter` is written over this view, so no route
+//! table is in its reach, and no [`ActivePeering`](crate::cloud::peering::ActivePeering) from which
+//! another gate could be opened.
+
+use std::net::IpAddr;
+
+use crate::base::id::{InterfaceId, PeeringId, VpcId};
+use crate::base::time::Instant;
+use crate::cloud::Cloud;
+use crate::cloud::instance::{InstanceState, Interface};
+use crate::cloud::peering::Status;
+
+/// The cloud as it is at one moment, without its route tables.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrivals<'c> {
+    cloud: &'c Cloud,
+    now: Instant,
+}
+
+impl<'c> Arrivals<'c> {
+    pub(super) const fn new(cloud: &'c Cloud, now: Instant) -> Arrivals<'c> {
+        Arrivals { cloud, now }
+    }
+
+    /// Where a peering stands; `None` if the cloud has forgotten it.
+    pub(super) fn status(self, peering: PeeringId) -> Option<Status> {
+        self.cloud.peering(peering).map(|p| p.status(self.now))
+    }
+
+    /// Who has this address in this VPC.
+    pub(super) fn owner(self, vpc: VpcId, address: IpAddr) -> Option<InterfaceId> {
+        self.cloud.owner(vpc, address)
+    }
+
+    /// An interface, if it is still there.
+    pub(super) fn interface(self, id: InterfaceId) -> Option<&'c Interface> {
+        self.cloud.interface(id)
+    }
+
+    /// Does the instance behind the interface run?
+    pub(super) fn runs(self, interface: &Interface) -> bool {
+        let instance = self.cloud.instance(interface.instance);
+        instance.is_some_and(|instance| instance.state == InstanceState::Running)
+    }
+}

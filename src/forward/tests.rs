@@ -1,0 +1,334 @@
+//! Walks and repairs, word for word: what a trace is made of.
+//!
+//! Holds a small language for worlds of VPCs `A`..`D` with hosts `a`..`d`, and tables of what is
+//! found in them. Refuses to hold the proof that verdicts are right: that is in `tests/it`.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::repair::{Intent, Ways, repair};
+use super::walk::Walk;
+use super::{Forwarder, Reference, Rows, Snapshot};
+use crate::base::id::*;
+use crate::base::time::{Instant, Span};
+use crate::cloud::Cloud;
+use crate::cloud::account::{Caller, Region};
+use crate::cloud::command::Command;
+use crate::cloud::event::Change;
+use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::profile::Profile;
+use crate::cloud::route_table::RouteTarget;
+use crate::wire::{Packet, TcpFlags, build};
+
+/// A world in which everything has a one- or two-letter name.
+struct World {
+    cloud: Cloud,
+    vpcs: BTreeMap<String, (VpcId, RouteTableId)>,
+    hosts: BTreeMap<String, (InterfaceId, InstanceId, IpAddr)>,
+    peerings: BTreeMap<String, PeeringId>,
+}
+
+const NOW: Instant = Instant::START;
+
+impl World {
+    /// One line a change: `vpc A 10.0.0.0/16` (with host `a`), `peer AB`, `ask AB`, `end AB`,
+    /// `route A 10.1.0.0/16 AB` (or a host for a peering), `stop a`, `terminate a`, `check-off a`.
+    fn of(lines: &str) -> World {
+        let cloud = Cloud::new(Profile::Seed, Span::ZERO);
+        let (vpcs, hosts, peerings) = Default::default();
+        let mut world = World { cloud, vpcs, hosts, peerings };
+        for line in lines.split(';').map(str::trim) {
+            world.change(&line.split_whitespace().collect::<Vec<_>>());
+        }
+        world
+    }
+
+    fn ask(&mut self, command: &Command) -> Vec<Change> {
+        let caller = Caller { account: AccountId::DEFAULT, region: Region::default() };
+        let events = self.cloud.apply(&caller, command, NOW).unwrap();
+        events.into_iter().map(|event| event.change).collect()
+    }
+
+    fn change(&mut self, words: &[&str]) {
+        match words {
+            ["vpc", name, cidr] => self.add_vpc(name, cidr),
+            ["peer" | "ask", pair] => {
+                let end = |at| self.vpcs[&pair[at..=at]].0;
+                let command = Command::CreateVpcPeeringConnection {
+                    requester: end(0),
+                    accepter: end(1),
+                    peer_owner: None,
+                    peer_region: None,
+                };
+                let [Change::PeeringRequested { peering, .. }] = self.ask(&command)[..] else {
+                    panic!("{pair}")
+                };
+                self.peerings.insert((*pair).to_owned(), peering);
+                if words[0] == "peer" {
+                    self.ask(&Command::AcceptVpcPeeringConnection { peering });
+                }
+            }
+            ["end", pair] => {
+                let peering = self.peerings[*pair];
+                self.ask(&Command::DeleteVpcPeeringConnection { peering });
+            }
+            ["route", vpc, destination, target] => {
+                let target = match self.hosts.get(*target) {
+                    Some((interface, ..)) => RouteTarget::Interface(*interface),
+                    None => RouteTarget::Peering(self.peerings[*target]),
+                };
+                let (table, destination) = (self.vpcs[*vpc].1, destination.parse().unwrap());
+                self.ask(&Command::CreateRoute { table, destination, target });
+            }
+            [verb, host] => {
+                let (interface, instance, _) = self.hosts[*host];
+                let source_dest_check = SourceDestCheck::Off;
+                self.ask(&match *verb {
+                    "stop" => Command::StopInstances { instance },
+                    "terminate" => Command::TerminateInstances { instance },
+                    "check-off" => {
+                        Command::ModifyNetworkInterfaceAttribute { interface, source_dest_check }
+                    }
+                    _ => panic!("{verb}"),
+                });
+            }
+            _ => panic!("{words:?}"),
+        }
+    }
+
+    fn add_vpc(&mut self, name: &str, cidr: &str) {
+        let cidr = cidr.parse().unwrap();
+        let [Change::VpcCreated { vpc, main_table, .. }] =
+            self.ask(&Command::CreateVpc { cidr })[..]
+        else {
+            panic!("{name}")
+        };
+        self.vpcs.insert(name.to_owned(), (vpc, main_table));
+        let command = Command::CreateSubnet { vpc, cidr, ipv6: None, zone: None };
+        let [Change::SubnetCreated { subnet, .. }] = self.ask(&command)[..] else {
+            panic!("{name}")
+        };
+        // A router `x` beside host `a`, for tables that name one.
+        for host in [name.to_lowercase(), format!("{}x", name.to_lowercase())] {
+            let source_dest_check = SourceDestCheck::On;
+            let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+            let [Change::InstanceRun { interface, instance, ref addresses, .. }] =
+                self.ask(&run)[..]
+            else {
+                panic!("{host}")
+            };
+            self.hosts.insert(host, (interface, instance, addresses[0]));
+        }
+    }
+
+    fn packet(&self, from: &str, to: &str) -> Packet {
+        // A host, or an address.
+        let address = |who: &str| self.hosts.get(who).map_or_else(|| who.parse().unwrap(), |h| h.2);
+        let ends = [from, to].map(|who| SocketAddr::new(address(who), 80));
+        build::tcp(ends[0], ends[1], TcpFlags::SYN, 1, 0, &[]).unwrap()
+    }
+
+    fn walk(&self, from: &str, packet: &Packet) -> Walk {
+        let rows = Rows::of(&self.cloud);
+        let from = rows.interface(self.hosts[from].0).unwrap();
+        let snapshot = Snapshot::compile(&self.cloud, &rows, NOW);
+        let by_snapshot = snapshot.leave(from, packet).and_then(|c| snapshot.enter(c, packet));
+        let walk = Reference::new(&self.cloud, &rows, NOW).walk(from, packet);
+        assert_eq!(walk.end, Walk::ended(Vec::new(), by_snapshot, &rows).end);
+        walk
+    }
+
+    /// The value as text, with names for ids.
+    fn named(&self, value: &impl std::fmt::Debug) -> String {
+        let mut text = format!("{value:?}");
+        let mut name =
+            |id: &dyn std::fmt::Debug, name: &str| text = text.replace(&format!("{id:?}"), name);
+        for (vpc, (id, table)) in &self.vpcs {
+            name(id, vpc);
+            name(table, vpc);
+        }
+        for (host, (interface, ..)) in &self.hosts {
+            name(interface, host);
+        }
+        for (peering, id) in &self.peerings {
+            name(id, peering);
+        }
+        text
+    }
+}
+
+/// A hub A with two spokes B and C, routes of the spokes to the hub and back.
+const HUB: &str = "vpc A 10.0.0.0/16; vpc B 10.1.0.0/16; vpc C 10.2.0.0/16; peer AB; peer AC; \
+    route A 10.1.0.0/16 AB; route A 10.2.0.0/16 AC; route B 10.0.0.0/16 AB; route C 10.0.0.0/16 AC";
+
+#[test]
+fn a_walk_names_what_decided() {
+    for (more, from, to, want) in [
+        ("", "a", "ax", "Delivered(ax)"),
+        ("", "b", "a", "Delivered(a)"),
+        ("", "b", "c", "Dropped(NoRoute, Table(B))"),
+        ("route B 10.2.0.0/16 AB", "b", "c", "Dropped(Transit, Peering(AB))"),
+        ("route B 0.0.0.0/0 AB", "b", "192.0.2.1", "Dropped(Transit, Peering(AB))"),
+        ("end AB", "b", "a", "Dropped(Blackhole, Table(B))"),
+        ("route B 0.0.0.0/0 bx; stop bx", "b", "c", "Dropped(Blackhole, Table(B))"),
+        ("route B 0.0.0.0/0 bx", "b", "c", "Dropped(DestCheck, Interface(bx))"),
+        ("route B 0.0.0.0/0 bx; check-off bx", "b", "c", "Delivered(bx)"),
+        ("stop a", "b", "a", "Dropped(InterfaceDown, Interface(a))"),
+        ("stop b", "b", "a", "Dropped(InterfaceDown, Interface(b))"),
+        ("terminate a", "b", "a", "Dropped(NoSuchHost, Vpc(A))"),
+    ] {
+        let lines = if more.is_empty() { HUB.to_owned() } else { format!("{HUB}; {more}") };
+        let world = World::of(&lines);
+        let walk = world.walk(from, &world.packet(from, to));
+        assert_eq!(world.named(&walk.end), want, "{from} -> {to}, {more}");
+    }
+}
+
+#[test]
+fn a_walk_into_transit_tells_what_lies_beyond() {
+    let world = World::of(&format!("{HUB}; route B 0.0.0.0/0 AB; route B 10.2.0.0/16 AB"));
+    let walk = world.walk("b", &world.packet("b", "c"));
+    let steps: Vec<String> = walk.steps.iter().map(|step| world.named(step)).collect();
+    let to_ab = "hop: To(Peering(AB)), state: Active }";
+    assert_eq!(
+        steps,
+        [
+            &format!(
+                "Table {{ table: B, vpc: B, matches: [Match {{ destination: 10.2.0.0/16, {to_ab}, \
+                 Match {{ destination: 0.0.0.0/0, {to_ab}] }}"
+            ),
+            "Peering { peering: AB, status: Some(Active) }",
+            "Gate { peering: AB, into: A, blocks: [10.0.0.0/16], holds: No }",
+            "Beyond { found: [Beyond { vpc: C, peering: AC }] }",
+        ]
+    );
+}
+
+#[test]
+fn a_repair_is_the_smallest_that_works() {
+    use Ways::{There, ThereAndBack};
+    let bare = "vpc A 10.0.0.0/16; vpc B 10.1.0.0/16";
+    let equal = "vpc A 10.0.0.0/16; vpc B 10.1.0.0/16; vpc C 10.1.0.0/16; peer AB; peer AC; \
+        route A 10.1.0.0/16 AB; route B 10.0.0.0/16 AB; route C 10.0.0.0/16 AC";
+    let add = |table, destination, towards| {
+        format!("AddRoute {{ table: {table}, destination: {destination}, towards: {towards} }}")
+    };
+    let replace = |table, destination, towards| {
+        format!("ReplaceRoute {{ table: {table}, destination: {destination}, towards: {towards} }}")
+    };
+    let (b_to_a, a_to_b) = (add("B", "10.0.0.0/16", "A"), add("A", "10.1.0.0/16", "B"));
+    for (world, more, from, to, ways, want) in [
+        // All is well.
+        (HUB, "", "a", "b", ThereAndBack, Some(vec![])),
+        // The two have never heard of each other; the whole block is routed, not the host.
+        (bare, "", "a", "b", There, Some(vec!["Peer(A, B)".into(), a_to_b.clone()])),
+        (
+            bare,
+            "",
+            "a",
+            "b",
+            ThereAndBack,
+            Some(vec!["Peer(A, B)".into(), a_to_b.clone(), b_to_a.clone()]),
+        ),
+        // One piece is missing.
+        (bare, "peer AB; route A 10.1.0.0/16 AB", "a", "b", There, Some(vec![])),
+        (bare, "peer AB; route A 10.1.0.0/16 AB", "a", "b", ThereAndBack, Some(vec![b_to_a])),
+        (bare, "peer AB; route B 10.0.0.0/16 AB", "a", "b", ThereAndBack, Some(vec![a_to_b])),
+        (
+            bare,
+            "ask AB; route A 10.1.0.0/16 AB; route B 10.0.0.0/16 AB",
+            "a",
+            "b",
+            ThereAndBack,
+            Some(vec!["Accept(AB)".into()]),
+        ),
+        (HUB, "stop b", "a", "b", ThereAndBack, Some(vec!["Start(b)".into()])),
+        // Not through the hub: a peering of their own, and a route in place of the hopeful one.
+        (
+            HUB,
+            "route B 10.2.0.0/16 AB",
+            "b",
+            "c",
+            ThereAndBack,
+            Some(vec![
+                "Peer(B, C)".into(),
+                replace("B", "10.2.0.0/16", "C"),
+                add("C", "10.1.0.0/16", "B"),
+            ]),
+        ),
+        // A default route stays: others may need it.
+        (
+            HUB,
+            "route B 0.0.0.0/0 AB",
+            "b",
+            "c",
+            There,
+            Some(vec!["Peer(B, C)".into(), add("B", "10.2.0.0/16", "C")]),
+        ),
+        // A peering that has ended does not come back: its successor has another id.
+        (
+            HUB,
+            "end AB",
+            "b",
+            "a",
+            There,
+            Some(vec!["Peer(B, A)".into(), replace("B", "10.0.0.0/16", "A")]),
+        ),
+        // A dead router in the way of a host whose VPC is known.
+        (
+            HUB,
+            "peer BC; route B 10.2.0.0/16 bx; terminate bx",
+            "b",
+            "c",
+            There,
+            Some(vec![replace("B", "10.2.0.0/16", "C")]),
+        ),
+        // The same address twice: the one host is pulled out, the other's block stays.
+        (equal, "", "a", "c", There, Some(vec![add("A", "10.1.0.4/32", "C")])),
+        // Nothing helps: overlapping blocks, and an address that nobody has.
+        (equal, "", "b", "c", There, None),
+        (HUB, "", "a", "10.1.9.9", There, None),
+    ] {
+        let lines = if more.is_empty() { world.to_owned() } else { format!("{world}; {more}") };
+        let world = World::of(&lines);
+        let packet = world.packet(from, to);
+        let meant = world.hosts.get(to).map(|host| host.0);
+        let intent = Intent { from: world.hosts[from].0, packet: &packet, meant, ways };
+        let offered = repair(&world.cloud, NOW, intent);
+        let offered = offered.map(|fixes| fixes.iter().map(|fix| world.named(fix)).collect());
+        assert_eq!(offered, want, "{from} -> {to}, {lines}");
+    }
+}
+
+#[test]
+fn a_foreign_source_needs_the_check_off() {
+    let world = World::of(HUB);
+    let packet = world.packet("192.0.2.9", "b");
+    let walk = world.walk("a", &packet);
+    assert_eq!(world.named(&walk.end), "Dropped(SourceCheck, Interface(a))");
+    let intent =
+        Intent { from: world.hosts["a"].0, packet: &packet, meant: None, ways: Ways::There };
+    let fixes = repair(&world.cloud, NOW, intent).unwrap();
+    assert_eq!(world.named(&fixes), "[CheckOff(a)]");
+    // Its answer goes to somebody else, whatever is mended.
+    let intent = Intent { ways: Ways::ThereAndBack, ..intent };
+    assert_eq!(repair(&world.cloud, NOW, intent), None);
+}
+
+/// A row outlives what it stood for, and what comes later gets rows of its own.
+#[test]
+fn rows_are_never_given_to_another() {
+    let mut world = World::of(HUB);
+    let mut rows = Rows::of(&world.cloud);
+    let (a, ab) = (world.hosts["a"].0, world.peerings["AB"]);
+    let (row, peering) = (rows.interface(a), rows.peering(ab));
+    let count = rows.interface_count();
+    for line in ["terminate a", "end AB", "vpc D 10.3.0.0/16", "peer AD"] {
+        world.change(&line.split_whitespace().collect::<Vec<_>>());
+        rows.update(&world.cloud);
+        assert_eq!((rows.interface(a), rows.peering(ab)), (row, peering), "{line}");
+    }
+    assert_eq!(rows.interface_count(), count + 2);
+    let new = rows.interface(world.hosts["d"].0).unwrap();
+    assert!(new.row() >= count, "{new:?}");
+}

@@ -1,0 +1,131 @@
+//! Rows of networks: where instances end up, and what is said when the cloud refuses something.
+
+use crate::base::diag::Colour;
+use crate::scenario::load::parse;
+use crate::scenario::run::build;
+use crate::sim::Twin;
+
+/// Each instance of the network with its addresses, or what is wrong, one line each.
+fn built(network: &str) -> Result<Vec<String>, Vec<String>> {
+    let text = format!("vpclab: 1\nname: x\n{network}\n");
+    let loaded = parse("x.yaml", &text).unwrap_or_else(|failure| {
+        panic!("{}", failure.diagnostics.render(&failure.sources, Colour::Plain))
+    });
+    match build(&loaded, None, Twin::Compiled) {
+        Ok(built) => Ok(built
+            .stage
+            .labels
+            .instances
+            .iter()
+            .map(|(label, known)| {
+                let addresses: Vec<_> = known.addresses.iter().map(|a| a.to_string()).collect();
+                format!("{label} {}", addresses.join(" "))
+            })
+            .collect()),
+        Err(failure) => Err(failure
+            .diagnostics
+            .iter()
+            .map(|d| format!("{}: {}", d.place.map_or("", |p| &text[p.range()]), d.message))
+            .collect()),
+    }
+}
+
+#[test]
+fn instances_are_placed_as_documented() {
+    for (network, want) in [
+        // The lowest free address; the first four and the last are reserved.
+        (
+            "vpcs: {A: {cidr: 10.0.0.0/28}}\ninstances: {a: {vpc: A}, b: {vpc: A, ip: 10.0.0.5}, c: {vpc: A}}",
+            &["a 10.0.0.4", "b 10.0.0.5", "c 10.0.0.6"][..],
+        ),
+        // One default subnet for each block, and the first one is meant.
+        (
+            "profile: today\nvpcs: {A: {cidr: [10.0.0.0/16, 10.9.0.0/16]}}\n\
+             instances: {a: {vpc: A}, b: {vpc: A, ip: 10.9.0.7}, c: {subnet: A/default-2}}",
+            &["a 10.0.0.4", "b 10.9.0.7", "c 10.9.0.4"],
+        ),
+        // An IPv6 block gives each default subnet the next /64.
+        (
+            "profile: today\nvpcs: {A: {cidr: [10.0.0.0/16, 10.9.0.0/16], ipv6: 2001:db8:0:100::/56}}\n\
+             instances: {a: {vpc: A}, b: {subnet: A/default-2, ipv6: 2001:db8:0:101::99}}",
+            &["a 10.0.0.4 2001:db8:0:100::4", "b 10.9.0.4 2001:db8:0:101::99"],
+        ),
+        // The only subnet, or the one that holds the address.
+        (
+            "vpcs: {A: {cidr: 10.0.0.0/16, subnets: {s: {cidr: 10.0.3.0/24}}}}\ninstances: {a: {vpc: A}}",
+            &["a 10.0.3.4"],
+        ),
+        (
+            "vpcs: {A: {cidr: 10.0.0.0/16, subnets: {s: {cidr: 10.0.3.0/24}, t: {cidr: 10.0.4.0/24}}}}\n\
+             instances: {a: {vpc: A, ip: 10.0.4.9}, b: {subnet: A/t}}",
+            &["a 10.0.4.9", "b 10.0.4.4"],
+        ),
+    ] {
+        let want: Vec<String> = want.iter().map(|s| (*s).to_owned()).collect();
+        assert_eq!(built(network), Ok(want), "{network}");
+    }
+}
+
+#[test]
+fn what_the_cloud_refuses_is_said_at_its_place() {
+    let two =
+        "vpcs: {A: {cidr: 10.0.0.0/16, subnets: {s: {cidr: 10.0.3.0/24}, t: {cidr: 10.0.4.0/24}}}}";
+    let peered =
+        "vpcs: {A: {cidr: 10.0.0.0/16}, B: {cidr: 10.1.0.0/16}, C: {cidr: 10.0.0.0/20}}\npeerings:";
+    for (network, want) in [
+        (
+            "vpcs: {A: {cidr: 10.0.0.0/8}, B: {cidr: 10.1.0.0/29}}".to_owned(),
+            &[
+                "10.0.0.0/8: the cloud refuses this VPC: The CIDR '10.0.0.0/8' is invalid.",
+                "10.1.0.0/29: the cloud refuses this VPC: The CIDR '10.1.0.0/29' is invalid.",
+            ][..],
+        ),
+        // What depends on what failed is not listed as well.
+        (
+            "vpcs: {A: {cidr: 10.0.0.0/8}}\ninstances: {a: {vpc: A}}\nroutes: {A: {10.9.0.0/16: a}}"
+                .to_owned(),
+            &["10.0.0.0/8: the cloud refuses this VPC: The CIDR '10.0.0.0/8' is invalid."],
+        ),
+        (
+            format!("{two}\ninstances: {{a: {{vpc: A}}}}"),
+            &["A: `A` has several subnets: say which one with `subnet: A/...`, or give an `ip`"],
+        ),
+        (
+            format!("{two}\ninstances: {{a: {{vpc: A, ip: 10.0.9.9}}}}"),
+            &["10.0.9.9: no subnet of `A` holds 10.0.9.9"],
+        ),
+        (
+            "vpcs: {A: {cidr: 10.0.0.0/16, subnets: {}}}\ninstances: {a: {vpc: A}}".to_owned(),
+            &["A: `A` has no subnet"],
+        ),
+        (
+            format!("{peered} {{AA: {{requester: A, accepter: A}}}}"),
+            &["A: `A` cannot be peered with itself"],
+        ),
+        (
+            format!("{peered} {{AC: {{requester: A, accepter: C}}}}"),
+            &["AC: cannot peer `A` and `C`: their CIDR blocks overlap"],
+        ),
+        (
+            format!("{peered} {{AB: {{requester: A, accepter: B}}, BA: {{requester: B, accepter: A}}}}"),
+            &["BA: `B` and `A` are already peered: one pair, one peering"],
+        ),
+        (
+            format!("{peered} {{AB: {{requester: A, accepter: B}}}}\nroutes: {{C: {{10.1.0.0/16: AB}}}}"),
+            &["AB: the cloud refuses this route: `AB` does not belong to the VPC of the table `C`"],
+        ),
+        (
+            "vpcs: {A: {cidr: 10.0.0.0/16, subnets: {s: {cidr: 10.0.0.0/24, az: eu-west-1a}}}}".to_owned(),
+            &["10.0.0.0/24: the cloud refuses this subnet: The availability zone 'eu-west-1a' does not exist in this region"],
+        ),
+        (
+            "accounts: {x: {id: '111122223333', quotas: {vpcs-per-region: 1}}}\n\
+             vpcs: {A: {cidr: 10.0.0.0/16}, B: {cidr: 10.1.0.0/16}}"
+                .to_owned(),
+            &["10.1.0.0/16: the cloud refuses this VPC: The maximum of 1 has been reached (vpcs-per-region)"],
+        ),
+    ] {
+        let want: Vec<String> = want.iter().map(|s| (*s).to_owned()).collect();
+        assert_eq!(built(&network), Err(want), "{network}");
+    }
+}

@@ -1,0 +1,176 @@
+//! The timeline: when steps begin and end, what chance does, and what cuts a run short.
+
+use super::*;
+use crate::report::outcome::Verdict::{Failed, Held, Unjudged};
+use crate::scenario::rows::{NETWORK, outcome, steps};
+
+/// The beginnings of steps in nanoseconds.
+fn begins(outcome: &Outcome) -> Vec<u64> {
+    outcome.steps.iter().map(|step| step.at.as_nanos()).collect()
+}
+
+#[test]
+fn a_command_takes_a_tick_and_a_wait_its_time() {
+    let outcome = steps(
+        "\
+- describe-peering: AB
+- create-vpc: {name: D, cidr: 10.3.0.0/16}
+- create-vpc: {name: E, cidr: 10.0.0.0/8}
+- wait: 1us
+- describe-route: {table: A, destination: 10.1.0.0/16}
+  at: 2us
+- wait: 1ns
+",
+    );
+    assert_eq!(begins(&outcome), [0, 1, 2, 3, 2_000, 2_001]);
+}
+
+#[test]
+fn a_probe_ends_when_its_fate_is_known() {
+    // 250us there and 250us back.
+    let outcome = steps("- ping: a -> b\n- ping: a -> c\n- wait: 1s\n");
+    assert_eq!(begins(&outcome), [0, 500_000, 500_000]);
+}
+
+#[test]
+fn a_step_that_comes_too_late_is_an_error_of_the_file() {
+    let text = format!("{NETWORK}steps:\n- ping: a -> b\n- wait: 1s\n  at: 100us\n");
+    let report = outcome(&text, Settings::default()).unwrap_err();
+    let want = "\
+error[E0504]: this step cannot begin at 00:00:00.000100: that is past, the step before ended at 00:00:00.000500
+  --> x.yaml:22:7
+   |
+22 |   at: 100us
+   |       ^^^^^
+";
+    assert!(report.starts_with(want), "{report}");
+}
+
+/// Flows in the background go on through later steps, whatever those do to time.
+#[test]
+fn background_flows_are_judged_when_their_last_packet_is() {
+    let outcome = steps(
+        "\
+- flows: {pairs: [a -> b, b -> a], packets: 1000, rate: 1000/s, background: true}
+  expect: {delivered: 2000}
+- ping: a -> b
+  at: 100ms
+  expect: replied
+- describe-peering: AB
+  at: 200ms
+",
+    );
+    assert_eq!(begins(&outcome), [0, 100_000_000, 200_000_000]);
+    assert_eq!(outcome.steps[0].actual, "delivered to a, b");
+    assert!(outcome.held());
+    // The last packet leaves after 999 ms and takes 250 us.
+    assert_eq!(outcome.ended.as_nanos(), 999_250_000);
+    assert_eq!(outcome.packets, 2_002);
+}
+
+/// At one instant the command comes before the packets.
+#[test]
+fn what_happens_at_the_instant_of_a_command_happens_after_it() {
+    let outcome = steps(
+        "\
+- flows: {pairs: [a -> b], packets: 2, rate: 1/s, background: true}
+  expect: {delivered: 1, dropped: {blackhole: 1}}
+- delete-peering: AB
+  at: 1s
+",
+    );
+    assert_eq!(outcome.steps[0].verdict, Held, "{}", outcome.steps[0].actual);
+}
+
+#[test]
+fn the_seed_decides_what_chance_does() {
+    let text = "\
+vpclab: 1
+name: a lossy link
+vpcs: {A: {cidr: 10.0.0.0/16, link: {loss: 50%}}}
+instances: {a: {vpc: A}, b: {vpc: A}}
+steps:
+- flows: {pairs: [a -> b], packets: 1000}
+";
+    let dropped = |seed| {
+        let settings = Settings { seed, ..Settings::default() };
+        let outcome = outcome(text, settings).expect("it can be run");
+        (outcome.seed, outcome.steps[0].actual.clone())
+    };
+    let of_file = dropped(None);
+    assert_eq!(of_file, dropped(Some(Seed(0))));
+    let others: Vec<_> = (1..5).map(|n| dropped(Some(Seed(n)))).collect();
+    assert_ne!(others[0].1, of_file.1);
+    assert_eq!(others[0].0, 1);
+    let in_file = outcome(&text.replace("name:", "seed: 3\nname:"), Settings::default());
+    assert_eq!(in_file.expect("it can be run").steps[0].actual, others[2].1);
+}
+
+/// Both twins, and the same again.
+#[test]
+fn every_way_of_running_has_the_same_outcome() {
+    let text = format!(
+        "{NETWORK}steps:\n- ping: {{from: a, to: [b, c, b2], count: 3}}\n- delete-peering: AB\n\
+         - udp: {{from: b, to: a, count: 5}}\n"
+    );
+    let first = outcome(&text, Settings::default());
+    for twin in [Twin::Compiled, Twin::Reference] {
+        assert_eq!(outcome(&text, Settings { twin, ..Settings::default() }), first);
+    }
+}
+
+#[test]
+fn a_run_that_is_cut_short_says_so() {
+    let outcome = steps(
+        "\
+- flows: {pairs: [a -> b], packets: 10, rate: 1/s, background: true}
+  expect: {delivered: 10}
+- wait: 36500d
+- wait: 1ns
+- ping: a -> b
+  expect: replied
+",
+    );
+    assert_eq!(outcome.aborted.as_deref(), Some("the run is longer than 36500d of virtual time"));
+    assert!(!outcome.held());
+    let got: Vec<_> =
+        outcome.steps.iter().map(|step| (step.actual.as_str(), step.verdict)).collect();
+    assert_eq!(got, [("not finished", Failed), ("done", Unjudged), ("not finished", Unjudged)]);
+}
+
+/// A capture can tell the echo requests of two steps apart.
+#[test]
+fn pings_have_identifiers_and_sequence_numbers_of_their_own() {
+    #[derive(Default)]
+    struct Echoes(Vec<(u16, u16)>);
+    impl Observer for Echoes {
+        fn see(
+            &mut self,
+            _: crate::sim::World<'_>,
+            subject: crate::sim::Subject,
+            what: crate::sim::Happening<'_>,
+        ) {
+            if let crate::sim::Happening::Left { packet } = what
+                && subject.leg == Leg::Request
+                && let Some(echo) = packet.icmp_echo()
+            {
+                self.0.push((echo.ident, echo.seq));
+            }
+        }
+    }
+    let text = format!("{NETWORK}steps:\n- ping: {{from: a, to: b, count: 3}}\n- ping: b -> a\n");
+    let loaded = crate::scenario::load::parse("x.yaml", &text).expect("it is well-formed");
+    let mut echoes = Echoes::default();
+    run(&loaded, "".as_ref(), Settings::default(), &mut echoes).expect("it can be run");
+    assert_eq!(echoes.0, [(1, 1), (1, 2), (1, 3), (2, 1)]);
+}
+
+#[test]
+fn planned_packets_are_those_the_file_names() {
+    let text = format!(
+        "{NETWORK}steps:\n- ping: {{from: a, to: [b, c], count: 3}}\n- udp: {{from: a, to: b, count: 5}}\n\
+         - flows: {{pairs: [a -> b, b -> a], packets: 7}}\n- send: {{from: a, hex: 45}}\n"
+    );
+    let loaded = crate::scenario::load::parse("x.yaml", &text).expect("it is well-formed");
+    assert_eq!(planned_packets(&loaded.file), 6 + 5 + 14);
+}

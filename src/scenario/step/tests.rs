@@ -1,0 +1,173 @@
+//! Rows of steps: what the cloud or the network answers, in the words of the file.
+
+use crate::report::outcome::Verdict::{Failed, Held, Unjudged};
+use crate::scenario::rows::{last, steps};
+
+#[test]
+fn commands_are_answered_in_the_words_of_the_file() {
+    for (step, actual, verdict) in [
+        ("describe-peering: AB", "state: active", Held),
+        ("delete-peering: BC\n  expect: {state: deleted}", "state: deleted", Held),
+        ("delete-peering: BC\n  expect: {state: active}", "state: deleted", Failed),
+        ("create-vpc: {name: D, cidr: 10.3.0.0/16}", "done", Held),
+        (
+            "create-vpc: {name: D, cidr: 10.3.0.0/16}\n  expect: {refused: InvalidVpc.Range}",
+            "accepted",
+            Failed,
+        ),
+        (
+            "create-vpc: {name: D, cidr: 10.3.0.0/8}\n  expect: {refused: InvalidVpc.Range}",
+            "refused: InvalidVpc.Range (The CIDR '10.0.0.0/8' is invalid.)",
+            Held,
+        ),
+        (
+            "create-route: {table: A, destination: 10.9.0.0/16, target: AB}\n  \
+             expect: {state: active}",
+            "state: active",
+            Held,
+        ),
+        (
+            "describe-route: {table: A, destination: 10.2.0.0/16}\n  expect: {state: blackhole}",
+            "state: active",
+            Failed,
+        ),
+        (
+            "delete-route: {table: A, destination: 10.9.0.0/16}\n  \
+             expect: {refused: InvalidRoute.NotFound}",
+            "refused: InvalidRoute.NotFound (no route with destination-cidr-block 10.9.0.0/16 in \
+             route table rtb-TABLE)",
+            Held,
+        ),
+        (
+            "disassociate-route-table: A/default",
+            "`A/default` has no association of its own: it uses the main table",
+            Failed,
+        ),
+        ("wait: 7d", "done", Unjudged),
+    ] {
+        let outcome = steps(&format!("- {step}\n"));
+        let got = &outcome.steps[0];
+        // Ids are the cloud's; a row shows only that there is one.
+        let mut text = got.actual.clone();
+        if let Some(at) = text.find("rtb-") {
+            let end = text[at..].find(')').map_or(text.len(), |n| at + n);
+            text.replace_range(at..end, "rtb-TABLE");
+        }
+        assert_eq!((text.as_str(), got.verdict), (actual, verdict), "{step}");
+    }
+}
+
+/// What a refused step was to create is missing from then on, and the steps that need it say so.
+#[test]
+fn a_label_whose_creation_was_refused_stands_for_nothing() {
+    for (first, second, actual) in [
+        (
+            "create-vpc: {name: D, cidr: 10.0.0.0/8}",
+            "delete-vpc: D",
+            "VPC `D` does not exist: what was to create it did not succeed",
+        ),
+        (
+            "run-instance: {name: d, vpc: A, ip: 10.0.0.10}",
+            "ping: a -> d",
+            "instance `d` does not exist: what was to create it did not succeed",
+        ),
+        (
+            "request-peering: {name: AA, requester: A, accepter: A}",
+            "accept-peering: AA",
+            "peering `AA` does not exist: what was to create it did not succeed",
+        ),
+        (
+            "run-instance: {name: d, vpc: A, ip: 10.0.0.10}",
+            "create-route: {table: A, destination: 10.9.0.0/16, target: d}",
+            "peering or instance `d` does not exist: what was to create it did not succeed",
+        ),
+    ] {
+        last(&format!("- {first}\n- {second}\n"), actual, Failed);
+        last(
+            &format!("- {first}\n- {second}\n  expect: {{{}}}\n", expected(second)),
+            actual,
+            Failed,
+        );
+    }
+}
+
+/// An expectation that fits the step and must not hold.
+fn expected(step: &str) -> &'static str {
+    if step.starts_with("ping") {
+        "dropped: no-such-host"
+    } else {
+        "refused: InvalidVpcID.NotFound"
+    }
+}
+
+#[test]
+fn packets_that_cannot_be_built_fail_their_step() {
+    const DUAL: &str = "\
+vpclab: 1
+name: both families
+profile: today
+vpcs:
+  A: {cidr: 10.0.0.0/16, ipv6: 2001:db8:1234:1a00::/56}
+  B: {cidr: 10.1.0.0/16}
+instances:
+  a: {vpc: A}
+  a2: {vpc: A}
+  b: {vpc: B}
+steps:
+";
+    for (step, actual, verdict) in [
+        ("ping: {from: a, to: a2, family: ipv6}", "replied", Unjudged),
+        ("ping: {from: a, to: a2, size: 65507}\n  expect: replied", "replied", Held),
+        (
+            "ping: {from: a, to: a2, family: ipv6, size: 65507}",
+            "a packet of 65555 bytes is too large, at most 65535 are possible",
+            Failed,
+        ),
+        (
+            "udp: {from: a, to: a2, family: ipv6, size: 65488}",
+            "a packet of 65536 bytes is too large, at most 65535 are possible",
+            Failed,
+        ),
+        ("ping: {from: a, to: b, family: ipv6}", "`b` has no IPv6 address", Failed),
+        ("ping: b -> 2001:db8::1", "`b` has no IPv6 address", Failed),
+        // The source says which family is meant.
+        ("ping: {from: a, to: a2, source: 2001:db8::1}", "dropped: source-check, at: a", Unjudged),
+    ] {
+        let outcome =
+            crate::scenario::rows::outcome(&format!("{DUAL}- {step}\n"), Default::default());
+        let outcome = outcome.expect(step);
+        let got = &outcome.steps[0];
+        assert_eq!((got.actual.as_str(), got.verdict), (actual, verdict), "{step}");
+    }
+}
+
+#[test]
+fn a_capture_that_cannot_be_replayed_fails_its_step() {
+    let outcome = steps("- replay: {from: a, capture: no/such.pcap}\n  expect: delivered\n");
+    let step = &outcome.steps[0];
+    assert!(step.actual.starts_with("cannot read `no/such.pcap`: "), "{}", step.actual);
+    assert_eq!(step.verdict, Failed);
+}
+
+#[test]
+fn steps_are_named_as_the_file_writes_them() {
+    for (step, words) in [
+        ("ping: {from: a, to: [b, c], count: 3}", "ping a -> [b, c], 3 times"),
+        ("udp: a -> B:10.1.0.10", "udp a -> B:10.1.0.10"),
+        ("send: {from: a, hex: 45 00}", "send from a, 2 bytes"),
+        (
+            "flows: {pairs: [a -> b, b -> a, a -> b, c -> b], packets: 1}",
+            "flows a -> b, b -> a, a -> b and 1 more, 1 packets each at 1000/s",
+        ),
+        (
+            "modify-source-dest-check: {instance: a, value: false}",
+            "modify-source-dest-check a: off",
+        ),
+        (
+            "replace-route: {table: A, destination: 10.2.0.0/16, target: a}",
+            "replace-route A: 10.2.0.0/16 -> a",
+        ),
+    ] {
+        assert_eq!(steps(&format!("- {step}\n")).steps[0].action, words);
+    }
+}

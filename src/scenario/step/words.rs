@@ -1,0 +1,89 @@
+//! A step in words, as reports name it.
+
+use std::fmt::Display;
+
+use crate::cloud::instance::SourceDestCheck;
+use crate::scenario::ast::{self, Action};
+
+/// What the action does, for a reader: `ping b -> c`.
+pub(in crate::scenario) fn words(action: &Action) -> String {
+    let pair = |a: &dyn Display, b: &dyn Display| format!("{a} -> {b}");
+    match action {
+        Action::RequestPeering(r) => format!(
+            "request-peering {}: {}",
+            r.name.value,
+            pair(&r.requester.value, &r.accepter.value)
+        ),
+        Action::AcceptPeering(p) => format!("accept-peering {}", p.value),
+        Action::RejectPeering(p) => format!("reject-peering {}", p.value),
+        Action::DeletePeering(p) => format!("delete-peering {}", p.value),
+        Action::DescribePeering(p) => format!("describe-peering {}", p.value),
+        Action::CreateVpc(v) => format!("create-vpc {}: {}", v.name.value, v.cidr.value),
+        Action::DeleteVpc(v) => format!("delete-vpc {}", v.value),
+        Action::AssociateVpcCidrBlock(b) => {
+            format!("associate-vpc-cidr-block {}: {}", b.vpc.value, b.cidr.value)
+        }
+        Action::DisassociateVpcCidrBlock(b) => {
+            format!("disassociate-vpc-cidr-block {}: {}", b.vpc.value, b.cidr.value)
+        }
+        Action::CreateSubnet(s) => {
+            format!("create-subnet {}/{}: {}", s.vpc.value, s.name.value, s.cidr.value)
+        }
+        Action::DeleteSubnet(s) => format!("delete-subnet {}", s.value),
+        Action::CreateRouteTable(t) => {
+            format!("create-route-table {}/{}", t.vpc.value, t.name.value)
+        }
+        Action::DeleteRouteTable(t) => format!("delete-route-table {}", t.value),
+        Action::AssociateRouteTable(a) => {
+            format!("associate-route-table {} with {}", a.table.value, a.subnet.value)
+        }
+        Action::DisassociateRouteTable(s) => format!("disassociate-route-table of {}", s.value),
+        Action::ReplaceMainRouteTable(t) => format!("replace-main-route-table by {}", t.value),
+        Action::CreateRoute(s) => route_words("create-route", &s.route, Some(&s.target.value)),
+        Action::ReplaceRoute(s) => route_words("replace-route", &s.route, Some(&s.target.value)),
+        Action::DeleteRoute(k) => route_words("delete-route", k, None),
+        Action::DescribeRoute(k) => route_words("describe-route", k, None),
+        Action::RunInstance(i) => format!("run-instance {}", i.label.value),
+        Action::StopInstance(l) => format!("stop-instance {}", l.value),
+        Action::StartInstance(l) => format!("start-instance {}", l.value),
+        Action::TerminateInstance(l) => format!("terminate-instance {}", l.value),
+        Action::ModifySourceDestCheck(m) => format!(
+            "modify-source-dest-check {}: {}",
+            m.instance.value,
+            match m.value {
+                SourceDestCheck::On => "on",
+                SourceDestCheck::Off => "off",
+            }
+        ),
+        Action::Ping(p) => {
+            let to: Vec<String> = p.to.iter().map(|d| d.value.to_string()).collect();
+            let to = match &to[..] {
+                [only] => only.clone(),
+                several => format!("[{}]", several.join(", ")),
+            };
+            format!("ping {}{}", pair(&p.from.value, &to), times(p.count.get()))
+        }
+        Action::Udp(u) => {
+            format!("udp {}{}", pair(&u.from.value, &u.to.value), times(u.count.get()))
+        }
+        Action::Send(s) => format!("send from {}, {} bytes", s.from.value, s.bytes.value.len()),
+        Action::Replay(r) => format!("replay {} from {}", r.capture.value.as_str(), r.from.value),
+        Action::Flows(f) => {
+            let pairs: Vec<String> =
+                f.pairs.iter().take(3).map(|p| pair(&p.from.value, &p.to.value)).collect();
+            let more = f.pairs.len() - pairs.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("flows {}{more}, {} packets each at {}", pairs.join(", "), f.packets, f.rate)
+        }
+        Action::Wait(span) => format!("wait {}", span.value),
+    }
+}
+
+fn times(n: u32) -> String {
+    if n == 1 { String::new() } else { format!(", {n} times") }
+}
+
+fn route_words(verb: &str, key: &ast::RouteKey, target: Option<&ast::TargetRef>) -> String {
+    let target = target.map_or_else(String::new, |t| format!(" -> {t}"));
+    format!("{verb} {}: {}{target}", key.table.value, key.destination.value)
+}

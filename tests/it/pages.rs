@@ -1,0 +1,124 @@
+//! Generated pages are current. `BLESS=1 cargo test` writes them; the diff is for review.
+//!
+//! Holds the layout of each page. What is said on them comes from the enum, the table of the format
+//! and the scenarios' own names.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests; a failure names the line")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use vpclab::forward::DropReason;
+use vpclab::forward::reason::{MISDELIVERED, MISDELIVERED_CURE, MISDELIVERED_WHAT};
+use vpclab::scenario::{load, schema};
+
+use crate::files;
+
+/// What the folders of `scenarios/` are for, in the order of the index.
+const FOLDERS: &[(&str, &str)] = &[
+    ("first", "The one to begin with: it is on the README's first screen."),
+    ("lessons", "One rule of VPC peering each, shown from both sides."),
+    ("drops", "One for each reason for which a packet is dropped, named after its label."),
+    (
+        "documented",
+        "The configurations of the AWS guide to VPC peering. The letter is the chapter: `f` whole \
+         VPCs, `s` specific subnets and addresses, `r` and `b` routes and blackholes, `sc` \
+         scenarios, `u` configurations that are not supported.",
+    ),
+];
+
+/// The page at `path` is `text`.
+#[track_caller]
+fn current(path: &str, text: &str) {
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        fs::write(path, text).unwrap();
+        return;
+    }
+    let have = fs::read_to_string(path).unwrap_or_default();
+    // Not both texts: a diff after blessing shows more than an assertion could.
+    assert!(have == text, "{path} is out of date: run `BLESS=1 cargo test`");
+}
+
+#[test]
+fn the_drop_reasons() {
+    let mut out = String::from(
+        "# Why packets are dropped\n\n\
+         <!-- Generated from src/forward/reason.rs by `BLESS=1 cargo test`. -->\n\n\
+         In the order in which the checks run: the first that fails names the drop. Labels and \
+         numbers are stable; the gaps\nbelong to checks that are not emulated yet. The AWS code is \
+         the one with which VPC Reachability Analyzer explains the\nsame finding. `vpclab explain \
+         LABEL` prints an entry.\n\n\
+         | number | label | AWS code | scenario |\n| ---: | --- | --- | --- |\n",
+    );
+    let scenario = |label: &str| format!("[{label}.yaml](../scenarios/drops/{label}.yaml)");
+    for reason in DropReason::ALL {
+        let (number, label) = (reason.number(), reason.label());
+        let code = reason.aws_code().map_or_else(String::new, |code| format!("`{code}`"));
+        let file = scenario(label);
+        let _ = writeln!(out, "| {number} | [`{label}`](#{label}) | {code} | {file} |");
+    }
+    let file = scenario(MISDELIVERED);
+    let _ = writeln!(out, "| | [`{MISDELIVERED}`](#{MISDELIVERED}), not a drop | | {file} |");
+    for reason in DropReason::ALL {
+        entry(&mut out, reason.label(), reason.what(), reason.cure());
+    }
+    entry(&mut out, MISDELIVERED, MISDELIVERED_WHAT, MISDELIVERED_CURE);
+    current("docs/drop-reasons.md", &out);
+}
+
+fn entry(out: &mut String, label: &str, what: &str, cure: &str) {
+    let _ = write!(out, "\n## {label}\n\n{what}\n\n**What to do.** {cure}\n");
+}
+
+#[test]
+fn the_index_of_scenarios() {
+    let mut by_folder: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for path in files::scenarios("scenarios") {
+        let below = path.strip_prefix("scenarios").unwrap();
+        let folder = below.parent().and_then(Path::to_str).unwrap().to_owned();
+        let file = below.file_name().and_then(|name| name.to_str()).unwrap().to_owned();
+        let loaded = load::load(&path);
+        let loaded = loaded.unwrap_or_else(|failure| panic!("{:?}", files::said(&failure)));
+        by_folder.entry(folder).or_default().push((file, loaded.file.name.value));
+    }
+    let mut out = String::from(
+        "# Scenarios\n\n\
+         <!-- Generated from the files' names by `BLESS=1 cargo test`. -->\n\n\
+         Examples and tests in one: `vpclab run scenarios` runs them all, and each says in its \
+         `about` why it is so.\n",
+    );
+    for (folder, about) in FOLDERS {
+        let rows = by_folder.remove(*folder).unwrap_or_else(|| panic!("no {folder}"));
+        let _ = write!(out, "\n## {folder}\n\n{about}\n\n| file | shows |\n| --- | --- |\n");
+        for (file, name) in rows {
+            let name = name.replace('|', "\\|");
+            let _ = writeln!(out, "| [{file}]({folder}/{file}) | {name} |");
+        }
+    }
+    assert!(by_folder.is_empty(), "no sentence for {:?}", by_folder.keys());
+    current("scenarios/README.md", &out);
+}
+
+#[test]
+fn the_keys_of_the_format() {
+    let text = format!(
+        "# Every key of a scenario file\n\n\
+         <!-- Generated from src/scenario/format.rs by `BLESS=1 cargo test`. -->\n\n\
+         The table that files are checked against. [scenario-format.md](scenario-format.md) says \
+         what it means.\n\n{}",
+        schema::reference().trim_end().to_owned() + "\n"
+    );
+    current("docs/scenario-keys.md", &text);
+}
+
+#[test]
+fn the_schemas_of_the_format() {
+    for (path, schema) in [
+        ("docs/scenario.schema.json", schema::schema()),
+        ("docs/network.schema.json", schema::network_schema()),
+    ] {
+        current(path, &(serde_json::to_string_pretty(&schema).unwrap() + "\n"));
+    }
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Everything that must pass, on a fresh machine: sets up what the tests need, then runs them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# tshark reads the captures back; the tests fail without it rather than skip.
+if ! command -v tshark >/dev/null; then
+    sudo=""
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tshark
+fi
+
+cargo fmt --check
+cargo clippy --locked --all-targets -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+# The engine without the command line, and without the scenario front door.
+cargo check --locked --no-default-features --features scenario
+cargo check --locked --no-default-features
+cargo test --locked --release
+# The program itself, as a user runs it.
+cargo run --locked --release --quiet -- run scenarios --threads 2
