@@ -68,27 +68,19 @@ pub enum RunError {
     #[error("the run sends more than {PACKETS_PER_RUN_MAX} packets")]
     TooManyPackets,
     /// More events are pending than the queue may hold.
-    #[error("more than {PENDING_EVENTS_MAX} packets are on their way at {0}")]
+    #[error("more than {PENDING_EVENTS_MAX} packets are on their way or to be sent at {0}")]
     TooManyPending(Instant),
     /// Time does not move on.
     #[error("more than {EVENTS_PER_INSTANT_MAX} events at one instant, {0}")]
     Livelock(Instant),
 }
 
-/// A packet on its way, and how it is counted.
+/// A packet on its way. Who sent it travels with it, so that nobody has to look up its source.
 #[derive(Debug)]
 struct InFlight {
     packet: Packet,
     crossing: Crossing,
-    tag: Tag,
-}
-
-/// Which packet it is: 12 bytes that travel with it.
-#[derive(Clone, Copy, Debug)]
-struct Tag {
-    source: u32,
-    leg: Leg,
-    sender: InterfaceIdx,
+    subject: Subject,
 }
 
 #[derive(Debug)]
@@ -105,11 +97,35 @@ enum Pending {
 #[derive(Debug)]
 struct Station {
     link: Link,
-    /// Packets it has sent; orders its events.
+    /// Events it has caused; orders them. Two a packet at most, so it does not come round.
     sequence: u32,
 }
 
+const _: () = assert!(2 * PACKETS_PER_RUN_MAX < 1 << 32);
+
+/// The limits of a run: those of [`crate::base::limit`], or lower ones in tests.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    packets: u64,
+    pending: usize,
+    events_per_instant: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            packets: PACKETS_PER_RUN_MAX,
+            pending: PENDING_EVENTS_MAX,
+            events_per_instant: EVENTS_PER_INSTANT_MAX,
+        }
+    }
+}
+
 /// The emulated world: a cloud, its packets, and the present.
+///
+/// Memory grows with the network (rows are never taken back), with the number of probes and sources
+/// that were started (their counts are kept), and with the packets that are on their way at one
+/// time; not with the packets that were sent.
 #[derive(Debug)]
 pub struct Sim {
     cloud: Cloud,
@@ -129,6 +145,9 @@ pub struct Sim {
     peering_links: Vec<[(VpcIdx, Link); 2]>,
     specs: std::collections::BTreeMap<LinkOf, LinkSpec>,
     packets: u64,
+    /// Packets that sources have yet to send.
+    unsent: u64,
+    bounds: Bounds,
     /// The instant being worked on and how many events it has had.
     instant: (Instant, u64),
 }
@@ -154,6 +173,8 @@ impl Sim {
             peering_links: Vec::new(),
             specs: std::collections::BTreeMap::new(),
             packets: 0,
+            unsent: 0,
+            bounds: Bounds::default(),
             instant: (Instant::START, 0),
         }
     }
@@ -234,7 +255,9 @@ impl Sim {
     /// the cloud sends nothing.
     ///
     /// # Errors
-    /// [`RunError::TooManyPackets`].
+    /// [`RunError::TooManyPackets`] if the run would have more than it may, what other sources have
+    /// yet to send included; [`RunError::TooManyPending`] with too many sources. Nothing is started
+    /// then.
     pub fn start(
         &mut self,
         datagrams: Datagrams,
@@ -243,24 +266,38 @@ impl Sim {
         self.refresh();
         let probe =
             ProbeId(u32::try_from(self.probes.len()).map_err(|_| RunError::TooManyPackets)?);
-        let mut tally = ProbeTally::default();
+        let mut active = Vec::new();
+        let mut total = 0_u64;
         for source in sources {
             let Some(from) = self.rows.interface(source.from) else { continue };
             let meant = source.meant.and_then(|id| self.rows.interface(id));
             let source = ActiveSource::new(probe, from, meant, source.load);
-            tally.unsent += source.total();
-            let row = self.sources.len();
-            self.sources.push((self.now, source));
-            self.schedule_source(row);
+            // A source of nothing would have a row and no packet that limits how many there are.
+            if source.total() > 0 {
+                total = total.saturating_add(source.total());
+                active.push(source);
+            }
         }
-        self.probes.push((datagrams, tally));
-        if self.packets.saturating_add(tally.unsent) > PACKETS_PER_RUN_MAX {
+        let run_total = self.packets.saturating_add(self.unsent).saturating_add(total);
+        if run_total > self.bounds.packets {
             return Err(RunError::TooManyPackets);
+        }
+        if self.queue.len() + active.len() > self.bounds.pending {
+            return Err(RunError::TooManyPending(self.now));
+        }
+        self.unsent += total;
+        self.probes.push((datagrams, ProbeTally { unsent: total, ..ProbeTally::default() }));
+        for source in active {
+            self.sources.push((self.now, source));
+            self.schedule_source(self.sources.len() - 1);
         }
         Ok(probe)
     }
 
     /// What became of a probe's packets so far.
+    ///
+    /// # Panics
+    /// On a probe of another run.
     pub fn tally(&self, probe: ProbeId) -> ProbeTally {
         self.probes[probe.number()].1
     }
@@ -300,6 +337,9 @@ impl Sim {
     ///
     /// # Errors
     /// A limit of the run is reached.
+    ///
+    /// # Panics
+    /// On a probe of another run.
     pub fn run_probe(
         &mut self,
         probe: ProbeId,
@@ -318,19 +358,24 @@ impl Sim {
         }
         if self.instant.0 == self.now {
             self.instant.1 += 1;
-            if self.instant.1 > EVENTS_PER_INSTANT_MAX {
+            if self.instant.1 > self.bounds.events_per_instant {
                 return Err(RunError::Livelock(self.now));
             }
         } else {
             self.instant = (self.now, 1);
         }
+        // Whatever happens is judged, and told, by the network of this moment.
+        self.refresh();
         match pending {
             Pending::Emit(row) => self.emit(row, observer),
             Pending::Cross(flight) => self.cross(flight, observer),
             Pending::Arrive(flight) => self.arrive(flight, observer),
         }
-        if self.queue.len() > PENDING_EVENTS_MAX {
+        if self.queue.len() > self.bounds.pending {
             return Err(RunError::TooManyPending(self.now));
+        }
+        if self.packets > self.bounds.packets {
+            return Err(RunError::TooManyPackets);
         }
         Ok(true)
     }
@@ -404,61 +449,50 @@ impl Sim {
         self.queue.push(key, Pending::Emit(number));
     }
 
-    fn subject(&self, tag: Tag) -> Subject {
-        let source = &self.sources[tag.source as usize].1;
-        let meant = match tag.leg {
-            Leg::Request => source.meant,
-            Leg::Answer => Some(source.from),
-        };
-        Subject { probe: source.probe, leg: tag.leg, sender: tag.sender, meant }
-    }
-
-    fn count(&mut self, tag: Tag) -> &mut traffic::Tally {
-        let probe = self.sources[tag.source as usize].1.probe;
-        self.probes[probe.number()].1.leg(tag.leg)
+    fn count(&mut self, subject: Subject) -> &mut traffic::Tally {
+        self.probes[subject.probe.number()].1.leg(subject.leg)
     }
 
     fn emit(&mut self, row: u32, observer: &mut (impl Observer + ?Sized)) {
         let source = &mut self.sources[row as usize].1;
-        let (probe, sender) = (source.probe, source.from);
-        let tag = Tag { source: row, leg: Leg::Request, sender };
+        let subject = source.subject();
         let emission = source.emit();
-        self.probes[probe.number()].1.unsent -= 1;
+        self.unsent -= 1;
+        self.probes[subject.probe.number()].1.unsent -= 1;
+        self.schedule_source(row as usize);
         match emission {
-            Some(Emission::Packet(packet)) => self.send(packet, tag, observer),
-            Some(Emission::Bytes(bytes)) => match forward::admit(sender, bytes.clone()) {
-                Ok(packet) => self.send(packet, tag, observer),
+            Emission::Packet(packet) => self.send(packet, subject, observer),
+            Emission::Bytes(bytes) => match forward::admit(subject.sender, bytes.clone()) {
+                Ok(packet) => self.send(packet, subject, observer),
                 Err((drop, wrong)) => {
                     self.packets += 1;
-                    self.count(tag).sent += 1;
-                    self.count(tag).drops.add(drop.reason);
+                    self.count(subject).sent += 1;
+                    self.count(subject).drops.add(drop.reason);
                     let what = Happening::Malformed { bytes: &bytes, drop, wrong };
-                    observer.see(self.world(), self.subject(tag), what);
+                    observer.see(self.world(), subject, what);
                 }
             },
-            // Built before with the same lengths and addresses, so it cannot fail now.
-            None => {}
         }
-        self.schedule_source(row as usize);
     }
 
     /// A packet is handed to its interface.
-    fn send(&mut self, packet: Packet, tag: Tag, observer: &mut (impl Observer + ?Sized)) {
-        self.refresh();
+    fn send(&mut self, packet: Packet, subject: Subject, observer: &mut (impl Observer + ?Sized)) {
         self.packets += 1;
-        self.count(tag).sent += 1;
-        let crossing = match self.leave(tag.sender, &packet) {
+        self.count(subject).sent += 1;
+        let crossing = match self.leave(subject.sender, &packet) {
             Ok(crossing) => crossing,
-            Err(drop) => return self.drop_packet(&packet, None, tag, drop, observer),
+            Err(drop) => return self.drop_packet(&packet, None, subject, drop, observer),
         };
-        observer.see(self.world(), self.subject(tag), Happening::Left { packet: &packet });
+        observer.see(self.world(), subject, Happening::Left { packet: &packet });
         let (now, bytes) = (self.now, packet.len());
-        let out = self.stations[tag.sender.row()].link.carry(now, bytes);
-        let flight = InFlight { packet, crossing, tag };
+        let out = self.stations[subject.sender.row()].link.carry(now, bytes);
+        let flight = InFlight { packet, crossing, subject };
         match out {
             Ok(at) if at == now => self.cross(flight, observer),
             Ok(at) => self.push(at, Kind::Cross, flight),
-            Err(reason) => self.lose(&flight, reason, Place::Interface(tag.sender), observer),
+            Err(reason) => {
+                self.lose(&flight, reason, Place::Interface(subject.sender), observer);
+            }
         }
     }
 
@@ -482,10 +516,11 @@ impl Sim {
     }
 
     fn push(&mut self, at: Instant, kind: Kind, flight: InFlight) {
-        let station = &mut self.stations[flight.tag.sender.row()];
+        let sender = flight.subject.sender.row();
+        let station = &mut self.stations[sender];
         station.sequence = station.sequence.wrapping_add(1);
         // Interfaces are limited far below 2^30 by the cloud's quotas.
-        let source = u32::try_from(flight.tag.sender.row()).unwrap_or(u32::MAX);
+        let source = u32::try_from(sender).unwrap_or(u32::MAX);
         let key = Key::new(at, kind, source, station.sequence);
         let pending = match kind {
             Kind::Cross => Pending::Cross(flight),
@@ -495,11 +530,16 @@ impl Sim {
     }
 
     fn arrive(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
-        self.refresh();
         match self.enter(flight.crossing, &flight.packet) {
             Ok(at) => self.deliver(flight, at, observer),
             Err(drop) => {
-                self.drop_packet(&flight.packet, Some(flight.crossing), flight.tag, drop, observer);
+                self.drop_packet(
+                    &flight.packet,
+                    Some(flight.crossing),
+                    flight.subject,
+                    drop,
+                    observer,
+                );
             }
         }
     }
@@ -512,7 +552,7 @@ impl Sim {
         observer: &mut (impl Observer + ?Sized),
     ) {
         let drop = Drop::new(reason, at);
-        self.drop_packet(&flight.packet, Some(flight.crossing), flight.tag, drop, observer);
+        self.drop_packet(&flight.packet, Some(flight.crossing), flight.subject, drop, observer);
     }
 
     /// The end of a packet that is not delivered.
@@ -520,16 +560,16 @@ impl Sim {
         &mut self,
         packet: &Packet,
         crossing: Option<Crossing>,
-        tag: Tag,
+        subject: Subject,
         drop: Drop,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        self.count(tag).drops.add(drop.reason);
+        self.count(subject).drops.add(drop.reason);
         let what = match crossing {
             None => Happening::Held { packet, drop },
             Some(crossing) => Happening::Lost { packet, drop, crossing },
         };
-        observer.see(self.world(), self.subject(tag), what);
+        observer.see(self.world(), subject, what);
     }
 
     /// The end of a packet that is delivered, and what the instance does with it: echo requests
@@ -540,15 +580,14 @@ impl Sim {
         at: InterfaceIdx,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        let InFlight { packet, crossing, tag } = flight;
-        let subject = self.subject(tag);
-        let tally = self.count(tag);
+        let InFlight { packet, crossing, subject } = flight;
+        let tally = self.count(subject);
         tally.delivered += 1;
         if subject.meant.is_some_and(|meant| meant != at) {
             tally.misdelivered += 1;
         }
         observer.see(self.world(), subject, Happening::Arrived { packet: &packet, at, crossing });
-        if tag.leg == Leg::Answer {
+        if subject.leg == Leg::Answer {
             return;
         }
         let returned = self.probes[subject.probe.number()].0 == Datagrams::Returned;
@@ -563,8 +602,9 @@ impl Sim {
         let answer =
             if is_request { build::echo_reply(&packet) } else { build::udp_answer(&packet) };
         if let Some(answer) = answer {
-            let tag = Tag { source: tag.source, leg: Leg::Answer, sender: at };
-            self.send(answer, tag, observer);
+            let meant = Some(subject.sender);
+            let subject = Subject { leg: Leg::Answer, sender: at, meant, ..subject };
+            self.send(answer, subject, observer);
         }
     }
 

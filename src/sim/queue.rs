@@ -56,6 +56,11 @@ impl Key {
         #[allow(clippy::cast_possible_truncation, reason = "the high half of a u128 is a u64")]
         Instant::from_nanos((self.0 >> 64) as u64)
     }
+
+    /// The slot of time that it falls into.
+    const fn slot(self) -> u64 {
+        self.at().as_nanos() >> SLOT_BITS
+    }
 }
 
 /// Nanoseconds of one slot, as a power of two: 4.1 us.
@@ -67,20 +72,36 @@ const SLOTS_U64: u64 = SLOTS as u64;
 /// A key and where its item is kept.
 type Entry = (Key, u32);
 
+/// The end of a list of places. Pending events are limited far below it, see `Sim`.
+const NO_PLACE: u32 = u32::MAX;
+
+/// Where an item is kept while it is pending. Places are used again; a free one has no item.
+#[derive(Debug)]
+struct Place<T> {
+    key: Key,
+    /// The next place of the same slot of the wheel, or the next free one.
+    next: u32,
+    item: Option<T>,
+}
+
 /// Pending items, given back in the order of their keys.
+///
+/// What waits in a slot of the wheel is a list through the places, not a vector of its own: memory
+/// grows with what is pending at most at one time, however the slots share it out over a long run.
 #[derive(Debug)]
 pub(super) struct EventQueue<T> {
     /// Items at stable places, so that sorting moves 32 bytes and not a packet.
-    items: Vec<Option<T>>,
-    free: Vec<u32>,
+    places: Vec<Place<T>>,
+    /// The first free place.
+    free: u32,
     /// The slot that time has reached (its number since the start of time).
     slot: u64,
     /// What is left of that slot, the next event last.
     current: Vec<Entry>,
     /// What was pushed into that slot after it was sorted.
     late: BinaryHeap<Reverse<Entry>>,
-    /// The slots after it: slot number modulo [`SLOTS`].
-    wheel: Box<[Vec<Entry>]>,
+    /// The first place of each slot after it: slot number modulo [`SLOTS`].
+    wheel: Box<[u32]>,
     /// One bit a slot of the wheel: is there anything?
     occupied: Box<[u64]>,
     /// What lies beyond the wheel.
@@ -91,12 +112,12 @@ pub(super) struct EventQueue<T> {
 impl<T> EventQueue<T> {
     pub(super) fn new() -> EventQueue<T> {
         EventQueue {
-            items: Vec::new(),
-            free: Vec::new(),
+            places: Vec::new(),
+            free: NO_PLACE,
             slot: 0,
             current: Vec::new(),
             late: BinaryHeap::new(),
-            wheel: (0..SLOTS).map(|_| Vec::new()).collect(),
+            wheel: vec![NO_PLACE; SLOTS].into(),
             occupied: vec![0; SLOTS / 64].into(),
             far: BinaryHeap::new(),
             len: 0,
@@ -110,15 +131,17 @@ impl<T> EventQueue<T> {
 
     /// Adds an item. A key before the last one that was popped would be popped next.
     pub(super) fn push(&mut self, key: Key, item: T) {
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.items[place as usize] = Some(item);
+        let place = match self.places.get_mut(self.free as usize) {
+            Some(free) => {
+                let place = self.free;
+                self.free = free.next;
+                free.key = key;
+                free.item = Some(item);
                 place
             }
             None => {
-                // The number of pending events is limited far below 2^32, see `Sim`.
-                let place = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
-                self.items.push(Some(item));
+                let place = u32::try_from(self.places.len()).unwrap_or(NO_PLACE);
+                self.places.push(Place { key, next: NO_PLACE, item: Some(item) });
                 place
             }
         };
@@ -127,12 +150,14 @@ impl<T> EventQueue<T> {
     }
 
     fn file(&mut self, entry: Entry) {
-        let slot = entry.0.at().as_nanos() >> SLOT_BITS;
+        let (key, place) = entry;
+        let slot = key.slot();
         if slot <= self.slot {
             self.late.push(Reverse(entry));
         } else if slot - self.slot < SLOTS_U64 {
             let index = wheel_index(slot);
-            self.wheel[index].push(entry);
+            let first = &mut self.wheel[index];
+            self.places[place as usize].next = std::mem::replace(first, place);
             self.occupied[index / 64] |= 1 << (index % 64);
         } else {
             self.far.push(Reverse(entry));
@@ -158,8 +183,9 @@ impl<T> EventQueue<T> {
         let (key, place) =
             if late_first { self.late.pop().map(|Reverse(e)| e) } else { self.current.pop() }?;
         self.len -= 1;
-        self.free.push(place);
-        let item = self.items[place as usize].take()?;
+        let kept = &mut self.places[place as usize];
+        kept.next = std::mem::replace(&mut self.free, place);
+        let item = kept.item.take()?;
         Some((key, item))
     }
 
@@ -167,22 +193,30 @@ impl<T> EventQueue<T> {
     fn settle(&mut self) {
         while self.current.is_empty() && self.late.is_empty() && self.len > 0 {
             let in_wheel = self.next_occupied();
-            let in_far = self.far.peek().map(|Reverse((key, _))| key.at().as_nanos() >> SLOT_BITS);
+            let in_far = self.far.peek().map(|Reverse((key, _))| key.slot());
             let Some(slot) = [in_wheel, in_far].into_iter().flatten().min() else { return };
             self.slot = slot;
-            let index = wheel_index(slot);
-            std::mem::swap(&mut self.current, &mut self.wheel[index]);
-            self.occupied[index / 64] &= !(1 << (index % 64));
-            // Sorted before what comes in from afar is filed, which may belong to this slot too.
-            self.current.sort_unstable_by(|a, b| b.cmp(a));
+            self.open(wheel_index(slot));
             while let Some(Reverse((key, _))) = self.far.peek()
-                && (key.at().as_nanos() >> SLOT_BITS) - self.slot < SLOTS_U64
+                && key.slot() - self.slot < SLOTS_U64
             {
                 if let Some(Reverse(entry)) = self.far.pop() {
                     self.file(entry);
                 }
             }
         }
+    }
+
+    /// Empties a slot of the wheel into `current`, in order.
+    fn open(&mut self, index: usize) {
+        let mut place = std::mem::replace(&mut self.wheel[index], NO_PLACE);
+        self.occupied[index / 64] &= !(1 << (index % 64));
+        while let Some(kept) = self.places.get(place as usize) {
+            self.current.push((kept.key, place));
+            place = kept.next;
+        }
+        // Often nothing is left to do: what is pushed in order lies in the list the last first.
+        self.current.sort_unstable_by(|a, b| b.cmp(a));
     }
 
     /// The number of the next slot of the wheel that holds anything.
@@ -241,6 +275,23 @@ mod tests {
         }
         let order: Vec<Key> = std::iter::from_fn(|| queue.pop().map(|(key, ())| key)).collect();
         assert_eq!(order, [keys[4], keys[3], keys[2], keys[1], keys[0]]);
+    }
+
+    /// Bursts that fall into every slot of the wheel in turn, and beyond it: memory is that of one.
+    #[test]
+    fn memory_is_that_of_the_most_that_was_pending() {
+        const BURST: u32 = 100;
+        let mut queue = EventQueue::new();
+        for round in 0..20_000_u64 {
+            for n in 0..BURST {
+                let ahead = if n % 10 == 0 { 50_000_000 } else { 1_000 };
+                queue.push(key(round * 4_099 + ahead, n, 0), ());
+            }
+            while queue.pop().is_some() {}
+        }
+        assert_eq!(queue.places.len(), BURST as usize);
+        let more = [queue.current.capacity(), queue.late.len(), queue.far.capacity()];
+        assert!(more.iter().all(|n| *n <= 2 * BURST as usize), "{more:?}");
     }
 
     proptest! {

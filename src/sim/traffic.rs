@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::observe::Subject;
 use crate::base::id::{InterfaceId, InterfaceIdx};
 use crate::base::time::Span;
 use crate::base::units::PacketRate;
@@ -111,9 +112,7 @@ pub struct Source {
 /// A source at work.
 #[derive(Debug)]
 pub(super) struct ActiveSource {
-    pub(super) probe: ProbeId,
-    pub(super) from: InterfaceIdx,
-    pub(super) meant: Option<InterfaceIdx>,
+    subject: Subject,
     load: Load,
     sent: u64,
 }
@@ -131,7 +130,13 @@ impl ActiveSource {
         meant: Option<InterfaceIdx>,
         load: Load,
     ) -> ActiveSource {
-        ActiveSource { probe, from, meant, load, sent: 0 }
+        let subject = Subject { probe, leg: Leg::Request, sender: from, meant };
+        ActiveSource { subject, load, sent: 0 }
+    }
+
+    /// Of each packet that it sends.
+    pub(super) fn subject(&self) -> Subject {
+        self.subject
     }
 
     /// How many packets it will send in all.
@@ -152,29 +157,35 @@ impl ActiveSource {
         }
     }
 
-    /// Its next packet.
-    pub(super) fn emit(&mut self) -> Option<Emission> {
+    /// Its next packet. Behind the last one a script goes on with packets of no bytes, the others
+    /// as before.
+    pub(super) fn emit(&mut self) -> Emission {
         let n = self.sent;
         self.sent += 1;
         match &self.load {
-            Load::Repeat { packet, .. } => Some(Emission::Packet(packet.clone())),
-            Load::Ping { first, .. } if n == 0 => Some(Emission::Packet(first.clone())),
+            Load::Repeat { packet, .. } => Emission::Packet(packet.clone()),
             Load::Ping { first, .. } => {
-                let echo = first.icmp_echo()?;
-                // Sequence numbers wrap after 65,535, as ping's do.
-                let seq = echo.seq.wrapping_add(u16::try_from(n % 65_536).unwrap_or_default());
-                let (source, destination) = (first.source(), first.destination());
-                let payload = first.payload();
-                build::echo(EchoKind::Request, source, destination, echo.ident, seq, payload)
-                    .ok()
-                    .map(Emission::Packet)
+                Emission::Packet(numbered(first, n).unwrap_or_else(|| first.clone()))
             }
             Load::Script(packets) => {
-                let (_, bytes) = packets.get(usize::try_from(n).ok()?)?;
-                Some(Emission::Bytes(bytes.clone()))
+                let packet = usize::try_from(n).ok().and_then(|n| packets.get(n));
+                Emission::Bytes(packet.map(|(_, bytes)| bytes.clone()).unwrap_or_default())
             }
         }
     }
+}
+
+/// Echo request number `n` (from 0) of a series; `None` for the first, which is there already, and
+/// in a series that began with something else.
+fn numbered(first: &Packet, n: u64) -> Option<Packet> {
+    if n == 0 {
+        return None;
+    }
+    let echo = first.icmp_echo()?;
+    // Sequence numbers wrap after 65,535, as ping's do.
+    let seq = echo.seq.wrapping_add(u16::try_from(n % 65_536).unwrap_or_default());
+    let (source, destination, payload) = (first.source(), first.destination(), first.payload());
+    build::echo(EchoKind::Request, source, destination, echo.ident, seq, payload).ok()
 }
 
 /// How often each reason dropped a packet.

@@ -17,6 +17,7 @@ mod pages;
 mod repairs;
 #[cfg(feature = "scenario")]
 mod scenarios;
+mod sim;
 mod support;
 mod tidy;
 #[cfg(feature = "scenario")]
