@@ -39,6 +39,15 @@ impl Digits {
         Some(Digits { len: if s.len() == 8 { 8 } else { 17 }, text })
     }
 
+    /// The number behind the last 16 digits: of minted ones what they were minted from.
+    pub fn value(&self) -> u64 {
+        let digits = &self.text[..usize::from(self.len)];
+        // All but the first of 17, which is a zero where it matters. The others are digits.
+        digits.iter().fold(0_u64, |value, digit| {
+            value << 4 | u64::from(char::from(*digit).to_digit(16).unwrap_or_default())
+        })
+    }
+
     /// The digits as text.
     pub fn as_str(&self) -> &str {
         // Only ASCII digits are ever stored, so the conversion cannot fail; an empty string would
@@ -66,6 +75,11 @@ macro_rules! resource_id {
         impl $name {
             /// The prefix of this kind of id, without the dash.
             pub const PREFIX: &'static str = $prefix;
+
+            /// Its digits.
+            pub const fn digits(self) -> Digits {
+                self.0
+            }
 
             /// The id with these digits.
             pub const fn new(digits: Digits) -> Self {

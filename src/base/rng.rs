@@ -53,6 +53,15 @@ pub fn mix(z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// What [`mix`] was given: its inverse.
+pub fn unmix(z: u64) -> u64 {
+    // A shift by more than a third of the width is undone by shifting once more; the factors are
+    // the inverses of those above modulo 2^64.
+    let z = (z ^ (z >> 31) ^ (z >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);
+    let z = (z ^ (z >> 27) ^ (z >> 54)).wrapping_mul(0x96de_1b17_3f11_9089);
+    z ^ (z >> 30) ^ (z >> 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +83,16 @@ mod tests {
         }
         assert!(seen.iter().all(|n| (800..1_200).contains(n)), "{seen:?}");
         assert_eq!(stream.below(0), 0);
+    }
+
+    #[test]
+    fn mixing_can_be_undone() {
+        let mut stream = Seed(3).stream("numbers");
+        let numbers = (0..1_000).chain((0..1_000).map(|_| stream.next_u64()));
+        for number in numbers.chain([u64::MAX]) {
+            assert_eq!(unmix(mix(number)), number);
+            assert_eq!(mix(unmix(number)), number);
+        }
     }
 
     /// The reference output of SplitMix64 for the seed 1234567 (first value).

@@ -157,12 +157,12 @@ impl Sim {
     pub fn new(cloud: Cloud, seed: Seed, twin: Twin) -> Sim {
         let rows = Rows::of(&cloud);
         let snapshot = Snapshot::compile(&cloud, &rows, Instant::START);
-        Sim {
+        let mut sim = Sim {
+            snapshot_until: cloud.next_deadline(Instant::START),
             cloud,
             rows,
             twin,
             snapshot,
-            snapshot_until: Instant::START,
             now: Instant::START,
             seed,
             queue: EventQueue::new(),
@@ -176,7 +176,9 @@ impl Sim {
             unsent: 0,
             bounds: Bounds::default(),
             instant: (Instant::START, 0),
-        }
+        };
+        sim.add_links();
+        sim
     }
 
     /// The present.
@@ -390,7 +392,11 @@ impl Sim {
             self.snapshot = Snapshot::compile(&self.cloud, &self.rows, self.now);
         }
         self.snapshot_until = self.cloud.next_deadline(self.now);
+        self.add_links();
+    }
 
+    /// Gives a link to every row that has none yet.
+    fn add_links(&mut self) {
         let spec = |specs: &std::collections::BTreeMap<LinkOf, LinkSpec>, of, default| {
             specs.get(&of).copied().unwrap_or(default)
         };
