@@ -4,8 +4,9 @@
 //! to a bound, so that a run of a million packets explains itself in a few lines. Refuses to count:
 //! the simulator does.
 
+use std::net::IpAddr;
+
 use crate::base::id::{InterfaceId, InterfaceIdx};
-use crate::base::time::Instant;
 use crate::forward::walk::Step;
 use crate::forward::{Crossing, Drop, Reference};
 use crate::report::names::Names;
@@ -13,6 +14,8 @@ use crate::report::told::{self, Ending, Line, Told};
 use crate::sim::{Happening, Leg, Observer, ProbeId, Subject, World};
 use crate::wire::{Packet, describe};
 
+/// Ways out kept for one leg of one probe (ours).
+const WAYS_OUT_MAX: usize = 64;
 /// Distinct endings kept for one leg of one probe (ours): a reader does not want more.
 const ENDINGS_MAX: usize = 16;
 
@@ -29,13 +32,53 @@ pub struct Stray {
     pub leg: Leg,
 }
 
+/// What the packets of one sender to one destination met on their way out, by one version of the
+/// network.
+#[derive(Debug)]
+struct WayOut {
+    sender: InterfaceIdx,
+    destination: IpAddr,
+    version: u64,
+    lines: Vec<Line>,
+}
+
 #[derive(Debug, Default)]
 struct LegNotes {
-    /// What the last packet met on its way out.
-    leaving: Option<(Instant, Vec<Line>)>,
-    /// Endings seen, with their walks.
-    endings: Vec<(EndingKey, Told)>,
-    stray: Option<Stray>,
+    ways_out: Vec<WayOut>,
+    /// Endings seen, with their walks and the packets that went astray.
+    endings: Vec<(EndingKey, Told, Option<Stray>)>,
+}
+
+impl LegNotes {
+    /// Takes down what a packet meets on its way out, if no packet before it met the same.
+    fn left(&mut self, world: World<'_>, sender: InterfaceIdx, packet: &Packet) {
+        // A probe of very many flows is told by its first ones: looking each up would cost more
+        // than forwarding it.
+        if self.ways_out.len() >= WAYS_OUT_MAX {
+            return;
+        }
+        let destination = packet.destination();
+        let same = |way: &&mut WayOut| way.sender == sender && way.destination == destination;
+        match self.ways_out.iter_mut().find(same) {
+            Some(way) if way.version == world.version => {}
+            Some(way) => {
+                way.version = world.version;
+                way.lines = leaving(world, sender, packet);
+            }
+            None => self.ways_out.push(WayOut {
+                sender,
+                destination,
+                version: world.version,
+                lines: leaving(world, sender, packet),
+            }),
+        }
+    }
+
+    fn way_out(&self, sender: InterfaceIdx, packet: &Packet) -> Vec<Line> {
+        let destination = packet.destination();
+        let same = |way: &&WayOut| way.sender == sender && way.destination == destination;
+        self.ways_out.iter().find(same).map_or(Vec::new(), |way| way.lines.clone())
+    }
 }
 
 /// What makes two endings the same.
@@ -53,11 +96,12 @@ pub struct Explainer {
 
 impl Explainer {
     /// The walks of a probe: of its requests, then of the answers, each in the order of first
-    /// occurrence.
-    pub fn walks(&self, probe: ProbeId) -> impl Iterator<Item = (Leg, &Told)> {
+    /// occurrence. With each comes the packet, if it did not end as it should.
+    pub fn walks(&self, probe: ProbeId) -> impl Iterator<Item = (Leg, &Told, Option<&Stray>)> {
         let legs = self.probes.get(probe.number()).into_iter().flatten();
-        legs.zip([Leg::Request, Leg::Answer])
-            .flat_map(|(notes, leg)| notes.endings.iter().map(move |(_, told)| (leg, told)))
+        legs.zip([Leg::Request, Leg::Answer]).flat_map(|(notes, leg)| {
+            notes.endings.iter().map(move |(_, told, stray)| (leg, told, stray.as_ref()))
+        })
     }
 
     /// Lets go of what was kept of a probe that has been reported.
@@ -85,12 +129,7 @@ impl Explainer {
 
     fn endings(&self, probe: ProbeId, leg: Leg) -> impl Iterator<Item = EndingKey> {
         let notes = self.probes.get(probe.number()).map(|legs| &legs[leg_row(leg)]);
-        notes.into_iter().flat_map(|notes| notes.endings.iter().map(|(key, _)| *key))
-    }
-
-    /// The first packet of the probe that was dropped or reached another host.
-    pub fn stray(&self, probe: ProbeId) -> Option<&Stray> {
-        self.probes.get(probe.number()).into_iter().flatten().find_map(|n| n.stray.as_ref())
+        notes.into_iter().flat_map(|notes| notes.endings.iter().map(|(key, ..)| *key))
     }
 
     fn notes(&mut self, subject: Subject) -> &mut LegNotes {
@@ -114,27 +153,19 @@ impl Observer for Explainer {
         let notes = self.notes(subject);
         // Most packets end like one before them: that is the path to keep short.
         let key = match what {
-            Happening::Left { packet } => {
-                if notes.endings.is_empty() || notes.leaving.is_none() {
-                    notes.leaving = Some((world.now, leaving(world, subject.sender, packet)));
-                }
-                return;
-            }
+            Happening::Left { packet } => return notes.left(world, subject.sender, packet),
             Happening::Arrived { at, .. } => EndingKey::Arrived(at),
             Happening::Malformed { drop, .. }
             | Happening::Held { drop, .. }
             | Happening::Lost { drop, .. } => EndingKey::Dropped(drop),
         };
-        if notes.endings.len() >= ENDINGS_MAX || notes.endings.iter().any(|(have, _)| *have == key)
+        if notes.endings.len() >= ENDINGS_MAX || notes.endings.iter().any(|(have, ..)| *have == key)
         {
             return;
         }
-        let before = notes.leaving.clone().unwrap_or((world.now, Vec::new()));
-        let Some((told, stray)) = tell(world, subject, what, before) else { return };
-        if notes.stray.is_none() {
-            notes.stray = stray;
+        if let Some((told, stray)) = tell(world, subject, what, notes) {
+            notes.endings.push((key, told, stray));
         }
-        notes.endings.push((key, told));
     }
 }
 
@@ -152,7 +183,7 @@ fn tell(
     world: World<'_>,
     subject: Subject,
     what: Happening<'_>,
-    (left_at, mut lines): (Instant, Vec<Line>),
+    notes: &LegNotes,
 ) -> Option<(Told, Option<Stray>)> {
     let names = Names(world.cloud);
     let sender = names.interface(world.rows.interface_id(subject.sender));
@@ -169,22 +200,30 @@ fn tell(
         Happening::Malformed { bytes, drop, wrong } => {
             let lines = vec![Line { subject: sender.clone(), finding: wrong.to_string() }];
             let (packet, ending) = (describe(bytes), Ending::dropped(drop, world));
-            (Told { at: world.now, sender, packet, ending, lines }, None)
+            (Told { at: world.now, sender, packet, ending, lines, repair: Vec::new() }, None)
         }
         Happening::Held { packet, drop } => {
             let lines = leaving(world, subject.sender, packet);
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
-            (Told { at: world.now, sender, packet: text, ending, lines }, stray(packet))
+            (
+                Told { at: world.now, sender, packet: text, ending, lines, repair: Vec::new() },
+                stray(packet),
+            )
         }
-        Happening::Lost { packet, drop, crossing } => {
+        Happening::Lost { packet, drop, crossing, left_at } => {
+            let mut lines = notes.way_out(subject.sender, packet);
             match told::link_line(drop, world) {
                 Some(line) => lines.push(line),
                 None => lines.extend(entering(world, crossing, packet)),
             }
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
-            (Told { at: left_at, sender, packet: text, ending, lines }, stray(packet))
+            (
+                Told { at: left_at, sender, packet: text, ending, lines, repair: Vec::new() },
+                stray(packet),
+            )
         }
-        Happening::Arrived { packet, at, crossing } => {
+        Happening::Arrived { packet, at, crossing, left_at } => {
+            let mut lines = notes.way_out(subject.sender, packet);
             lines.extend(entering(world, crossing, packet));
             let host = names.interface(world.rows.interface_id(at));
             let astray = subject.meant.is_some_and(|meant| meant != at);
@@ -192,7 +231,14 @@ fn tell(
                 true => Ending::Misdelivered { at: host },
                 false => Ending::Delivered { at: host },
             };
-            let told = Told { at: left_at, sender, packet: told::packet(packet), ending, lines };
+            let told = Told {
+                at: left_at,
+                sender,
+                packet: told::packet(packet),
+                ending,
+                lines,
+                repair: Vec::new(),
+            };
             (told, if astray { stray(packet) } else { None })
         }
     })

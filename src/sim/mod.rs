@@ -80,6 +80,7 @@ pub enum RunError {
 struct InFlight {
     packet: Packet,
     crossing: Crossing,
+    left_at: Instant,
     subject: Subject,
 }
 
@@ -134,6 +135,8 @@ pub struct Sim {
     snapshot: Snapshot,
     /// From this moment on the snapshot is out of date.
     snapshot_until: Instant,
+    /// How often the network has changed.
+    version: u64,
     now: Instant,
     seed: Seed,
     queue: EventQueue<Pending>,
@@ -163,6 +166,7 @@ impl Sim {
             rows,
             twin,
             snapshot,
+            version: 0,
             now: Instant::START,
             seed,
             queue: EventQueue::new(),
@@ -193,7 +197,7 @@ impl Sim {
 
     /// The world as an observer sees it.
     pub fn world(&self) -> World<'_> {
-        World { now: self.now, cloud: &self.cloud, rows: &self.rows }
+        World { now: self.now, cloud: &self.cloud, rows: &self.rows, version: self.version }
     }
 
     /// Brings the data plane up to date, so that [`Sim::world`] knows the rows of everything.
@@ -387,6 +391,7 @@ impl Sim {
         if self.now < self.snapshot_until {
             return;
         }
+        self.version += 1;
         self.rows.update(&self.cloud);
         if self.twin == Twin::Compiled {
             self.snapshot = Snapshot::compile(&self.cloud, &self.rows, self.now);
@@ -492,7 +497,7 @@ impl Sim {
         observer.see(self.world(), subject, Happening::Left { packet: &packet });
         let (now, bytes) = (self.now, packet.len());
         let out = self.stations[subject.sender.row()].link.carry(now, bytes);
-        let flight = InFlight { packet, crossing, subject };
+        let flight = InFlight { packet, crossing, left_at: now, subject };
         match out {
             Ok(at) if at == now => self.cross(flight, observer),
             Ok(at) => self.push(at, Kind::Cross, flight),
@@ -539,13 +544,8 @@ impl Sim {
         match self.enter(flight.crossing, &flight.packet) {
             Ok(at) => self.deliver(flight, at, observer),
             Err(drop) => {
-                self.drop_packet(
-                    &flight.packet,
-                    Some(flight.crossing),
-                    flight.subject,
-                    drop,
-                    observer,
-                );
+                let way = Some((flight.crossing, flight.left_at));
+                self.drop_packet(&flight.packet, way, flight.subject, drop, observer);
             }
         }
     }
@@ -558,22 +558,24 @@ impl Sim {
         observer: &mut (impl Observer + ?Sized),
     ) {
         let drop = Drop::new(reason, at);
-        self.drop_packet(&flight.packet, Some(flight.crossing), flight.subject, drop, observer);
+        let way = Some((flight.crossing, flight.left_at));
+        self.drop_packet(&flight.packet, way, flight.subject, drop, observer);
     }
 
-    /// The end of a packet that is not delivered.
+    /// The end of a packet that is not delivered. `way` is the crossing it was on and when it left;
+    /// nothing if it did not leave.
     fn drop_packet(
         &mut self,
         packet: &Packet,
-        crossing: Option<Crossing>,
+        way: Option<(Crossing, Instant)>,
         subject: Subject,
         drop: Drop,
         observer: &mut (impl Observer + ?Sized),
     ) {
         self.count(subject).drops.add(drop.reason);
-        let what = match crossing {
+        let what = match way {
             None => Happening::Held { packet, drop },
-            Some(crossing) => Happening::Lost { packet, drop, crossing },
+            Some((crossing, left_at)) => Happening::Lost { packet, drop, crossing, left_at },
         };
         observer.see(self.world(), subject, what);
     }
@@ -586,13 +588,14 @@ impl Sim {
         at: InterfaceIdx,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        let InFlight { packet, crossing, subject } = flight;
+        let InFlight { packet, crossing, left_at, subject } = flight;
         let tally = self.count(subject);
         tally.delivered += 1;
         if subject.meant.is_some_and(|meant| meant != at) {
             tally.misdelivered += 1;
         }
-        observer.see(self.world(), subject, Happening::Arrived { packet: &packet, at, crossing });
+        let what = Happening::Arrived { packet: &packet, at, crossing, left_at };
+        observer.see(self.world(), subject, what);
         if subject.leg == Leg::Answer {
             return;
         }

@@ -22,6 +22,8 @@ pub struct World<'a> {
     pub cloud: &'a Cloud,
     /// What the rows mean.
     pub rows: &'a Rows,
+    /// Which version of the network decides: grows whenever it changes.
+    pub version: u64,
 }
 
 /// Which packet a happening is about.
@@ -69,6 +71,8 @@ pub enum Happening<'a> {
         drop: Drop,
         /// The crossing it was on.
         crossing: Crossing,
+        /// When it left.
+        left_at: Instant,
     },
     /// It reached an interface.
     Arrived {
@@ -78,6 +82,8 @@ pub enum Happening<'a> {
         at: InterfaceIdx,
         /// The crossing it came by.
         crossing: Crossing,
+        /// When it left.
+        left_at: Instant,
     },
 }
 
