@@ -5,9 +5,9 @@
 //! the simulator does.
 
 use crate::base::id::{InterfaceId, InterfaceIdx};
-use crate::base::time::Instant;
+use crate::forward::gate::Via;
 use crate::forward::walk::Step;
-use crate::forward::{Crossing, Drop, Reference};
+use crate::forward::{Crossing, Drop, Forwarder, Place, Reference};
 use crate::report::names::Names;
 use crate::report::told::{self, Ending, Line, Told};
 use crate::sim::{Happening, Leg, Observer, ProbeId, Subject, World};
@@ -31,8 +31,6 @@ pub struct Stray {
 
 #[derive(Debug, Default)]
 struct LegNotes {
-    /// What the last packet met on its way out.
-    leaving: Option<(Instant, Vec<Line>)>,
     /// Endings seen, with their walks.
     endings: Vec<(EndingKey, Told)>,
     stray: Option<Stray>,
@@ -114,12 +112,7 @@ impl Observer for Explainer {
         let notes = self.notes(subject);
         // Most packets end like one before them: that is the path to keep short.
         let key = match what {
-            Happening::Left { packet } => {
-                if notes.endings.is_empty() || notes.leaving.is_none() {
-                    notes.leaving = Some((world.now, leaving(world, subject.sender, packet)));
-                }
-                return;
-            }
+            Happening::Left { .. } => return,
             Happening::Arrived { at, .. } => EndingKey::Arrived(at),
             Happening::Malformed { drop, .. }
             | Happening::Held { drop, .. }
@@ -129,8 +122,7 @@ impl Observer for Explainer {
         {
             return;
         }
-        let before = notes.leaving.clone().unwrap_or((world.now, Vec::new()));
-        let Some((told, stray)) = tell(world, subject, what, before) else { return };
+        let Some((told, stray)) = tell(world, subject, what) else { return };
         if notes.stray.is_none() {
             notes.stray = stray;
         }
@@ -147,13 +139,30 @@ fn leaving(world: World<'_>, sender: InterfaceIdx, packet: &Packet) -> Vec<Line>
     told::lines(&steps, world)
 }
 
-/// The walk that ended with this happening; nothing for a packet that is on its way.
-fn tell(
+/// The steps by which a packet came to its crossing, in words. They are taken down when it arrives,
+/// so that packets on their way cost nothing; if the network has changed in between and would not
+/// take it the same way again, only the way itself is told.
+fn left_by(
     world: World<'_>,
-    subject: Subject,
-    what: Happening<'_>,
-    (left_at, mut lines): (Instant, Vec<Line>),
-) -> Option<(Told, Option<Stray>)> {
+    sender: InterfaceIdx,
+    packet: &Packet,
+    crossing: Crossing,
+) -> Vec<Line> {
+    let reference = Reference::new(world.cloud, world.rows, world.now);
+    if reference.leave(sender, packet) == Ok(crossing) {
+        return leaving(world, sender, packet);
+    }
+    let place = match crossing.via() {
+        Via::Peering(peering) => Place::Peering(peering),
+        Via::Interface(interface) => Place::Interface(interface),
+        Via::Local => Place::Vpc(crossing.into_vpc()),
+    };
+    let subject = Names(world.cloud).location(world.rows.locate(place));
+    vec![Line { subject, finding: "took the packet when it left, and would not now".to_owned() }]
+}
+
+/// The walk that ended with this happening; nothing for a packet that is on its way.
+fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told, Option<Stray>)> {
     let names = Names(world.cloud);
     let sender = names.interface(world.rows.interface_id(subject.sender));
     let stray = |packet: &Packet| {
@@ -176,15 +185,17 @@ fn tell(
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (Told { at: world.now, sender, packet: text, ending, lines }, stray(packet))
         }
-        Happening::Lost { packet, drop, crossing } => {
+        Happening::Lost { packet, drop, crossing, left } => {
+            let mut lines = left_by(world, subject.sender, packet, crossing);
             match told::link_line(drop, world) {
                 Some(line) => lines.push(line),
                 None => lines.extend(entering(world, crossing, packet)),
             }
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
-            (Told { at: left_at, sender, packet: text, ending, lines }, stray(packet))
+            (Told { at: left, sender, packet: text, ending, lines }, stray(packet))
         }
-        Happening::Arrived { packet, at, crossing } => {
+        Happening::Arrived { packet, at, crossing, left } => {
+            let mut lines = left_by(world, subject.sender, packet, crossing);
             lines.extend(entering(world, crossing, packet));
             let host = names.interface(world.rows.interface_id(at));
             let astray = subject.meant.is_some_and(|meant| meant != at);
@@ -192,7 +203,7 @@ fn tell(
                 true => Ending::Misdelivered { at: host },
                 false => Ending::Delivered { at: host },
             };
-            let told = Told { at: left_at, sender, packet: told::packet(packet), ending, lines };
+            let told = Told { at: left, sender, packet: told::packet(packet), ending, lines };
             (told, if astray { stray(packet) } else { None })
         }
     })

@@ -34,7 +34,7 @@ use crate::cloud::command::Command;
 use crate::cloud::event::Event;
 use crate::cloud::refusal::Refusal;
 use crate::forward::gate::{Crossing, Via};
-use crate::forward::{self, Drop, DropReason, Forwarder, Place, Reference, Rows, Snapshot};
+use crate::forward::{self, Drop, Forwarder, Place, Reference, Rows, Snapshot};
 use crate::wire::{EchoKind, Packet, build};
 
 /// Which of the two forwarders judges. The outcome is the same (invariant S18).
@@ -81,6 +81,8 @@ struct InFlight {
     packet: Packet,
     crossing: Crossing,
     subject: Subject,
+    /// When it left its interface.
+    left: Instant,
 }
 
 #[derive(Debug)]
@@ -473,9 +475,8 @@ impl Sim {
                 Err((drop, wrong)) => {
                     self.packets += 1;
                     self.count(subject).sent += 1;
-                    self.count(subject).drops.add(drop.reason);
                     let what = Happening::Malformed { bytes: &bytes, drop, wrong };
-                    observer.see(self.world(), subject, what);
+                    self.drop_packet(subject, drop, what, observer);
                 }
             },
         }
@@ -487,17 +488,21 @@ impl Sim {
         self.count(subject).sent += 1;
         let crossing = match self.leave(subject.sender, &packet) {
             Ok(crossing) => crossing,
-            Err(drop) => return self.drop_packet(&packet, None, subject, drop, observer),
+            Err(drop) => {
+                let what = Happening::Held { packet: &packet, drop };
+                return self.drop_packet(subject, drop, what, observer);
+            }
         };
         observer.see(self.world(), subject, Happening::Left { packet: &packet });
         let (now, bytes) = (self.now, packet.len());
         let out = self.stations[subject.sender.row()].link.carry(now, bytes);
-        let flight = InFlight { packet, crossing, subject };
+        let flight = InFlight { packet, crossing, subject, left: now };
         match out {
             Ok(at) if at == now => self.cross(flight, observer),
             Ok(at) => self.push(at, Kind::Cross, flight),
             Err(reason) => {
-                self.lose(&flight, reason, Place::Interface(subject.sender), observer);
+                let drop = Drop::new(reason, Place::Interface(subject.sender));
+                self.lose(&flight, drop, observer);
             }
         }
     }
@@ -517,7 +522,7 @@ impl Sim {
         };
         match out {
             Ok(at) => self.push(at, Kind::Arrive, flight),
-            Err(reason) => self.lose(&flight, reason, place, observer),
+            Err(reason) => self.lose(&flight, Drop::new(reason, place), observer),
         }
     }
 
@@ -539,42 +544,27 @@ impl Sim {
         match self.enter(flight.crossing, &flight.packet) {
             Ok(at) => self.deliver(flight, at, observer),
             Err(drop) => {
-                self.drop_packet(
-                    &flight.packet,
-                    Some(flight.crossing),
-                    flight.subject,
-                    drop,
-                    observer,
-                );
+                self.lose(&flight, drop, observer);
             }
         }
     }
 
-    fn lose(
-        &mut self,
-        flight: &InFlight,
-        reason: DropReason,
-        at: Place,
-        observer: &mut (impl Observer + ?Sized),
-    ) {
-        let drop = Drop::new(reason, at);
-        self.drop_packet(&flight.packet, Some(flight.crossing), flight.subject, drop, observer);
+    /// A packet that left does not arrive.
+    fn lose(&mut self, flight: &InFlight, drop: Drop, observer: &mut (impl Observer + ?Sized)) {
+        let InFlight { packet, crossing, subject, left } = flight;
+        let what = Happening::Lost { packet, drop, crossing: *crossing, left: *left };
+        self.drop_packet(*subject, drop, what, observer);
     }
 
     /// The end of a packet that is not delivered.
     fn drop_packet(
         &mut self,
-        packet: &Packet,
-        crossing: Option<Crossing>,
         subject: Subject,
         drop: Drop,
+        what: Happening<'_>,
         observer: &mut (impl Observer + ?Sized),
     ) {
         self.count(subject).drops.add(drop.reason);
-        let what = match crossing {
-            None => Happening::Held { packet, drop },
-            Some(crossing) => Happening::Lost { packet, drop, crossing },
-        };
         observer.see(self.world(), subject, what);
     }
 
@@ -586,13 +576,17 @@ impl Sim {
         at: InterfaceIdx,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        let InFlight { packet, crossing, subject } = flight;
+        let InFlight { packet, crossing, subject, left } = flight;
         let tally = self.count(subject);
         tally.delivered += 1;
         if subject.meant.is_some_and(|meant| meant != at) {
             tally.misdelivered += 1;
         }
-        observer.see(self.world(), subject, Happening::Arrived { packet: &packet, at, crossing });
+        observer.see(
+            self.world(),
+            subject,
+            Happening::Arrived { packet: &packet, at, crossing, left },
+        );
         if subject.leg == Leg::Answer {
             return;
         }

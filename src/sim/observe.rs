@@ -69,6 +69,8 @@ pub enum Happening<'a> {
         drop: Drop,
         /// The crossing it was on.
         crossing: Crossing,
+        /// When it left its interface.
+        left: Instant,
     },
     /// It reached an interface.
     Arrived {
@@ -78,6 +80,8 @@ pub enum Happening<'a> {
         at: InterfaceIdx,
         /// The crossing it came by.
         crossing: Crossing,
+        /// When it left its interface.
+        left: Instant,
     },
 }
 
