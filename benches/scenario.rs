@@ -132,11 +132,11 @@ impl Ring {
         let cloud = Cloud::new(Profile::Seed, Span::ZERO);
         let mut builder = Builder { cloud, owners: Vec::new() };
         let vpcs: Vec<(VpcId, SubnetId)> = (0..size.vpcs).map(|n| builder.vpc(n)).collect();
-        let mut hosts = vec![Vec::new(); size.vpcs];
-        for n in 0..size.instances {
-            let at = n % size.vpcs;
-            hosts[at].push(builder.host(at, vpcs[at].1));
-        }
+        let hosts = (0..size.vpcs).map(|at| {
+            let count = size.instances / size.vpcs + usize::from(at < size.instances % size.vpcs);
+            (0..count).map(|_| builder.host(at, vpcs[at].1)).collect()
+        });
+        let hosts = hosts.collect();
         for at in 0..size.vpcs {
             builder.peer(vpcs[at].0, at, vpcs[next(at, size)].0, next(at, size));
         }
