@@ -109,8 +109,6 @@ const fn leg_row(leg: Leg) -> usize {
 
 impl Observer for Explainer {
     fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>) {
-        let notes = self.notes(subject);
-        // Most packets end like one before them: that is the path to keep short.
         let key = match what {
             Happening::Left { .. } => return,
             Happening::Arrived { at, .. } => EndingKey::Arrived(at),
@@ -118,6 +116,8 @@ impl Observer for Explainer {
             | Happening::Held { drop, .. }
             | Happening::Lost { drop, .. } => EndingKey::Dropped(drop),
         };
+        // Most packets end like one before them: that is the path to keep short.
+        let notes = self.notes(subject);
         if notes.endings.len() >= ENDINGS_MAX || notes.endings.iter().any(|(have, _)| *have == key)
         {
             return;
