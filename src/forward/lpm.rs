@@ -7,10 +7,9 @@
 /// Sorted, disjoint stretches of the address space. `A` is an address as a number.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Ranges<A, V> {
-    /// The first address of each stretch, ascending; the first is 0.
-    starts: Box<[A]>,
-    /// The value of the stretch that starts there; `None` where no prefix covers it.
-    values: Box<[Option<V>]>,
+    /// The first address of each stretch, ascending, the first of all being 0; and its value, `None`
+    /// where no prefix covers it. Side by side, so that a small table is one line of the cache.
+    stretches: Box<[(A, Option<V>)]>,
 }
 
 /// A block of addresses and what it maps to.
@@ -52,7 +51,7 @@ impl<A: Number, V: Copy + PartialEq> Ranges<A, V> {
     pub(super) fn build(mut blocks: Vec<Block<A, V>>) -> Ranges<A, V> {
         // Outer blocks before the inner ones that start at the same address.
         blocks.sort_by(|a, b| a.first.cmp(&b.first).then(b.last.cmp(&a.last)));
-        let mut stretches = Stretches { starts: vec![A::ZERO], values: vec![None] };
+        let mut stretches = Stretches(vec![(A::ZERO, None)]);
         let mut open: Vec<Block<A, V>> = Vec::new();
         for block in blocks {
             stretches.close_before(&mut open, Some(block.first));
@@ -60,33 +59,26 @@ impl<A: Number, V: Copy + PartialEq> Ranges<A, V> {
             open.push(block);
         }
         stretches.close_before(&mut open, None);
-        Ranges { starts: stretches.starts.into(), values: stretches.values.into() }
+        Ranges { stretches: stretches.0.into() }
     }
 
     /// The value of the longest prefix that covers the address. Logarithmic in the number of
     /// stretches.
     pub(super) fn get(&self, address: A) -> Option<V> {
-        let after = self.starts.partition_point(|start| *start <= address);
-        self.values.get(after.wrapping_sub(1)).copied().flatten()
+        let after = self.stretches.partition_point(|(start, _)| *start <= address);
+        self.stretches.get(after.wrapping_sub(1))?.1
     }
 }
 
 /// The stretches found so far while the sweep goes up the address space.
-struct Stretches<A, V> {
-    starts: Vec<A>,
-    values: Vec<Option<V>>,
-}
+struct Stretches<A, V>(Vec<(A, Option<V>)>);
 
 impl<A: Number, V: Copy + PartialEq> Stretches<A, V> {
     /// From `start` on the value is `value`.
     fn begin(&mut self, start: A, value: Option<V>) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
-            self.values.pop();
-        }
-        if self.values.last() != Some(&value) {
-            self.starts.push(start);
-            self.values.push(value);
+        self.0.pop_if(|(last, _)| *last == start);
+        if self.0.last().is_none_or(|(_, last)| *last != value) {
+            self.0.push((start, value));
         }
     }
 

@@ -4,9 +4,9 @@
 //! look at the cloud after it is built, to allocate while it judges packets, and to explain itself:
 //! explanations are the reference's.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::gate::{Crossing, OpenEnd, Via};
 use super::lpm::{Block, Ranges};
@@ -64,16 +64,29 @@ impl<V: Copy + PartialEq> ByAddress<V> {
     }
 }
 
-/// What `leave` and `enter` need of an interface.
+/// What `leave` and `enter` need of an interface. What most interfaces do without is kept elsewhere,
+/// so that two rows share a line of the cache.
 #[derive(Clone, Debug)]
 struct InterfaceRow {
     vpc: VpcIdx,
     table: TableIdx,
-    /// The blocks of its subnet.
-    neighbours: [Option<IpNet>; 2],
-    addresses: Box<[IpAddr]>,
+    /// The IPv4 block of its subnet.
+    subnet: Ipv4Net,
+    /// Its first IPv4 address.
+    address: Option<Ipv4Addr>,
     check: SourceDestCheck,
     state: InstanceState,
+    more: Option<Box<MoreOfInterface>>,
+}
+
+const _: () = assert!(size_of::<Option<InterfaceRow>>() <= 32);
+
+#[derive(Clone, Debug)]
+struct MoreOfInterface {
+    /// The IPv6 block of its subnet.
+    subnet: Option<Ipv6Net>,
+    /// Its other addresses, of both families.
+    addresses: Box<[IpAddr]>,
 }
 
 /// What `leave` needs of a peering: its two directions, each with the VPC that it starts in. Empty
@@ -85,7 +98,10 @@ struct PeeringRow {
 
 #[derive(Clone, Debug)]
 struct VpcRow {
-    blocks: Box<[IpNet]>,
+    /// Its first IPv4 block, which is here and not behind a pointer because most have no other.
+    block: Option<Ipv4Net>,
+    /// Its other blocks, of both families.
+    more: Box<[IpNet]>,
     /// Who has an address, sorted by address.
     directory_v4: Box<[(u32, InterfaceIdx)]>,
     directory_v6: Box<[(u128, InterfaceIdx)]>,
@@ -175,7 +191,7 @@ impl Hosts {
             return Err(Drop::new(DropReason::InterfaceDown, Place::Interface(receiver)));
         }
         // Network ACL in and security groups in: here, when they are modelled.
-        if row.check == SourceDestCheck::On && !row.addresses.contains(&destination) {
+        if row.check == SourceDestCheck::On && !row.owns(destination) {
             return Err(Drop::new(DropReason::DestCheck, Place::Interface(receiver)));
         }
         Ok(receiver)
@@ -187,12 +203,12 @@ impl Forwarder for Snapshot {
         let here = Place::Interface(from);
         let down = Drop::new(DropReason::InterfaceDown, here);
         let sender = self.hosts.running(from).ok_or(down)?;
-        if sender.check == SourceDestCheck::On && !sender.addresses.contains(&packet.source()) {
+        if sender.check == SourceDestCheck::On && !sender.owns(packet.source()) {
             return Err(Drop::new(DropReason::SourceCheck, here));
         }
         // Security groups out: here, when they are modelled.
         let destination = packet.destination();
-        if sender.neighbours.iter().flatten().any(|block| block.contains(&destination)) {
+        if sender.shares_subnet_with(destination) {
             return Ok(Crossing::local(sender.vpc));
         }
         // Network ACL out: here, when they are modelled.
@@ -208,7 +224,7 @@ impl Forwarder for Snapshot {
             Target::Peering(target) => {
                 let end = self.hosts.open_end(target, sender.vpc).ok_or(blackhole)?;
                 let peer = self.hosts.vpc(end.into_vpc()).ok_or(blackhole)?;
-                if !peer.blocks.iter().any(|block| block.contains(&destination)) {
+                if !peer.holds(destination) {
                     return Err(Drop::new(DropReason::Transit, Place::Peering(target)));
                 }
                 Ok(Crossing::over(end))
@@ -222,7 +238,33 @@ impl Forwarder for Snapshot {
     }
 }
 
+impl InterfaceRow {
+    fn owns(&self, address: IpAddr) -> bool {
+        let first = self.address.map(IpAddr::V4);
+        first == Some(address)
+            || self.more.as_ref().is_some_and(|more| more.addresses.contains(&address))
+    }
+
+    fn shares_subnet_with(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.subnet.contains(&address),
+            IpAddr::V6(address) => {
+                let block = self.more.as_ref().and_then(|more| more.subnet);
+                block.is_some_and(|block| block.contains(&address))
+            }
+        }
+    }
+}
+
 impl VpcRow {
+    fn holds(&self, address: IpAddr) -> bool {
+        let in_first = match (address, self.block) {
+            (IpAddr::V4(address), Some(block)) => block.contains(&address),
+            _ => false,
+        };
+        in_first || self.more.iter().any(|block| block.contains(&address))
+    }
+
     fn owner(&self, address: IpAddr) -> Option<InterfaceIdx> {
         fn find<A: Ord>(directory: &[(A, InterfaceIdx)], address: &A) -> Option<InterfaceIdx> {
             let at = directory.binary_search_by(|(have, _)| have.cmp(address)).ok()?;
@@ -238,13 +280,20 @@ impl VpcRow {
 fn interface_row(cloud: &Cloud, rows: &Rows, id: InterfaceId) -> Option<InterfaceRow> {
     let interface = cloud.interface(id)?;
     let subnet = cloud.subnet(interface.subnet)?;
+    let as_v4 = |a: &IpAddr| if let IpAddr::V4(a) = a { Some(*a) } else { None };
+    let address = interface.addresses.iter().find_map(as_v4);
+    let is_other = |a: &IpAddr| address.map(IpAddr::V4) != Some(*a);
+    let addresses = interface.addresses.iter().copied().filter(is_other).collect();
+    let more = MoreOfInterface { subnet: subnet.ipv6, addresses };
+    let is_needed = more.subnet.is_some() || !more.addresses.is_empty();
     Some(InterfaceRow {
         vpc: rows.vpc(interface.vpc)?,
         table: rows.table(cloud.table_of(interface.subnet)?)?,
-        neighbours: [Some(IpNet::V4(subnet.cidr)), subnet.ipv6.map(IpNet::V6)],
-        addresses: interface.addresses.clone().into(),
+        subnet: subnet.cidr,
+        address,
         check: interface.source_dest_check,
         state: cloud.instance(interface.instance)?.state,
+        more: is_needed.then(|| Box::new(more)),
     })
 }
 
@@ -282,8 +331,12 @@ fn vpc_rows(cloud: &Cloud, rows: &Rows) -> Box<[Option<VpcRow>]> {
             let vpc = cloud.vpc(rows.vpc_id(VpcIdx::from_row(row)))?;
             v4.sort_unstable();
             v6.sort_unstable();
+            let v4_block = |b: &IpNet| if let IpNet::V4(b) = b { Some(*b) } else { None };
+            let block = vpc.blocks().iter().find_map(v4_block);
+            let is_other = |b: &IpNet| block.map(IpNet::V4) != Some(*b);
             Some(VpcRow {
-                blocks: vpc.blocks().into(),
+                block,
+                more: vpc.blocks().iter().copied().filter(is_other).collect(),
                 directory_v4: v4.into(),
                 directory_v6: v6.into(),
             })

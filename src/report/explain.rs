@@ -4,18 +4,15 @@
 //! to a bound, so that a run of a million packets explains itself in a few lines. Refuses to count:
 //! the simulator does.
 
-use std::net::IpAddr;
-
 use crate::base::id::{InterfaceId, InterfaceIdx};
+use crate::forward::gate::Via;
 use crate::forward::walk::Step;
-use crate::forward::{Crossing, Drop, Reference};
+use crate::forward::{Crossing, Drop, Forwarder, Place, Reference};
 use crate::report::names::Names;
 use crate::report::told::{self, Ending, Line, Told};
 use crate::sim::{Happening, Leg, Observer, ProbeId, Subject, World};
 use crate::wire::{Packet, describe};
 
-/// Ways out kept for one leg of one probe (ours).
-const WAYS_OUT_MAX: usize = 64;
 /// Distinct endings kept for one leg of one probe (ours): a reader does not want more.
 const ENDINGS_MAX: usize = 16;
 
@@ -32,53 +29,10 @@ pub struct Stray {
     pub leg: Leg,
 }
 
-/// What the packets of one sender to one destination met on their way out, by one version of the
-/// network.
-#[derive(Debug)]
-struct WayOut {
-    sender: InterfaceIdx,
-    destination: IpAddr,
-    version: u64,
-    lines: Vec<Line>,
-}
-
 #[derive(Debug, Default)]
 struct LegNotes {
-    ways_out: Vec<WayOut>,
     /// Endings seen, with their walks and the packets that went astray.
     endings: Vec<(EndingKey, Told, Option<Stray>)>,
-}
-
-impl LegNotes {
-    /// Takes down what a packet meets on its way out, if no packet before it met the same.
-    fn left(&mut self, world: World<'_>, sender: InterfaceIdx, packet: &Packet) {
-        // A probe of very many flows is told by its first ones: looking each up would cost more
-        // than forwarding it.
-        if self.ways_out.len() >= WAYS_OUT_MAX {
-            return;
-        }
-        let destination = packet.destination();
-        let same = |way: &&mut WayOut| way.sender == sender && way.destination == destination;
-        match self.ways_out.iter_mut().find(same) {
-            Some(way) if way.version == world.version => {}
-            Some(way) => {
-                way.version = world.version;
-                way.lines = leaving(world, sender, packet);
-            }
-            None => self.ways_out.push(WayOut {
-                sender,
-                destination,
-                version: world.version,
-                lines: leaving(world, sender, packet),
-            }),
-        }
-    }
-
-    fn way_out(&self, sender: InterfaceIdx, packet: &Packet) -> Vec<Line> {
-        let destination = packet.destination();
-        let same = |way: &&WayOut| way.sender == sender && way.destination == destination;
-        self.ways_out.iter().find(same).map_or(Vec::new(), |way| way.lines.clone())
-    }
 }
 
 /// What makes two endings the same.
@@ -150,20 +104,20 @@ const fn leg_row(leg: Leg) -> usize {
 
 impl Observer for Explainer {
     fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>) {
-        let notes = self.notes(subject);
-        // Most packets end like one before them: that is the path to keep short.
         let key = match what {
-            Happening::Left { packet } => return notes.left(world, subject.sender, packet),
+            Happening::Left { .. } => return,
             Happening::Arrived { at, .. } => EndingKey::Arrived(at),
             Happening::Malformed { drop, .. }
             | Happening::Held { drop, .. }
             | Happening::Lost { drop, .. } => EndingKey::Dropped(drop),
         };
+        // Most packets end like one before them: that is the path to keep short.
+        let notes = self.notes(subject);
         if notes.endings.len() >= ENDINGS_MAX || notes.endings.iter().any(|(have, ..)| *have == key)
         {
             return;
         }
-        if let Some((told, stray)) = tell(world, subject, what, notes) {
+        if let Some((told, stray)) = tell(world, subject, what) {
             notes.endings.push((key, told, stray));
         }
     }
@@ -178,13 +132,30 @@ fn leaving(world: World<'_>, sender: InterfaceIdx, packet: &Packet) -> Vec<Line>
     told::lines(&steps, world)
 }
 
-/// The walk that ended with this happening; nothing for a packet that is on its way.
-fn tell(
+/// The steps by which a packet came to its crossing, in words. They are taken down when it arrives,
+/// so that packets on their way cost nothing; if the network has changed in between and would not
+/// take it the same way again, only the way itself is told.
+fn left_by(
     world: World<'_>,
-    subject: Subject,
-    what: Happening<'_>,
-    notes: &LegNotes,
-) -> Option<(Told, Option<Stray>)> {
+    sender: InterfaceIdx,
+    packet: &Packet,
+    crossing: Crossing,
+) -> Vec<Line> {
+    let reference = Reference::new(world.cloud, world.rows, world.now);
+    if reference.leave(sender, packet) == Ok(crossing) {
+        return leaving(world, sender, packet);
+    }
+    let place = match crossing.via() {
+        Via::Peering(peering) => Place::Peering(peering),
+        Via::Interface(interface) => Place::Interface(interface),
+        Via::Local => Place::Vpc(crossing.into_vpc()),
+    };
+    let subject = Names(world.cloud).location(world.rows.locate(place));
+    vec![Line { subject, finding: "took the packet when it left, and would not now".to_owned() }]
+}
+
+/// The walk that ended with this happening; nothing for a packet that is on its way.
+fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told, Option<Stray>)> {
     let names = Names(world.cloud);
     let sender = names.interface(world.rows.interface_id(subject.sender));
     let stray = |packet: &Packet| {
@@ -210,20 +181,20 @@ fn tell(
                 stray(packet),
             )
         }
-        Happening::Lost { packet, drop, crossing, left_at } => {
-            let mut lines = notes.way_out(subject.sender, packet);
+        Happening::Lost { packet, drop, crossing, left } => {
+            let mut lines = left_by(world, subject.sender, packet, crossing);
             match told::link_line(drop, world) {
                 Some(line) => lines.push(line),
                 None => lines.extend(entering(world, crossing, packet)),
             }
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (
-                Told { at: left_at, sender, packet: text, ending, lines, repair: Vec::new() },
+                Told { at: left, sender, packet: text, ending, lines, repair: Vec::new() },
                 stray(packet),
             )
         }
-        Happening::Arrived { packet, at, crossing, left_at } => {
-            let mut lines = notes.way_out(subject.sender, packet);
+        Happening::Arrived { packet, at, crossing, left } => {
+            let mut lines = left_by(world, subject.sender, packet, crossing);
             lines.extend(entering(world, crossing, packet));
             let host = names.interface(world.rows.interface_id(at));
             let astray = subject.meant.is_some_and(|meant| meant != at);
@@ -232,7 +203,7 @@ fn tell(
                 false => Ending::Delivered { at: host },
             };
             let told = Told {
-                at: left_at,
+                at: left,
                 sender,
                 packet: told::packet(packet),
                 ending,

@@ -34,7 +34,7 @@ use crate::cloud::command::Command;
 use crate::cloud::event::Event;
 use crate::cloud::refusal::Refusal;
 use crate::forward::gate::{Crossing, Via};
-use crate::forward::{self, Drop, DropReason, Forwarder, Place, Reference, Rows, Snapshot};
+use crate::forward::{self, Drop, Forwarder, Place, Reference, Rows, Snapshot};
 use crate::wire::{EchoKind, Packet, build};
 
 /// Which of the two forwarders judges. The outcome is the same (invariant S18).
@@ -80,8 +80,9 @@ pub enum RunError {
 struct InFlight {
     packet: Packet,
     crossing: Crossing,
-    left_at: Instant,
     subject: Subject,
+    /// When it left its interface.
+    left: Instant,
 }
 
 #[derive(Debug)]
@@ -135,8 +136,6 @@ pub struct Sim {
     snapshot: Snapshot,
     /// From this moment on the snapshot is out of date.
     snapshot_until: Instant,
-    /// How often the network has changed.
-    version: u64,
     now: Instant,
     seed: Seed,
     queue: EventQueue<Pending>,
@@ -166,7 +165,6 @@ impl Sim {
             rows,
             twin,
             snapshot,
-            version: 0,
             now: Instant::START,
             seed,
             queue: EventQueue::new(),
@@ -197,7 +195,7 @@ impl Sim {
 
     /// The world as an observer sees it.
     pub fn world(&self) -> World<'_> {
-        World { now: self.now, cloud: &self.cloud, rows: &self.rows, version: self.version }
+        World { now: self.now, cloud: &self.cloud, rows: &self.rows }
     }
 
     /// Brings the data plane up to date, so that [`Sim::world`] knows the rows of everything.
@@ -391,7 +389,6 @@ impl Sim {
         if self.now < self.snapshot_until {
             return;
         }
-        self.version += 1;
         self.rows.update(&self.cloud);
         if self.twin == Twin::Compiled {
             self.snapshot = Snapshot::compile(&self.cloud, &self.rows, self.now);
@@ -478,9 +475,8 @@ impl Sim {
                 Err((drop, wrong)) => {
                     self.packets += 1;
                     self.count(subject).sent += 1;
-                    self.count(subject).drops.add(drop.reason);
                     let what = Happening::Malformed { bytes: &bytes, drop, wrong };
-                    observer.see(self.world(), subject, what);
+                    self.drop_packet(subject, drop, what, observer);
                 }
             },
         }
@@ -492,17 +488,21 @@ impl Sim {
         self.count(subject).sent += 1;
         let crossing = match self.leave(subject.sender, &packet) {
             Ok(crossing) => crossing,
-            Err(drop) => return self.drop_packet(&packet, None, subject, drop, observer),
+            Err(drop) => {
+                let what = Happening::Held { packet: &packet, drop };
+                return self.drop_packet(subject, drop, what, observer);
+            }
         };
         observer.see(self.world(), subject, Happening::Left { packet: &packet });
         let (now, bytes) = (self.now, packet.len());
         let out = self.stations[subject.sender.row()].link.carry(now, bytes);
-        let flight = InFlight { packet, crossing, left_at: now, subject };
+        let flight = InFlight { packet, crossing, subject, left: now };
         match out {
             Ok(at) if at == now => self.cross(flight, observer),
             Ok(at) => self.push(at, Kind::Cross, flight),
             Err(reason) => {
-                self.lose(&flight, reason, Place::Interface(subject.sender), observer);
+                let drop = Drop::new(reason, Place::Interface(subject.sender));
+                self.lose(&flight, drop, observer);
             }
         }
     }
@@ -522,7 +522,7 @@ impl Sim {
         };
         match out {
             Ok(at) => self.push(at, Kind::Arrive, flight),
-            Err(reason) => self.lose(&flight, reason, place, observer),
+            Err(reason) => self.lose(&flight, Drop::new(reason, place), observer),
         }
     }
 
@@ -544,39 +544,27 @@ impl Sim {
         match self.enter(flight.crossing, &flight.packet) {
             Ok(at) => self.deliver(flight, at, observer),
             Err(drop) => {
-                let way = Some((flight.crossing, flight.left_at));
-                self.drop_packet(&flight.packet, way, flight.subject, drop, observer);
+                self.lose(&flight, drop, observer);
             }
         }
     }
 
-    fn lose(
-        &mut self,
-        flight: &InFlight,
-        reason: DropReason,
-        at: Place,
-        observer: &mut (impl Observer + ?Sized),
-    ) {
-        let drop = Drop::new(reason, at);
-        let way = Some((flight.crossing, flight.left_at));
-        self.drop_packet(&flight.packet, way, flight.subject, drop, observer);
+    /// A packet that left does not arrive.
+    fn lose(&mut self, flight: &InFlight, drop: Drop, observer: &mut (impl Observer + ?Sized)) {
+        let InFlight { packet, crossing, subject, left } = flight;
+        let what = Happening::Lost { packet, drop, crossing: *crossing, left: *left };
+        self.drop_packet(*subject, drop, what, observer);
     }
 
-    /// The end of a packet that is not delivered. `way` is the crossing it was on and when it left;
-    /// nothing if it did not leave.
+    /// The end of a packet that is not delivered.
     fn drop_packet(
         &mut self,
-        packet: &Packet,
-        way: Option<(Crossing, Instant)>,
         subject: Subject,
         drop: Drop,
+        what: Happening<'_>,
         observer: &mut (impl Observer + ?Sized),
     ) {
         self.count(subject).drops.add(drop.reason);
-        let what = match way {
-            None => Happening::Held { packet, drop },
-            Some((crossing, left_at)) => Happening::Lost { packet, drop, crossing, left_at },
-        };
         observer.see(self.world(), subject, what);
     }
 
@@ -588,14 +576,17 @@ impl Sim {
         at: InterfaceIdx,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        let InFlight { packet, crossing, left_at, subject } = flight;
+        let InFlight { packet, crossing, subject, left } = flight;
         let tally = self.count(subject);
         tally.delivered += 1;
         if subject.meant.is_some_and(|meant| meant != at) {
             tally.misdelivered += 1;
         }
-        let what = Happening::Arrived { packet: &packet, at, crossing, left_at };
-        observer.see(self.world(), subject, what);
+        observer.see(
+            self.world(),
+            subject,
+            Happening::Arrived { packet: &packet, at, crossing, left },
+        );
         if subject.leg == Leg::Answer {
             return;
         }

@@ -22,8 +22,6 @@ pub struct World<'a> {
     pub cloud: &'a Cloud,
     /// What the rows mean.
     pub rows: &'a Rows,
-    /// Which version of the network decides: grows whenever it changes.
-    pub version: u64,
 }
 
 /// Which packet a happening is about.
@@ -71,8 +69,8 @@ pub enum Happening<'a> {
         drop: Drop,
         /// The crossing it was on.
         crossing: Crossing,
-        /// When it left.
-        left_at: Instant,
+        /// When it left its interface.
+        left: Instant,
     },
     /// It reached an interface.
     Arrived {
@@ -82,8 +80,8 @@ pub enum Happening<'a> {
         at: InterfaceIdx,
         /// The crossing it came by.
         crossing: Crossing,
-        /// When it left.
-        left_at: Instant,
+        /// When it left its interface.
+        left: Instant,
     },
 }
 

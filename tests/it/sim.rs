@@ -22,6 +22,7 @@ use vpclab::cloud::profile::Profile;
 use vpclab::cloud::refusal::Refusal;
 use vpclab::cloud::route_table::RouteTarget;
 use vpclab::forward::DropReason;
+use vpclab::report::explain::Explainer;
 use vpclab::sim::traffic::Tally;
 use vpclab::sim::{
     Datagrams, Happening, LinkOf, LinkSpec, Load, Observer, Pace, ProbeId, Sim, Source, Subject,
@@ -358,6 +359,44 @@ fn losing_a_peering_touches_no_other() {
             assert_eq!(finish(&mut sim, probe), want);
         }
     }
+}
+
+/// S20: the walk that is told of an ending is that of the packet which ended so: its own sender,
+/// table and time, whatever left in between. Where the network has changed since, the walk does not
+/// pretend that the packet met it.
+#[test]
+fn walks_are_those_of_the_packet_that_ended() {
+    let net = Net::mesh(3);
+    let mut sim = net.sim();
+    let moments = [Span::ZERO, Span::from_millis(1)];
+    let sources = [net.script(0, 1, &moments), net.script(2, 0, &[Span::from_micros(1)])];
+    let probe = sim.start(Datagrams::Sunk, sources).unwrap();
+    let mut explainer = Explainer::default();
+    let peering = net.peerings[0].0;
+    let delete = Command::DeleteVpcPeeringConnection { peering };
+    let moment = at(Span::from_micros(1_100));
+    ask(&mut sim, moment, &net.caller(0), &delete, &mut explainer).unwrap();
+    sim.run_probe(probe, &mut explainer).unwrap();
+
+    let told: Vec<_> = explainer.walks(probe).map(|(_, told, _)| told).collect();
+    let first_lines = told.iter().map(|told| {
+        let first = &told.lines[0];
+        (told.at, told.sender.clone(), format!("{}: {}", first.subject, first.finding))
+    });
+    let row = |nanos, sender: usize, line: String| {
+        (Instant::from_nanos(nanos), net.members[sender].host.to_string(), line)
+    };
+    let by_table = |from: usize, to: usize, peering: usize| {
+        // A main table is told by its VPC.
+        let (table, peering) = (net.members[from].vpc, net.peerings[peering].0);
+        format!("table {table}: 10.{to}.0.0/16 -> {peering} (the only match)")
+    };
+    let gone = format!("{peering}: took the packet when it left, and would not now");
+    assert_eq!(
+        first_lines.collect::<Vec<_>>(),
+        [row(0, 0, by_table(0, 1, 0)), row(1_000, 2, by_table(2, 0, 1)), row(1_000_000, 0, gone),]
+    );
+    assert_eq!(told[2].lines[1].finding, "is deleted when the packet arrived");
 }
 
 /// When packets arrived, and where they were lost.

@@ -158,12 +158,13 @@ impl Observer for Monitor {
                 heard.sent += 1;
                 lose(&mut heard, drop.reason);
             }
-            Happening::Lost { packet, drop, .. } => {
-                self.land(subject, packet);
+            Happening::Lost { packet, drop, left, .. } => {
+                assert_eq!(self.land(subject, packet).0, left);
                 lose(&mut heard, drop.reason);
             }
-            Happening::Arrived { packet, at, crossing } => {
+            Happening::Arrived { packet, at, crossing, left } => {
                 let (left_at, number) = self.land(subject, packet);
+                assert_eq!(left_at, left);
                 let least = self.least(world, subject, crossing);
                 assert!(world.now >= left_at + least, "{packet:?} arrives before its time");
                 heard.delivered += 1;
