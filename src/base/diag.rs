@@ -25,13 +25,18 @@ pub struct Sources(Vec<Source>);
 struct Source {
     name: String,
     text: String,
+    /// Where the line breaks are, ascending.
+    breaks: Vec<usize>,
 }
 
 impl Sources {
     /// Adds a text under the name that messages show (as a rule, the path as the user gave it).
+    /// Costs time linear in the text, and a word for each of its lines.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
         let id = SourceId(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
-        self.0.push(Source { name: name.into(), text: text.into() });
+        let text: String = text.into();
+        let breaks = text.match_indices('\n').map(|(at, _)| at).collect();
+        self.0.push(Source { name: name.into(), text, breaks });
         id
     }
 
@@ -45,10 +50,10 @@ impl Sources {
         self.0.get(id.0 as usize).map_or("", |s| &s.text)
     }
 
-    /// The line on which a place begins, from 1. Linear in the text before it.
+    /// The line on which a place begins, from 1. Logarithmic in the number of lines.
     pub fn line(&self, place: Place) -> usize {
-        let before = self.text(place.source).as_bytes().iter().take(place.start);
-        1 + before.filter(|byte| **byte == b'\n').count()
+        let source = self.0.get(place.source.0 as usize);
+        1 + source.map_or(0, |source| source.breaks.partition_point(|at| *at < place.start))
     }
 }
 
@@ -213,5 +218,22 @@ impl Diagnostics {
             out.push_str(&format!("... and {} more\n", self.more()));
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_from_one() {
+        let mut sources = Sources::default();
+        let empty = sources.add("empty", "");
+        let id = sources.add("x", "a\n\r\nbc\n");
+        let line = |id, at: usize| sources.line(Place::new(id, at..at));
+        assert_eq!(line(empty, 0), 1);
+        // The break belongs to the line that it ends.
+        assert_eq!([0, 1, 2, 3, 4, 6, 7, 99].map(|at| line(id, at)), [1, 1, 2, 2, 3, 3, 4, 4]);
+        assert_eq!(line(SourceId(9), 5), 1);
     }
 }

@@ -19,6 +19,8 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use output::Output;
 use output_files::Existing;
 
+use crate::base::diag::Colour;
+
 /// A packet-level network emulator for cloud VPCs and VPC peering.
 #[derive(Debug, Parser)]
 #[command(name = "vpclab", version, about, after_help = EXIT_CODES, arg_required_else_help = true)]
@@ -53,7 +55,7 @@ enum Command {
     Check(run::CheckArgs),
     /// Explain one packet hop by hop, there and back
     Trace(trace::Args),
-    /// Explain a drop reason, an error code or a lint
+    /// Explain a drop reason or an error code
     Explain(explain::Args),
     /// Print the JSON Schema of scenario files
     Schema {
@@ -117,8 +119,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    log(args.verbose);
     let mut out = Output::new(args.color);
+    log(args.verbose, out.error_colour());
     let result = match args.command {
         Command::Run(args) => run::run(&args, &mut out),
         Command::Check(args) => run::check(&args, &mut out),
@@ -139,7 +141,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Events of the library go to standard error when asked for.
-fn log(verbose: u8) {
+fn log(verbose: u8, colour: Colour) {
     let level = match verbose {
         0 => return,
         1 => tracing::Level::DEBUG,
@@ -148,6 +150,7 @@ fn log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
+        .with_ansi(colour == Colour::Ansi)
         .without_time()
         .with_target(false)
         .init();

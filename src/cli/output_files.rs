@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::report::capture::{self, Capture};
 use crate::report::junit as format;
-use crate::report::outcome::Outcome;
+use crate::report::outcome::{Outcome, Unusable};
 use crate::report::pcapng::{self, CalendarStart};
 use crate::sim::{Happening, Observer, Subject, World};
 
@@ -43,16 +43,32 @@ pub(super) fn captures(
     Ok(files)
 }
 
-/// Writes the JUnit report.
-///
-/// # Errors
-/// As the system says, or that the file exists.
-pub(super) fn junit(file: &Path, outcomes: &[Outcome], existing: Existing) -> io::Result<()> {
-    let sink = open(file, existing)?;
-    let mut sink = io::BufWriter::new(sink);
-    format::write(&mut sink, "vpclab", &format::suites(outcomes))
-        .and_then(|()| io::Write::flush(&mut sink))
-        .map_err(|error| about(file, &error))
+/// The JUnit report, opened before the run.
+#[derive(Debug)]
+pub(super) struct Junit {
+    file: PathBuf,
+    sink: File,
+}
+
+impl Junit {
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// As the system says, or that the file exists.
+    pub(super) fn create(file: &Path, existing: Existing) -> io::Result<Junit> {
+        Ok(Junit { file: file.to_owned(), sink: open(file, existing)? })
+    }
+
+    /// Writes the report.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn write(self, outcomes: &[Outcome], unusable: &[Unusable]) -> io::Result<()> {
+        let mut sink = io::BufWriter::new(self.sink);
+        format::write(&mut sink, "vpclab", &format::suites(outcomes, unusable))
+            .and_then(|()| io::Write::flush(&mut sink))
+            .map_err(|error| about(&self.file, &error))
+    }
 }
 
 fn open(file: &Path, existing: Existing) -> io::Result<File> {

@@ -12,8 +12,9 @@ use super::output::Output;
 use super::output_files::{self, Recorder};
 use super::progress::Progress;
 use super::{Exit, Files};
+use crate::base::diag::Colour;
 use crate::base::rng::Seed;
-use crate::report::outcome::Outcome;
+use crate::report::outcome::{Outcome, Unusable};
 use crate::report::terminal::{self, Detail};
 use crate::scenario::load::{self, Failure};
 use crate::scenario::run::{self, Repairs, Settings};
@@ -57,7 +58,8 @@ pub(super) struct CheckArgs {
 enum Done {
     /// With what is to be said about its capture.
     Ran(Outcome, Option<String>),
-    Unusable(String),
+    /// With what is wrong as it is to be printed.
+    Unusable(Unusable, String),
 }
 
 /// `vpclab run`.
@@ -67,41 +69,43 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
         Some(directory) => Some(output_files::captures(directory, &paths, args.files.existing())?),
         None => None,
     };
+    // Opened before anything runs: a long run should not end with a report that cannot be written.
+    let junit = match &args.files.junit {
+        Some(file) => Some(output_files::Junit::create(file, args.files.existing())?),
+        None => None,
+    };
     let colour = out.error_colour();
     let results: Vec<Done> = in_order(args.threads, paths.len(), |row| {
         let capture = captures.as_ref().map(|files| files[row].as_path());
         run_file(args, &paths[row], capture, colour)
     });
     let mut outcomes = Vec::with_capacity(results.len());
-    let mut unusable = 0;
+    let mut unusable = Vec::new();
     for done in results {
         match done {
             Done::Ran(outcome, warning) => {
-                if let Some(warning) = warning {
-                    out.error(&warning);
-                }
-                if !args.json {
-                    let told = args.trace.as_ref().is_some_and(|text| outcome.file.contains(text));
-                    let detail = if told { Detail::Walks } else { Detail::Line };
-                    out.print(&terminal::scenario(&outcome, detail, out.paint()))?;
+                warn(&outcome, warning, out);
+                if !args.json && paths.len() > 1 {
+                    out.print(&terminal::line(&outcome, out.paint()))?;
                 }
                 outcomes.push(outcome);
             }
-            Done::Unusable(diagnostics) => {
-                unusable += 1;
-                out.diagnostics(&diagnostics);
+            Done::Unusable(file, rendered) => {
+                out.diagnostics(&rendered);
+                unusable.push(file);
             }
         }
     }
     if args.json {
-        out.json(&crate::report::json::run_document(&outcomes))?;
+        out.json(&crate::report::json::run_document(&outcomes, &unusable))?;
     } else {
-        out.print(&terminal::closing(&outcomes, unusable, out.paint()))?;
+        tell(args, &outcomes, paths.len(), out)?;
+        out.print(&terminal::closing(&outcomes, unusable.len(), out.paint()))?;
     }
-    if let Some(file) = &args.files.junit {
-        output_files::junit(file, &outcomes, args.files.existing())?;
+    if let Some(junit) = junit {
+        junit.write(&outcomes, &unusable)?;
     }
-    Ok(if unusable > 0 {
+    Ok(if !unusable.is_empty() {
         Exit::CouldNotRun
     } else if outcomes.iter().all(Outcome::held) {
         Exit::Held
@@ -110,24 +114,61 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
     })
 }
 
-fn run_file(
-    args: &Args,
-    path: &Path,
-    capture: Option<&Path>,
-    colour: crate::base::diag::Colour,
-) -> Done {
-    let unusable =
-        |failure: Failure| Done::Unusable(failure.diagnostics.render(&failure.sources, colour));
+/// What a green result would hide.
+fn warn(outcome: &Outcome, warning: Option<String>, out: &mut Output) {
+    if let Some(warning) = warning {
+        out.error(&warning);
+    }
+    if outcome.steps.iter().all(|step| step.expected.is_none()) {
+        out.error(&format!("warning: `{}` expects nothing", outcome.file));
+    }
+}
+
+/// Tells the steps of what failed and of what was asked for, behind the list of all scenarios.
+fn tell(args: &Args, outcomes: &[Outcome], files: usize, out: &mut Output) -> io::Result<()> {
+    for outcome in outcomes {
+        let asked = args.wants_walks(&outcome.file);
+        if files > 1 && (asked || !outcome.held()) {
+            out.print("\n")?;
+        }
+        if files == 1 || asked || !outcome.held() {
+            let detail = if asked { Detail::All } else { Detail::Failed };
+            out.print(&terminal::line(outcome, out.paint()))?;
+            out.print(&terminal::steps(outcome, detail, out.paint()))?;
+        }
+    }
+    out.print("\n")
+}
+
+impl Args {
+    fn wants_walks(&self, file: &str) -> bool {
+        self.trace.as_ref().is_some_and(|text| file.contains(text.as_str()))
+    }
+}
+
+fn run_file(args: &Args, path: &Path, capture: Option<&Path>, colour: Colour) -> Done {
+    let file = path.display().to_string();
+    let unusable = |failure: Failure| {
+        let plain = failure.diagnostics.render(&failure.sources, Colour::Plain);
+        let rendered = failure.diagnostics.render(&failure.sources, colour);
+        Done::Unusable(Unusable { file: file.clone(), why: plain }, rendered)
+    };
+    let unwritten = |error: &io::Error| {
+        let why = format!("error: {error}");
+        Done::Unusable(Unusable { file: file.clone(), why: why.clone() }, why)
+    };
     let loaded = match load::load(path) {
         Ok(loaded) => loaded,
         Err(failure) => return unusable(failure),
     };
-    let wants_walks =
-        args.trace.as_ref().is_some_and(|text| path.display().to_string().contains(text.as_str()));
     let settings = Settings {
         seed: args.seed.map(Seed),
         twin: if args.reference { Twin::Reference } else { Twin::Compiled },
-        repairs: if wants_walks { Repairs::All } else { Repairs::Failed },
+        repairs: if args.wants_walks(&path.display().to_string()) {
+            Repairs::All
+        } else {
+            Repairs::Failed
+        },
     };
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut progress = Progress::new(run::planned_packets(&loaded.file));
@@ -136,7 +177,7 @@ fn run_file(
     let recorder = match capture.map(create) {
         None => None,
         Some(Ok(recorder)) => Some(recorder),
-        Some(Err(error)) => return Done::Unusable(format!("error: {error}")),
+        Some(Err(error)) => return unwritten(&error),
     };
     let mut observers = (&mut progress, recorder);
     let outcome = match run::run(&loaded, directory, settings, &mut observers) {
@@ -145,7 +186,7 @@ fn run_file(
     };
     match observers.1.map_or(Ok(None), Recorder::finish) {
         Ok(warning) => Done::Ran(outcome, warning),
-        Err(error) => Done::Unusable(format!("error: {error}")),
+        Err(error) => unwritten(&error),
     }
 }
 

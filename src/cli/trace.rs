@@ -71,9 +71,9 @@ pub(super) fn trace(args: &Args, out: &mut Output) -> io::Result<Exit> {
         }
     };
     if args.json {
-        out.json(&crate::report::json::trace_document(&traced.walks, &traced.repair))?;
+        out.json(&crate::report::json::trace_document(&traced.walks))?;
     } else {
-        out.print(&terminal::walks(&traced.walks, &traced.repair))?;
+        out.print(&terminal::walks(&traced.walks))?;
     }
     Ok(match traced.passed {
         Passed::Both => Exit::Held,

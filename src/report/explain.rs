@@ -31,9 +31,8 @@ pub struct Stray {
 
 #[derive(Debug, Default)]
 struct LegNotes {
-    /// Endings seen, with their walks.
-    endings: Vec<(EndingKey, Told)>,
-    stray: Option<Stray>,
+    /// Endings seen, with their walks and the packets that went astray.
+    endings: Vec<(EndingKey, Told, Option<Stray>)>,
 }
 
 /// What makes two endings the same.
@@ -51,11 +50,12 @@ pub struct Explainer {
 
 impl Explainer {
     /// The walks of a probe: of its requests, then of the answers, each in the order of first
-    /// occurrence.
-    pub fn walks(&self, probe: ProbeId) -> impl Iterator<Item = (Leg, &Told)> {
+    /// occurrence. With each comes the packet, if it did not end as it should.
+    pub fn walks(&self, probe: ProbeId) -> impl Iterator<Item = (Leg, &Told, Option<&Stray>)> {
         let legs = self.probes.get(probe.number()).into_iter().flatten();
-        legs.zip([Leg::Request, Leg::Answer])
-            .flat_map(|(notes, leg)| notes.endings.iter().map(move |(_, told)| (leg, told)))
+        legs.zip([Leg::Request, Leg::Answer]).flat_map(|(notes, leg)| {
+            notes.endings.iter().map(move |(_, told, stray)| (leg, told, stray.as_ref()))
+        })
     }
 
     /// Lets go of what was kept of a probe that has been reported.
@@ -83,12 +83,7 @@ impl Explainer {
 
     fn endings(&self, probe: ProbeId, leg: Leg) -> impl Iterator<Item = EndingKey> {
         let notes = self.probes.get(probe.number()).map(|legs| &legs[leg_row(leg)]);
-        notes.into_iter().flat_map(|notes| notes.endings.iter().map(|(key, _)| *key))
-    }
-
-    /// The first packet of the probe that was dropped or reached another host.
-    pub fn stray(&self, probe: ProbeId) -> Option<&Stray> {
-        self.probes.get(probe.number()).into_iter().flatten().find_map(|n| n.stray.as_ref())
+        notes.into_iter().flat_map(|notes| notes.endings.iter().map(|(key, ..)| *key))
     }
 
     fn notes(&mut self, subject: Subject) -> &mut LegNotes {
@@ -118,15 +113,13 @@ impl Observer for Explainer {
         };
         // Most packets end like one before them: that is the path to keep short.
         let notes = self.notes(subject);
-        if notes.endings.len() >= ENDINGS_MAX || notes.endings.iter().any(|(have, _)| *have == key)
+        if notes.endings.len() >= ENDINGS_MAX || notes.endings.iter().any(|(have, ..)| *have == key)
         {
             return;
         }
-        let Some((told, stray)) = tell(world, subject, what) else { return };
-        if notes.stray.is_none() {
-            notes.stray = stray;
+        if let Some((told, stray)) = tell(world, subject, what) {
+            notes.endings.push((key, told, stray));
         }
-        notes.endings.push((key, told));
     }
 }
 
@@ -178,12 +171,15 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
         Happening::Malformed { bytes, drop, wrong } => {
             let lines = vec![Line { subject: sender.clone(), finding: wrong.to_string() }];
             let (packet, ending) = (describe(bytes), Ending::dropped(drop, world));
-            (Told { at: world.now, sender, packet, ending, lines }, None)
+            (Told { at: world.now, sender, packet, ending, lines, repair: Vec::new() }, None)
         }
         Happening::Held { packet, drop } => {
             let lines = leaving(world, subject.sender, packet);
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
-            (Told { at: world.now, sender, packet: text, ending, lines }, stray(packet))
+            (
+                Told { at: world.now, sender, packet: text, ending, lines, repair: Vec::new() },
+                stray(packet),
+            )
         }
         Happening::Lost { packet, drop, crossing, left } => {
             let mut lines = left_by(world, subject.sender, packet, crossing);
@@ -192,7 +188,10 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
                 None => lines.extend(entering(world, crossing, packet)),
             }
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
-            (Told { at: left, sender, packet: text, ending, lines }, stray(packet))
+            (
+                Told { at: left, sender, packet: text, ending, lines, repair: Vec::new() },
+                stray(packet),
+            )
         }
         Happening::Arrived { packet, at, crossing, left } => {
             let mut lines = left_by(world, subject.sender, packet, crossing);
@@ -203,7 +202,14 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
                 true => Ending::Misdelivered { at: host },
                 false => Ending::Delivered { at: host },
             };
-            let told = Told { at: left, sender, packet: told::packet(packet), ending, lines };
+            let told = Told {
+                at: left,
+                sender,
+                packet: told::packet(packet),
+                ending,
+                lines,
+                repair: Vec::new(),
+            };
             (told, if astray { stray(packet) } else { None })
         }
     })

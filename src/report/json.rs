@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
+use super::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Unusable, Verdict};
 use super::told::{Ending, Line};
 use crate::sim::Leg;
 use crate::sim::traffic::Drops;
@@ -19,8 +19,9 @@ pub const FORMAT: &str = "vpclab-run/1";
 /// The JSON Schema (draft-07) of [`run_document`].
 pub const SCHEMA: &str = include_str!("../../docs/run-report.schema.json");
 
-/// The report of a run: what came of each scenario, in the order given, and how many held.
-pub fn run_document(outcomes: &[Outcome]) -> Value {
+/// The report of a run: what came of each scenario, in the order given, how many held, and which
+/// files could not be run.
+pub fn run_document(outcomes: &[Outcome], unusable: &[Unusable]) -> Value {
     let held = outcomes.iter().filter(|outcome| outcome.held()).count();
     let of = |verdict| {
         let steps = outcomes.iter().flat_map(|outcome| &outcome.steps);
@@ -32,6 +33,7 @@ pub fn run_document(outcomes: &[Outcome]) -> Value {
             "scenarios": outcomes.len(),
             "held": held,
             "failed": outcomes.len() - held,
+            "could_not_run": unusable.len(),
             "steps": {
                 "held": of(Verdict::Held),
                 "failed": of(Verdict::Failed),
@@ -40,16 +42,18 @@ pub fn run_document(outcomes: &[Outcome]) -> Value {
             "packets": outcomes.iter().map(|outcome| outcome.packets).sum::<u64>(),
         },
         "scenarios": outcomes.iter().map(scenario).collect::<Vec<_>>(),
+        "could_not_run": unusable
+            .iter()
+            .map(|file| json!({ "file": file.file, "why": file.why }))
+            .collect::<Vec<_>>(),
     })
 }
 
-/// Walks by themselves, and what would let the packet through: the parts of a step that bear the
-/// same names in [`run_document`].
-pub fn trace_document(walks: &[LegWalk], repair: &[String]) -> Value {
+/// Walks by themselves: the part of a step that bears the same name in [`run_document`].
+pub fn trace_document(walks: &[LegWalk]) -> Value {
     json!({
         "format": "vpclab-trace/1",
         "walks": walks.iter().map(walk).collect::<Vec<_>>(),
-        "repair": repair,
     })
 }
 
@@ -89,7 +93,6 @@ fn step(step: &StepOutcome) -> Value {
         "verdict": step.verdict.word(),
         "traffic": step.traffic.as_ref().map(traffic),
         "walks": step.walks.iter().map(walk).collect::<Vec<_>>(),
-        "repair": step.repair,
     })
 }
 
@@ -122,6 +125,7 @@ fn walk(walk: &LegWalk) -> Value {
         "packet": told.packet,
         "ending": ending(&told.ending),
         "lines": told.lines.iter().map(line).collect::<Vec<_>>(),
+        "repair": told.repair,
     })
 }
 

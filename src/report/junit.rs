@@ -182,8 +182,21 @@ fn write_finding(
 /// scenario that was cut short.
 ///
 /// A step lasts until the next one begins. What failed carries its walks as the terminal shows them.
-pub fn suites(outcomes: &[outcome::Outcome]) -> Vec<Suite> {
-    outcomes.iter().map(suite_of).collect()
+/// A file that could not be run is a suite with one error.
+pub fn suites(outcomes: &[outcome::Outcome], unusable: &[outcome::Unusable]) -> Vec<Suite> {
+    outcomes.iter().map(suite_of).chain(unusable.iter().map(not_run)).collect()
+}
+
+fn not_run(file: &outcome::Unusable) -> Suite {
+    let message = file.why.lines().next().unwrap_or_default().to_owned();
+    let case = Case {
+        name: "the whole run".to_owned(),
+        classname: classname(&file.file),
+        took: Span::ZERO,
+        outcome: Outcome::Error(Finding { message, detail: file.why.clone() }),
+        output: String::new(),
+    };
+    Suite { name: file.file.clone(), cases: vec![case] }
 }
 
 fn suite_of(scenario: &outcome::Outcome) -> Suite {
@@ -209,7 +222,7 @@ fn case_of(file: &str, class: &str, step: &StepOutcome, end: Instant) -> Case {
         Verdict::Held | Verdict::Unjudged => Outcome::Pass,
         Verdict::Failed => {
             let expected = step.expected.as_deref().unwrap_or("success");
-            let walks = terminal::walks(&step.walks, &step.repair);
+            let walks = terminal::walks(&step.walks);
             Outcome::Fail(Finding {
                 message: format!("expected {expected}, got {}", step.actual),
                 detail: format!(

@@ -110,9 +110,6 @@ pub struct StepOutcome {
     pub traffic: Option<Traffic>,
     /// Walks of its packets: one for each distinct ending.
     pub walks: Vec<LegWalk>,
-    /// The smallest change that would let the first stray packet (and its answer) through, one
-    /// clause a change; empty if nothing strayed or nothing helps.
-    pub repair: Vec<String>,
 }
 
 /// One scenario.
@@ -138,6 +135,16 @@ pub struct Outcome {
     pub packets: u64,
     /// Why the run was cut short, if it was.
     pub aborted: Option<String>,
+}
+
+/// A file that could not be run. It belongs into every report: a reader of one must not take a
+/// scenario that is missing for one that held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unusable {
+    /// The file as it was named.
+    pub file: String,
+    /// What is wrong, as the terminal shows it without colour.
+    pub why: String,
 }
 
 impl Outcome {

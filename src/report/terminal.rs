@@ -18,13 +18,13 @@ pub enum Paint {
     Ansi,
 }
 
-/// How much to tell of a scenario that held.
+/// Which steps to tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Detail {
-    /// Its line.
-    Line,
-    /// Every step, and the walk of every packet.
-    Walks,
+    /// Those that failed.
+    Failed,
+    /// All.
+    All,
 }
 
 #[derive(Clone, Copy)]
@@ -50,36 +50,36 @@ impl Paint {
     }
 }
 
-/// One scenario. A failed one is told in full: each failed step with what was expected, what came
-/// of it, the walks and the smallest change that would let the packet through.
-pub fn scenario(outcome: &Outcome, detail: Detail, paint: Paint) -> String {
-    let mut out = String::new();
+/// The line of one scenario.
+pub fn line(outcome: &Outcome, paint: Paint) -> String {
     let (word, tone) = if outcome.held() { ("ok  ", Tone::Good) } else { ("FAIL", Tone::Bad) };
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        out,
-        "{} {}  {}",
-        paint.paint(tone, word),
-        outcome.file,
-        paint.paint(Tone::Dim, &format!("{} ({})", outcome.name, steps(outcome.steps.len())))
-    );
+    let claim = format!("{} ({})", outcome.name, count(outcome.steps.len(), "step"));
+    format!("{} {}  {}\n", paint.paint(tone, word), outcome.file, paint.paint(Tone::Dim, &claim))
+}
+
+/// The steps of one scenario: all of them, or those that failed. A failed step says what was
+/// expected and what came of it; packets that did not arrive are told with their walks and the
+/// smallest change that would let them through.
+pub fn steps(outcome: &Outcome, detail: Detail, paint: Paint) -> String {
+    let mut out = String::new();
     for step in &outcome.steps {
-        let shown = detail == Detail::Walks || step.verdict == Verdict::Failed;
-        if shown {
-            out += &self::step(outcome, step, detail, paint);
+        if detail == Detail::All || step.verdict == Verdict::Failed {
+            out += &self::step(outcome, step, paint);
         }
     }
     if let Some(why) = &outcome.aborted {
+        // Writing to a String cannot fail.
         let _ = writeln!(out, "  {} {why}", paint.paint(Tone::Bad, "stopped:"));
     }
     out
 }
 
-fn steps(n: usize) -> String {
-    if n == 1 { "1 step".to_owned() } else { format!("{n} steps") }
+/// `1 step`, `2 steps`.
+fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
-fn step(outcome: &Outcome, step: &StepOutcome, detail: Detail, paint: Paint) -> String {
+fn step(outcome: &Outcome, step: &StepOutcome, paint: Paint) -> String {
     let mut out = String::new();
     let failed = step.verdict == Verdict::Failed;
     let (mark, tone) = match step.verdict {
@@ -87,17 +87,11 @@ fn step(outcome: &Outcome, step: &StepOutcome, detail: Detail, paint: Paint) -> 
         Verdict::Failed => ("FAIL", Tone::Bad),
         Verdict::Unjudged => ("--", Tone::Dim),
     };
-    let _ = writeln!(
-        out,
-        "  {} {:<2} {}  {}",
-        paint.paint(tone, &format!("{mark:<4}")),
-        step.number,
-        paint.paint(Tone::Strong, &step.action),
-        if failed { String::new() } else { step.actual.clone() }
-    );
-    if let Some(note) = &step.note
-        && detail == Detail::Walks
-    {
+    let mark = paint.paint(tone, &format!("{mark:<4}"));
+    let result = if failed { String::new() } else { format!("  {}", step.actual) };
+    let action = paint.paint(Tone::Strong, &step.action);
+    let _ = writeln!(out, "  {mark} {:<2} {action}{result}", step.number);
+    if let Some(note) = &step.note {
         let _ = writeln!(out, "          {}", paint.paint(Tone::Dim, note));
     }
     if failed {
@@ -113,19 +107,12 @@ fn step(outcome: &Outcome, step: &StepOutcome, detail: Detail, paint: Paint) -> 
             out += &indent(&told(&walk.told, walk.leg), 10);
         }
     }
-    if !step.repair.is_empty() {
-        let _ = writeln!(out, "              would pass: {}", step.repair.join("; "));
-    }
     out
 }
 
-/// Walks by themselves, with what would let the packet through.
-pub fn walks(walks: &[LegWalk], repair: &[String]) -> String {
-    let mut out: String = walks.iter().map(|walk| told(&walk.told, walk.leg) + "\n").collect();
-    if !repair.is_empty() {
-        let _ = writeln!(out, "    would pass: {}", repair.join("; "));
-    }
-    out
+/// Walks by themselves.
+pub fn walks(walks: &[LegWalk]) -> String {
+    walks.iter().map(|walk| told(&walk.told, walk.leg) + "\n").collect()
 }
 
 /// A walk with the leg it was on.
@@ -140,7 +127,7 @@ fn indent(text: &str, columns: usize) -> String {
     text.lines().map(|line| format!("{:columns$}{line}\n", "")).collect()
 }
 
-/// The closing line: how many scenarios and steps, and how many did not hold.
+/// The closing line: how many scenarios held, and on what they were judged.
 pub fn closing(outcomes: &[Outcome], unusable: usize, paint: Paint) -> String {
     let held = outcomes.iter().filter(|o| o.held()).count();
     let failed = outcomes.len() - held;
@@ -151,5 +138,6 @@ pub fn closing(outcomes: &[Outcome], unusable: usize, paint: Paint) -> String {
         let _ = write!(text, ", {unusable} could not be run");
     }
     let tone = if failed + unusable == 0 { Tone::Good } else { Tone::Bad };
-    format!("\n{} ({steps} steps, {packets} packets)\n", paint.paint(tone, &text))
+    let packets = if packets == 1 { "1 packet".to_owned() } else { format!("{packets} packets") };
+    format!("{} ({}, {packets})\n", paint.paint(tone, &text), count(steps, "step"))
 }

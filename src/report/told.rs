@@ -90,6 +90,9 @@ pub struct Told {
     pub ending: Ending,
     /// What was looked at, in order; the last line decides.
     pub lines: Vec<Line>,
+    /// The smallest change that would let the packet (and its answer) through, one clause a change;
+    /// empty if it passed, nothing helps, or nobody asked.
+    pub repair: Vec<String>,
 }
 
 /// The headline, then the lines with their subjects in one column.
@@ -105,6 +108,9 @@ impl fmt::Display for Told {
                 line.finding,
                 width = width.unwrap_or(0)
             )?;
+        }
+        if !self.repair.is_empty() {
+            write!(f, "\n    would pass: {}", self.repair.join("; "))?;
         }
         Ok(())
     }
@@ -172,7 +178,10 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
         Step::Beyond { found } => Line::new("beyond", beyond(found, names)),
         Step::PeeringGone { peering, status } => Line::new(
             names.peering(*peering),
-            format!("{} when the packet arrived", state(*status)),
+            match status {
+                Some(status) => format!("was {status} when the packet arrived"),
+                None => "did not exist any more when the packet arrived".to_owned(),
+            },
         ),
         Step::Owner { vpc, address, owner } => Line::new(
             address.to_string(),
@@ -279,6 +288,7 @@ mod tests {
             packet: "10.1.0.4 > 10.2.0.10 udp, 46 bytes".to_owned(),
             ending,
             lines: lines.iter().map(|(subject, finding)| Line::new(*subject, *finding)).collect(),
+            repair: Vec::new(),
         };
         assert_eq!(told.to_string(), want);
     }

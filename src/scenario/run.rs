@@ -16,7 +16,7 @@ use crate::base::diag::{Diagnostic, Diagnostics, Sources};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
 use crate::forward::repair::{self, Intent, Ways};
-use crate::report::explain::Explainer;
+use crate::report::explain::{Explainer, Stray};
 use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
 use crate::report::told;
 use crate::sim::{Leg, Observer, ProbeId, RunError, Sim, Twin};
@@ -186,7 +186,6 @@ impl Run<'_> {
             verdict: Verdict::Unjudged,
             traffic: None,
             walks: Vec::new(),
-            repair: Vec::new(),
         }
     }
 
@@ -317,30 +316,35 @@ impl Run<'_> {
     /// Keeps what the report tells of a probe that came out so.
     fn keep(&mut self, row: usize, probe: ProbeId, verdict: Verdict) {
         let tally = self.stage.sim.tally(probe);
-        let outcome = &mut self.steps[row];
-        let walks = self.explainer.walks(probe);
-        outcome.walks.extend(walks.map(|(leg, told)| LegWalk { leg, told: told.clone() }));
-        let traffic = Traffic::of(&tally);
-        outcome.traffic = Some(outcome.traffic.map_or(traffic, |before| before.plus(&traffic)));
         let wanted = match self.settings.repairs {
             Repairs::All => true,
             Repairs::Failed => verdict == Verdict::Failed,
         };
-        if wanted
-            && outcome.repair.is_empty()
-            && let Some(stray) = self.explainer.stray(probe)
-        {
-            let ways = match stray.leg {
-                Leg::Request => Ways::ThereAndBack,
-                Leg::Answer => Ways::There,
-            };
-            let intent =
-                Intent { from: stray.from, packet: &stray.packet, meant: stray.meant, ways };
-            let (cloud, now) = (self.stage.sim.cloud(), self.stage.sim.now());
-            let fixes = repair::repair(cloud, now, intent).unwrap_or_default();
-            outcome.repair = told::fixes(&fixes, self.stage.sim.world());
+        let mut walks: Vec<LegWalk> = Vec::new();
+        for (leg, told, stray) in self.explainer.walks(probe) {
+            let mut told = told.clone();
+            if wanted && let Some(stray) = stray {
+                told.repair = self.repair(stray);
+            }
+            walks.push(LegWalk { leg, told });
         }
+        let outcome = &mut self.steps[row];
+        outcome.walks.extend(walks);
+        let traffic = Traffic::of(&tally);
+        outcome.traffic = Some(outcome.traffic.map_or(traffic, |before| before.plus(&traffic)));
         self.explainer.forget(probe);
+    }
+
+    /// What would let a packet through that went astray, and its answer as well.
+    fn repair(&self, stray: &Stray) -> Vec<String> {
+        let ways = match stray.leg {
+            Leg::Request => Ways::ThereAndBack,
+            Leg::Answer => Ways::There,
+        };
+        let intent = Intent { from: stray.from, packet: &stray.packet, meant: stray.meant, ways };
+        let (cloud, now) = (self.stage.sim.cloud(), self.stage.sim.now());
+        let fixes = repair::repair(cloud, now, intent).unwrap_or_default();
+        told::fixes(&fixes, self.stage.sim.world())
     }
 }
 

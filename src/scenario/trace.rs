@@ -49,9 +49,6 @@ pub struct Question {
 pub struct Traced {
     /// The walk there, and the walk back if there is one.
     pub walks: Vec<LegWalk>,
-    /// The smallest change that would let packet and answer through; empty if both pass or nothing
-    /// helps.
-    pub repair: Vec<String>,
     /// Whether both passed.
     pub passed: Passed,
 }
@@ -118,7 +115,11 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
     }
     let intent = Intent { from: known.interface, packet: &packet, meant, ways: Ways::ThereAndBack };
     let fixes = repair::repair(world.cloud, world.now, intent).unwrap_or_default();
-    Ok(Traced { walks, repair: told::fixes(&fixes, world), passed })
+    // The last walk is the one that did not end as it should, if any did not.
+    if let Some(last) = walks.last_mut() {
+        last.told.repair = told::fixes(&fixes, world);
+    }
+    Ok(Traced { walks, passed })
 }
 
 fn request(
@@ -175,6 +176,7 @@ fn leg(
         packet: told::packet(packet),
         ending,
         lines: told::lines(&walk.steps, world),
+        repair: Vec::new(),
     };
     LegWalk { leg, told }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use vpclab::report::json::{self, SCHEMA};
+use vpclab::report::outcome::Unusable;
 use vpclab::sim::Twin;
 
 use crate::files;
@@ -140,7 +141,8 @@ fn the_report_is_what_its_schema_says() {
     let paths = [files::scenarios("scenarios"), files::scenarios("tests/data/failing")].concat();
     let outcomes: Vec<_> =
         paths.iter().map(|path| files::must_run(path, Twin::Compiled).outcome).collect();
-    let document = json::run_document(&outcomes);
+    let empty = Unusable { file: "empty.yaml".to_owned(), why: "it is empty".to_owned() };
+    let document = json::run_document(&outcomes, &[empty]);
     let mut check = Check { root: &schema, met: BTreeSet::new(), wrong: Vec::new() };
     check.visit("", &document, "");
     assert!(check.wrong.is_empty(), "\n{}", check.wrong.join("\n"));
@@ -159,12 +161,10 @@ fn the_report_is_what_its_schema_says() {
 fn a_trace_has_the_walks_of_the_report() {
     let path = std::path::Path::new("tests/data/failing/wrong-reason.yaml");
     let outcome = files::must_run(path, Twin::Compiled).outcome;
-    let report = json::run_document(std::slice::from_ref(&outcome));
+    let report = json::run_document(std::slice::from_ref(&outcome), &[]);
     let step = &outcome.steps[0];
-    let trace = json::trace_document(&step.walks, &step.repair);
-    for key in ["walks", "repair"] {
-        assert_eq!(trace[key], report["scenarios"][0]["steps"][0][key]);
-    }
+    let trace = json::trace_document(&step.walks);
+    assert_eq!(trace["walks"], report["scenarios"][0]["steps"][0]["walks"]);
     assert_eq!(trace["walks"][0]["ending"]["reason"], "transit");
     assert_eq!(report["scenarios"][0]["start"], "2015-01-01T00:00:00Z");
 }

@@ -378,7 +378,7 @@ fn walks_are_those_of_the_packet_that_ended() {
     ask(&mut sim, moment, &net.caller(0), &delete, &mut explainer).unwrap();
     sim.run_probe(probe, &mut explainer).unwrap();
 
-    let told: Vec<_> = explainer.walks(probe).map(|(_, told)| told).collect();
+    let told: Vec<_> = explainer.walks(probe).map(|(_, told, _)| told).collect();
     let first_lines = told.iter().map(|told| {
         let first = &told.lines[0];
         (told.at, told.sender.clone(), format!("{}: {}", first.subject, first.finding))

@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::report::outcome::LegWalk;
+use crate::report::told::{Ending, Told};
+use crate::sim::Leg;
 
 fn case(name: &str, outcome: Outcome) -> Case {
     Case {
@@ -229,7 +232,17 @@ fn step(number: usize, at: Span, verdict: Verdict) -> StepOutcome {
         actual: "dropped: no-route, at: A".to_owned(),
         verdict,
         traffic: None,
-        walks: Vec::new(),
+        walks: vec![LegWalk { leg: Leg::Request, told: told() }],
+    }
+}
+
+fn told() -> Told {
+    Told {
+        at: Instant::START,
+        sender: "a".to_owned(),
+        packet: "10.0.0.4 > 10.1.0.4 udp, 46 bytes".to_owned(),
+        ending: Ending::Dropped { reason: "no-route", aws_code: None, at: "A".to_owned() },
+        lines: Vec::new(),
         repair: vec!["peer A with B".to_owned()],
     }
 }
@@ -256,7 +269,7 @@ fn a_step_is_a_case_that_lasts_until_the_next() {
         step(2, Span::from_secs(2), Verdict::Failed),
         step(3, Span::from_secs(2), Verdict::Unjudged),
     ];
-    let [suite] = &suites(&[scenario("./drops/no-route.yaml", steps, None)])[..] else {
+    let [suite] = &suites(&[scenario("./drops/no-route.yaml", steps, None)], &[])[..] else {
         panic!("one scenario is one suite")
     };
     assert_eq!(suite.name, "./drops/no-route.yaml");
@@ -275,7 +288,8 @@ fn a_step_is_a_case_that_lasts_until_the_next() {
             "expected replied, got dropped: no-route, at: A",
             "at        ./drops/no-route.yaml:7\n\
              expected  replied\n\
-             actual    dropped: no-route, at: A\n    \
+             actual    dropped: no-route, at: A\n\
+             00:00:00.000  a 10.0.0.4 > 10.1.0.4 udp, 46 bytes  DROP no-route at A\n    \
              would pass: peer A with B\n",
         ))
     );
@@ -283,7 +297,17 @@ fn a_step_is_a_case_that_lasts_until_the_next() {
 
 #[test]
 fn a_run_that_was_cut_short_has_an_error() {
-    let suites = suites(&[scenario("a.yaml", Vec::new(), Some("the run is too long"))]);
+    let suites = suites(&[scenario("a.yaml", Vec::new(), Some("the run is too long"))], &[]);
     let case = &suites[0].cases[0];
     assert_eq!(case.outcome, Outcome::Error(finding("the run is too long", "")));
+}
+
+#[test]
+fn a_file_that_could_not_be_run_is_an_error_and_not_missing() {
+    let why = "error[E0105]: the file is empty\n  help".to_owned();
+    let file = outcome::Unusable { file: "dir/empty.yaml".to_owned(), why: why.clone() };
+    let suites = suites(&[], &[file]);
+    assert_eq!(suites[0].name, "dir/empty.yaml");
+    let case = &suites[0].cases[0];
+    assert_eq!(case.outcome, Outcome::Error(finding("error[E0105]: the file is empty", &why)));
 }

@@ -156,6 +156,12 @@ fn what_does_not_fit_together_is_pointed_at() {
             "the steps up to here send 1200000000 packets",
         ),
         ("flows: {pairs: []}", "[]", "`pairs` is an empty list"),
+        ("wait: 1s\n  expect: delivered", "delivered", "of `wait` there is nothing to expect"),
+        (
+            "create-vpc: {name: D, cidr: 10.3.0.0/16, account: '123456789012'}\n  as: '123456789012'",
+            "'123456789012'",
+            "a VPC belongs to whoever asks for it: give `as` or `account`, not both",
+        ),
         ("{}", "{}", "a step without an action"),
     ] {
         let text = format!("{network}- {step}\n");

@@ -174,3 +174,32 @@ fn planned_packets_are_those_the_file_names() {
     let loaded = crate::scenario::load::parse("x.yaml", &text).expect("it is well-formed");
     assert_eq!(planned_packets(&loaded.file), 6 + 5 + 14);
 }
+
+/// A walk is that of its own packet: its route and its time, also where a probe has several
+/// destinations and one of them is lost much later.
+#[test]
+fn walks_are_those_of_their_own_packets() {
+    let outcome = steps(
+        "\
+- flows: {pairs: [b -> a, b -> c], packets: 10, rate: 10/s, background: true}
+- delete-peering: AB
+  at: 500.1ms
+",
+    );
+    let shown: Vec<String> =
+        outcome.steps[0].walks.iter().map(|walk| walk.told.to_string()).collect();
+    let (to_a, to_c) = ("10.0.0.0/16 -> AB", "10.2.0.0/16 -> BC");
+    assert_eq!(shown.len(), 4, "{shown:#?}");
+    for (walk, at, route, ending) in [
+        (&shown[0], "00:00:00.000 ", to_a, "delivered to a"),
+        (&shown[1], "00:00:00.000 ", to_c, "delivered to c"),
+        (&shown[2], "00:00:00.500 ", "AB", "DROP peering-gone at AB"),
+        (&shown[3], "00:00:00.600 ", "10.0.0.0/16 -> AB", "DROP blackhole at B"),
+    ] {
+        assert!(walk.starts_with(at), "{at} {walk}");
+        assert!(walk.contains(route) && walk.contains(ending), "{route} {ending} {walk}");
+    }
+    // The route it took is a blackhole by now: only the way is told.
+    assert!(shown[2].contains("AB  took the packet when it left"), "{}", shown[2]);
+    assert!(shown[2].contains("was deleted when the packet arrived"), "{}", shown[2]);
+}

@@ -156,8 +156,12 @@ fn steps_are_named_as_the_file_writes_them() {
         ("udp: a -> B:10.1.0.10", "udp a -> B:10.1.0.10"),
         ("send: {from: a, hex: 45 00}", "send from a, 2 bytes"),
         (
-            "flows: {pairs: [a -> b, b -> a, a -> b, c -> b], packets: 1}",
-            "flows a -> b, b -> a, a -> b and 1 more, 1 packets each at 1000/s",
+            "flows: {pairs: [a -> b, b -> a], packets: 1}",
+            "flows a -> b, b -> a, 1 packets each at 1000/s",
+        ),
+        (
+            "ping: {from: a, to: [b, c, b, c, b, c, b, c, b, c]}",
+            "ping a -> [b, c, b, c, b, c, b, c and 2 more]",
         ),
         (
             "modify-source-dest-check: {instance: a, value: false}",

@@ -3,6 +3,7 @@
 //! Holds addresses, payloads and captures. Refuses to start anything.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ fn payload(size: u16) -> Vec<u8> {
     (b'a'..=b'z').cycle().take(usize::from(size)).collect()
 }
 
-/// The source port of `flows`; each flow has its own pair of hosts.
-const FLOWS_SOURCE_PORT: u16 = 40_000;
+/// The source ports of `flows`, one after the other, so that flows between the same hosts differ.
+const FLOWS_SOURCE_PORTS: std::ops::RangeInclusive<u16> = 40_000..=u16::MAX;
 
 /// Echo requests to each target, as from a `ping` process of its own for the step.
 pub(super) fn pings(
@@ -57,32 +58,47 @@ fn family_of(family: Option<&Spanned<Family>>, source: Option<&Spanned<IpAddr>>)
     family.map(|f| f.value).or(source.map(|s| Family::of(s.value)))
 }
 
-fn udp_source(
-    stage: &Stage,
-    from: &Label,
-    to: (&Destination, Option<Family>, u16),
-    source: (Option<IpAddr>, u16),
-    (size, count, pace): (u16, u64, Pace),
-) -> Result<Source, Undone> {
-    let known = stage.instance(from)?;
-    let (address, meant) = stage.destination(to.0, to.1)?;
-    let own = match source.0 {
-        Some(source) => source,
-        None => stage.source_address(from, &known, address)?,
-    };
-    let ends = ((own, source.1).into(), (address, to.2).into());
-    let packet = build::udp(ends.0, ends.1, &payload(size)).map_err(Trouble::Packet)?;
-    let load = Load::Repeat { packet, count, pace };
-    Ok(Source { from: known.interface, meant, load })
+/// A datagram as a file describes it.
+struct Datagram<'f> {
+    from: &'f Label,
+    to: &'f Destination,
+    family: Option<Family>,
+    /// The source address, if it is not the instance's own.
+    source: Option<IpAddr>,
+    source_port: u16,
+    port: u16,
+    /// Payload in bytes.
+    size: u16,
+}
+
+impl Datagram<'_> {
+    /// A source that sends it `count` times.
+    fn repeated(&self, stage: &Stage, count: NonZeroU32, pace: Pace) -> Result<Source, Undone> {
+        let known = stage.instance(self.from)?;
+        let (to, meant) = stage.destination(self.to, self.family)?;
+        let source = match self.source {
+            Some(source) => source,
+            None => stage.source_address(self.from, &known, to)?,
+        };
+        let ends = ((source, self.source_port).into(), (to, self.port).into());
+        let packet = build::udp(ends.0, ends.1, &payload(self.size)).map_err(Trouble::Packet)?;
+        let load = Load::Repeat { packet, count: u64::from(count.get()), pace };
+        Ok(Source { from: known.interface, meant, load })
+    }
 }
 
 /// Datagrams to one target.
 pub(super) fn datagrams(stage: &Stage, udp: &ast::Udp) -> Result<Probe, Undone> {
-    let family = family_of(udp.family.as_ref(), udp.source.as_ref());
-    let source = (udp.source.as_ref().map(|s| s.value), udp.source_port);
-    let load = (udp.size, u64::from(udp.count.get()), Pace::Every(udp.interval));
-    let to = (&udp.to.value, family, udp.port);
-    let source = udp_source(stage, &udp.from.value, to, source, load)?;
+    let datagram = Datagram {
+        from: &udp.from.value,
+        to: &udp.to.value,
+        family: family_of(udp.family.as_ref(), udp.source.as_ref()),
+        source: udp.source.as_ref().map(|s| s.value),
+        source_port: udp.source_port,
+        port: udp.port,
+        size: udp.size,
+    };
+    let source = datagram.repeated(stage, udp.count, Pace::Every(udp.interval))?;
     let datagrams = match udp.answer {
         Toggle::Yes => Datagrams::Returned,
         Toggle::No => Datagrams::Sunk,
@@ -92,12 +108,20 @@ pub(super) fn datagrams(stage: &Stage, udp: &ast::Udp) -> Result<Probe, Undone> 
 
 /// One flow of datagrams for each pair.
 pub(super) fn flows(stage: &Stage, flows: &ast::Flows) -> Result<Probe, Undone> {
-    let load = (flows.size, u64::from(flows.packets.get()), Pace::Rate(flows.rate));
-    let source = |pair: &ast::Flow| {
-        let to = (&pair.to.value, None, flows.port);
-        udp_source(stage, &pair.from.value, to, (None, FLOWS_SOURCE_PORT), load)
+    let source = |(pair, source_port): (&ast::Flow, u16)| {
+        let datagram = Datagram {
+            from: &pair.from.value,
+            to: &pair.to.value,
+            family: None,
+            source: None,
+            source_port,
+            port: flows.port,
+            size: flows.size,
+        };
+        datagram.repeated(stage, flows.packets, Pace::Rate(flows.rate))
     };
-    let sources = flows.pairs.iter().map(source).collect::<Result<Vec<_>, _>>()?;
+    let pairs = flows.pairs.iter().zip(FLOWS_SOURCE_PORTS.cycle());
+    let sources = pairs.map(source).collect::<Result<Vec<_>, _>>()?;
     Ok(Probe { datagrams: Datagrams::Sunk, sources, background: flows.background })
 }
 

@@ -56,10 +56,11 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
             }
         ),
         Action::Ping(p) => {
-            let to: Vec<String> = p.to.iter().map(|d| d.value.to_string()).collect();
-            let to = match &to[..] {
+            let named: Vec<String> =
+                p.to.iter().take(NAMED).map(|to| to.value.to_string()).collect();
+            let to = match &named[..] {
                 [only] => only.clone(),
-                several => format!("[{}]", several.join(", ")),
+                _ => format!("[{}{}]", named.join(", "), more(p.to.len())),
             };
             format!("ping {}{}", pair(&p.from.value, &to), times(p.count.get()))
         }
@@ -69,14 +70,21 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
         Action::Send(s) => format!("send from {}, {} bytes", s.from.value, s.bytes.value.len()),
         Action::Replay(r) => format!("replay {} from {}", r.capture.value.as_str(), r.from.value),
         Action::Flows(f) => {
-            let pairs: Vec<String> =
-                f.pairs.iter().take(3).map(|p| pair(&p.from.value, &p.to.value)).collect();
-            let more = f.pairs.len() - pairs.len();
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let pairs = f.pairs.iter().take(NAMED);
+            let pairs: Vec<String> = pairs.map(|p| pair(&p.from.value, &p.to.value)).collect();
+            let more = more(f.pairs.len());
             format!("flows {}{more}, {} packets each at {}", pairs.join(", "), f.packets, f.rate)
         }
         Action::Wait(span) => format!("wait {}", span.value),
     }
+}
+
+/// How many members of a list are named.
+const NAMED: usize = 8;
+
+/// How many members of a list of `n` are not named.
+fn more(n: usize) -> String {
+    if n > NAMED { format!(" and {} more", n - NAMED) } else { String::new() }
 }
 
 fn times(n: u32) -> String {
