@@ -231,7 +231,7 @@ impl Sim {
     }
 
     /// Says how a link behaves from now on, for packets that are yet to be sent. What waited on the
-    /// link before goes its way; its queue starts empty.
+    /// link before goes its way; its queue starts empty, and its stream of chance from its beginning.
     pub fn set_link(&mut self, of: LinkOf, spec: LinkSpec) {
         self.specs.insert(of, spec);
         self.refresh();

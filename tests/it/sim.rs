@@ -455,7 +455,8 @@ fn a_full_queue_delays_nobody_else() {
     assert_eq!(others, undisturbed);
 }
 
-/// Chance is named: what one link loses does not depend on which other links lose something.
+/// Chance is named: what one link loses does not depend on which other links lose something, and no
+/// two links, or directions of one, lose alike.
 #[test]
 fn links_do_not_share_their_chance() {
     let net = Net::mesh(3);
@@ -468,12 +469,20 @@ fn links_do_not_share_their_chance() {
         let mut sim = Sim::new(net.lab.cloud.clone(), Seed(seed), Twin::Compiled);
         links.iter().for_each(|link| sim.set_link(*link, lossy));
         let gap = Span::from_micros(10);
-        let sources = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| net.source(a, b, 500, gap));
+        let pairs = [(0, 1), (0, 2), (1, 2), (1, 0)];
+        let sources = pairs.map(|(a, b)| net.source(a, b, 500, gap));
         let probes = sources.map(|source| sim.start(Datagrams::Sunk, [source]).unwrap());
         let mut log = Log::default();
         probes.iter().for_each(|probe| sim.run_probe(*probe, &mut log).unwrap());
-        let lost: Vec<Instant> =
-            log.lost.iter().filter(|l| l.0 == probes[0]).map(|l| l.1).collect();
+        let lost = probes.map(|probe| {
+            log.lost.iter().filter(|l| l.0 == probe).map(|l| l.1).collect::<Vec<Instant>>()
+        });
+        if links.len() == 3 {
+            // They lose at the moment of sending, and all send at the same moments.
+            let distinct: std::collections::BTreeSet<_> = lost.iter().collect();
+            assert_eq!(distinct.len(), 4, "four directions of three links");
+        }
+        let [lost, ..] = lost;
         (log.arrivals_of(probes[0]), lost)
     };
     let [ab, ac, bc] = [0, 1, 2].map(|n| LinkOf::Peering(net.peerings[n].0));

@@ -26,6 +26,7 @@ use crate::support::plan::{Plan, Sent, Tweak, World, over_plans};
 /// A world, what is sent in it, how links behave, and what happens when.
 struct Scene {
     world: World,
+    begins: Instant,
     probes: Vec<(Datagrams, Vec<Source>)>,
     links: BTreeMap<LinkOf, LinkSpec>,
     changes: Vec<(Instant, Tweak)>,
@@ -40,11 +41,15 @@ enum Jitter {
 
 /// The time in which packets are sent and changes happen.
 const SHOW: Span = Span::from_millis(20);
+/// How long after the world is built it begins: what was accepted last becomes active, a second
+/// later, in the middle of it.
+const BEFORE: Span = Span::from_millis(990);
 
 impl Scene {
     fn of(plan: &Plan, jitter: Jitter) -> Scene {
         let mut chance = Seed(digest(plan)).stream("scene");
         let world = World::build(plan);
+        let begins = world.lab.now + BEFORE;
         let links = links(&world, jitter, &mut chance);
         let sent: Vec<Sent> = plan.packets.iter().filter_map(|p| world.packet(p)).collect();
         let mut number = 0;
@@ -66,19 +71,16 @@ impl Scene {
                 (datagrams, sent.iter().map(|sent| source(sent, &mut chance)).collect())
             })
             .collect();
-        let mut changes: Vec<(Instant, Tweak)> = plan
-            .meanwhile
-            .iter()
-            .map(|tweak| (world.lab.now + moment(&mut chance), *tweak))
-            .collect();
+        let mut changes: Vec<(Instant, Tweak)> =
+            plan.meanwhile.iter().map(|tweak| (begins + moment(&mut chance), *tweak)).collect();
         changes.sort_by_key(|(at, _)| *at);
-        Scene { world, probes, links, changes }
+        Scene { world, begins, probes, links, changes }
     }
 
     /// Plays it with this seed and twin, and checks the books between any two changes.
     fn play(&self, seed: u64, twin: Twin) -> Monitor {
         let mut sim = Sim::new(self.world.lab.cloud.clone(), Seed(seed), twin);
-        sim.move_to(self.world.lab.now);
+        sim.move_to(self.begins);
         let mut monitor = Monitor::new(self.links.clone());
         for (of, spec) in &self.links {
             sim.set_link(*of, *spec);
