@@ -1,6 +1,6 @@
 //! A peering connection: its states, who may do what in each, and the proof that it is active.
 //!
-//! Holds the life of one peering as one table ([`State::on`]) and [`ActivePeering`], which only an
+//! Holds the life of one peering as one table (`State::on`) and [`ActivePeering`], which only an
 //! active peering can hand out. Refuses to hold the checks that look at other resources (overlap,
 //! quotas, duplicates): those are in `peering_commands.rs`.
 //!

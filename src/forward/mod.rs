@@ -19,7 +19,7 @@
 //! parentheses have their place but no rules yet. `enter` has no route table in reach: in either
 //! implementation it is written over a type that holds none.
 //!
-//! Two implementations answer alike: [`reference`], to be believed by reading, and [`snapshot`], to
+//! Two implementations answer alike: [`mod@reference`], to be believed by reading, and [`snapshot`], to
 //! be fast. Refuses to change the cloud, to know time beyond the moment it is asked about, and to
 //! deliver: what happens between `leave` and `enter` is the simulator's.
 
