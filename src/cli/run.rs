@@ -217,7 +217,10 @@ fn gather(paths: &[PathBuf], out: &mut Output) -> Option<Vec<PathBuf>> {
         let found = if path.is_dir() { search(path) } else { Ok(vec![path.clone()]) };
         match found {
             Ok(found) if found.is_empty() => {
-                out.error(&format!("error: there is no scenario (*.yaml) in `{}`", path.display()));
+                out.error(&format!(
+                    "error: there is no scenario (*.yaml, not *.net.yaml) in `{}`",
+                    path.display()
+                ));
                 all = false;
             }
             Ok(found) => files.extend(found),

@@ -28,9 +28,9 @@ pub(super) struct Args {
     /// What the packet carries
     #[arg(long, value_enum, default_value_t = Proto::Icmp)]
     proto: Proto,
-    /// The port it is for
-    #[arg(long, default_value_t = 443, value_name = "N")]
-    port: u16,
+    /// The port it is for, with `--proto udp` or `tcp` [default: 443]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
     /// Use the instance's IPv6 address
     #[arg(long)]
     ipv6: bool,
@@ -45,6 +45,9 @@ enum Proto {
     Udp,
     Tcp,
 }
+
+/// What most would ask about.
+const PORT_DEFAULT: u16 = 443;
 
 /// `vpclab trace`. Exit code 1 says that packet or answer do not arrive.
 pub(super) fn trace(args: &Args, out: &mut Output) -> io::Result<Exit> {
@@ -82,6 +85,10 @@ pub(super) fn trace(args: &Args, out: &mut Output) -> io::Result<Exit> {
 }
 
 fn question(args: &Args) -> Result<Question, String> {
+    if args.proto == Proto::Icmp && args.port.is_some() {
+        return Err("--port needs `--proto udp` or `--proto tcp`".to_owned());
+    }
+    let port = args.port.unwrap_or(PORT_DEFAULT);
     let wrong = |flag: &str, error: &dyn std::fmt::Display| format!("--{flag}: {error}");
     Ok(Question {
         from: args.from.parse::<Label>().map_err(|error| wrong("from", &error))?,
@@ -89,8 +96,8 @@ fn question(args: &Args) -> Result<Question, String> {
         family: args.ipv6.then_some(Family::V6),
         carrying: match args.proto {
             Proto::Icmp => Carrying::Echo,
-            Proto::Udp => Carrying::Udp(args.port),
-            Proto::Tcp => Carrying::Tcp(args.port),
+            Proto::Udp => Carrying::Udp(port),
+            Proto::Tcp => Carrying::Tcp(port),
         },
     })
 }

@@ -122,7 +122,8 @@ impl Cloud {
     ) -> Result<Vec<Change>, Refusal> {
         match self.own_instance(caller, id)?.state {
             InstanceState::Running => Ok(vec![Change::InstanceStopped { instance: id }]),
-            InstanceState::Stopped => Err(Refusal::InstanceState(id, "stopped")),
+            // As in EC2, asking again changes nothing and is no error.
+            InstanceState::Stopped => Ok(Vec::new()),
         }
     }
 
@@ -133,7 +134,7 @@ impl Cloud {
     ) -> Result<Vec<Change>, Refusal> {
         match self.own_instance(caller, id)?.state {
             InstanceState::Stopped => Ok(vec![Change::InstanceStarted { instance: id }]),
-            InstanceState::Running => Err(Refusal::InstanceState(id, "started")),
+            InstanceState::Running => Ok(Vec::new()),
         }
     }
 

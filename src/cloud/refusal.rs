@@ -128,9 +128,6 @@ pub enum Refusal {
     /// The interface is an instance's.
     #[error("Network interface '{0}' is currently in use.")]
     InterfaceInUse(InterfaceId),
-    /// The instance's state rules the command out.
-    #[error("The instance '{0}' is not in a state from which it can be {1}.")]
-    InstanceState(InstanceId, &'static str),
 
     // ---- routes and tables ------------------------------------------------------------------
     /// The destination has a route.
@@ -270,6 +267,43 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every code that [`Refusal::code`] can give, in alphabetical order: what a file may expect.
+    pub const CODES: &[&str] = &[
+        "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
+        "CidrLimitExceeded",
+        "DependencyViolation",
+        "InsufficientFreeAddressesInSubnet",
+        "InvalidAssociationID.NotFound",
+        "InvalidID",
+        "InvalidIPAddress.InUse",
+        "InvalidInstanceID.NotFound",
+        "InvalidNetworkInterface.InUse",
+        "InvalidNetworkInterfaceID.NotFound",
+        "InvalidParameterValue",
+        "InvalidRoute.NotFound",
+        "InvalidRouteTableID.NotFound",
+        "InvalidStateTransition",
+        "InvalidSubnet.Conflict",
+        "InvalidSubnet.Range",
+        "InvalidSubnetID.NotFound",
+        "InvalidVpc.Range",
+        "InvalidVpcID.NotFound",
+        "InvalidVpcPeeringConnectionID.NotFound",
+        "InvalidZone.NotFound",
+        "NetworkInterfaceLimitExceeded",
+        "OperationNotPermitted",
+        "OutstandingVpcPeeringConnectionLimitExceeded",
+        "Resource.AlreadyAssociated",
+        "RouteAlreadyExists",
+        "RouteLimitExceeded",
+        "RouteTableLimitExceeded",
+        "SubnetLimitExceeded",
+        "TagLimitExceeded",
+        "UnknownParameter",
+        "VpcLimitExceeded",
+        "VpcPeeringConnectionAlreadyExists",
+    ];
+
     /// The EC2 error code, exactly as on the wire.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -299,7 +333,6 @@ impl Refusal {
                 "DependencyViolation"
             }
             Refusal::InterfaceInUse(_) => "InvalidNetworkInterface.InUse",
-            Refusal::InstanceState(..) => "IncorrectInstanceState",
             Refusal::RouteExists(_) => "RouteAlreadyExists",
             Refusal::RouteNotFound { .. } => "InvalidRoute.NotFound",
             Refusal::RouteToReplaceNotFound { .. }
@@ -332,5 +365,22 @@ impl Refusal {
             Refusal::TooManyTags => "TagLimitExceeded",
             Refusal::InvalidTag(_) => "InvalidParameterValue",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    /// The list is that of the arms of `code`, read from this file.
+    #[test]
+    fn the_list_of_codes_is_that_of_the_arms() {
+        let text = include_str!("refusal.rs");
+        let arms = text.split("pub const fn code").nth(1).unwrap();
+        let arms = arms.split("#[cfg(test)]").next().unwrap();
+        let mut codes: Vec<&str> = arms.split('"').skip(1).step_by(2).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes, Refusal::CODES);
     }
 }

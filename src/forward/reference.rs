@@ -165,15 +165,18 @@ impl<'c> Reference<'c> {
         matches
     }
 
-    /// The VPCs one active peering beyond `peer` in whose blocks the address lies, not counting the
+    /// The VPCs one live peering beyond `peer` in whose blocks the address lies, not counting the
     /// peering the packet wanted to come by. For the explanation only; no packet goes there.
     fn beyond(&self, peer: VpcId, by: PeeringId, address: IpAddr) -> Vec<Beyond> {
         let peerings = self.cloud.vpc(peer).into_iter().flat_map(|vpc| vpc.peerings());
         let mut found: Vec<Beyond> = peerings
             .filter(|id| *id != by)
             .filter_map(|id| self.cloud.peering(id))
-            .filter(|p| p.status(self.now) == Status::Active)
-            .filter_map(|p| Some(Beyond { vpc: p.other_end(peer)?, peering: p.id() }))
+            .filter(|p| p.is_live(self.now))
+            .filter_map(|p| {
+                let (peering, status) = (p.id(), p.status(self.now));
+                Some(Beyond { vpc: p.other_end(peer)?, peering, status })
+            })
             .filter(|b| self.cloud.vpc(b.vpc).is_some_and(|vpc| vpc.contains(address)))
             .collect();
         found.sort_unstable();

@@ -199,7 +199,7 @@ fn a_walk_into_transit_tells_what_lies_beyond() {
             ),
             "Peering { peering: AB, status: Some(Active) }",
             "Gate { peering: AB, into: A, blocks: [10.0.0.0/16], holds: No }",
-            "Beyond { found: [Beyond { vpc: C, peering: AC }] }",
+            "Beyond { found: [Beyond { vpc: C, peering: AC, status: Active }] }",
         ]
     );
 }

@@ -30,8 +30,10 @@ pub struct Match {
 pub struct Beyond {
     /// The VPC.
     pub vpc: VpcId,
-    /// The active peering between the peer and that VPC.
+    /// The peering between the peer and that VPC.
     pub peering: PeeringId,
+    /// Where that peering stands: pending, active, or between the two.
+    pub status: Status,
 }
 
 /// One look, and what it found.

@@ -233,10 +233,14 @@ fn beyond(found: &[Beyond], names: Names<'_>) -> String {
     if found.is_empty() {
         return "no peering of the VPC in the middle leads there either".to_owned();
     }
-    let named: Vec<String> = found
-        .iter()
-        .map(|b| format!("{} over {}", names.vpc(b.vpc), names.peering(b.peering)))
-        .collect();
+    let one = |b: &Beyond| {
+        let (vpc, peering) = (names.vpc(b.vpc), names.peering(b.peering));
+        match b.status {
+            Status::Active => format!("{vpc} over {peering}"),
+            status => format!("{vpc} over {peering}, which is {status}"),
+        }
+    };
+    let named: Vec<String> = found.iter().map(one).collect();
     format!("{}; but peering is not transitive", named.join(" or "))
 }
 

@@ -70,6 +70,9 @@ codes! {
     EXPECTATION = "E0404", "An expectation that does not fit its step" =>
         "Commands succeed, are refused, or lead to a state; traffic is delivered, answered or dropped. \
          An expectation of the other sort could never be judged.";
+    UNKNOWN_CODE = "E0405", "An EC2 error code that is never given" =>
+        "The cloud refuses a command with one of a fixed list of codes. One that is not in the list could \
+         never be the answer.";
     REFUSED = "E0501", "The cloud refuses what the file declares" =>
         "The declared network is lowered to the same commands as everything else, so a file cannot \
          declare what the cloud would refuse. To show a refusal, ask in a step and expect it: \

@@ -77,7 +77,7 @@ impl Decoder<'_> {
     fn file(&mut self, fields: &Fields<'_>, whole: Place) -> File {
         // The version has one value so far, and shape has checked it.
         fields.get("vpclab");
-        let name = fields.get("name").and_then(|n| self.text(n));
+        let name = fields.get("name").and_then(|n| self.line(n));
         let about = fields.get("about").and_then(|n| self.text(n)).map(|s| s.value);
         let profile = fields.get("profile").and_then(|n| word(n, Profile::from_name));
         let start = fields.get("start").and_then(|n| self.start(n));
@@ -151,8 +151,31 @@ impl Decoder<'_> {
     }
 
     /// Takes any text; the words for nothing are refused by shape.
+    /// A text for a reader, of one or more lines. It goes to terminals and reports as it is, so it
+    /// may not hold what a terminal would obey.
     fn text(&mut self, node: &Node) -> Option<Spanned<String>> {
-        Some(Spanned::new(single(node)?.text.clone(), node.place))
+        self.readable(node, |c| c == '\n', "plain text")
+    }
+
+    /// A text of one line.
+    fn line(&mut self, node: &Node) -> Option<Spanned<String>> {
+        self.readable(node, |_| false, "one line of plain text")
+    }
+
+    fn readable(
+        &mut self,
+        node: &Node,
+        allowed: impl Fn(char) -> bool,
+        want: &str,
+    ) -> Option<Spanned<String>> {
+        let text = &single(node)?.text;
+        if let Some(c) = text.chars().find(|c| c.is_control() && !allowed(*c)) {
+            let message = format!("the control character U+{:04X} in a text", u32::from(c));
+            let diagnostic = Diagnostic::at(node.place, code::VALUE, message);
+            self.diagnostics.push(diagnostic.help(format!("want {want}")));
+            return None;
+        }
+        Some(Spanned::new(text.clone(), node.place))
     }
 }
 

@@ -137,7 +137,7 @@ impl Builder<'_> {
             let message = format!("no VPC has {what} under the profile `seed`");
             self.diagnostics.push(
                 Diagnostic::at(place, code::REFUSED, message)
-                    .help("say `profile: today` at the top of the file"),
+                    .help("say `profile: today` in the scenario file"),
             );
         } else {
             self.report(place, "this block", &refusal.into());

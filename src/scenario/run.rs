@@ -12,7 +12,7 @@ use super::load::{Failure, Loaded};
 use super::stage::{Stage, Trouble};
 use super::step::{self, Doing, Probe, Shown, Undone};
 use super::{code, lower};
-use crate::base::diag::{Diagnostic, Diagnostics, Sources};
+use crate::base::diag::{Diagnostic, Diagnostics, Sources, quote};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
 use crate::forward::repair::{self, Intent, Ways};
@@ -53,6 +53,28 @@ pub fn build(loaded: &Loaded, seed: Option<Seed>, twin: Twin) -> Result<Built, F
     Ok(Built { stage })
 }
 
+/// Sees to it that every capture a file replays can be read. `directory` is where they are looked
+/// for.
+///
+/// # Errors
+/// What is wrong with each that cannot.
+pub fn check_captures(loaded: &Loaded, directory: &Path) -> Result<(), Failure> {
+    let mut diagnostics = Diagnostics::default();
+    for step in &loaded.file.steps {
+        if let ast::Action::Replay(replay) = &step.action
+            && let Err(why) = step::capture_of(replay, directory)
+        {
+            let path = quote(replay.capture.value.as_str());
+            let message = format!("cannot replay {path}: {why}");
+            diagnostics.push(Diagnostic::at(replay.capture.place, code::UNREADABLE, message));
+        }
+    }
+    match diagnostics.is_empty() {
+        true => Ok(()),
+        false => Err(Failure { diagnostics, sources: loaded.sources.clone() }),
+    }
+}
+
 /// A network that stands.
 #[derive(Debug)]
 pub struct Built {
@@ -72,6 +94,7 @@ pub fn run(
     observer: &mut impl Observer,
 ) -> Result<Outcome, Failure> {
     let file = &loaded.file;
+    check_captures(loaded, directory)?;
     let built = build(loaded, settings.seed, settings.twin)?;
     let mut run = Run {
         stage: built.stage,

@@ -53,6 +53,14 @@ pub(super) enum Trouble {
         /// The address.
         ip: IpAddr,
     },
+    /// The address is meant to be a VPC's and is not.
+    #[error("{address} is in no block of `{vpc}`")]
+    NotInVpc {
+        /// The VPC.
+        vpc: String,
+        /// The address.
+        address: IpAddr,
+    },
     /// The VPC has no subnet.
     #[error("`{vpc}` has no subnet")]
     NoSubnet {
@@ -260,8 +268,11 @@ impl Stage {
             }
             Destination::Address(address) => Ok((*address, None)),
             Destination::AddressIn { vpc, address } => {
-                let vpc = self.vpc(vpc)?;
-                Ok((*address, self.sim.cloud().owner(vpc, *address)))
+                let id = self.vpc(vpc)?;
+                if !self.sim.cloud().vpc(id).is_some_and(|v| v.contains(*address)) {
+                    return Err(Trouble::NotInVpc { vpc: vpc.to_string(), address: *address });
+                }
+                Ok((*address, self.sim.cloud().owner(id, *address)))
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::cloud::command::Command;
 use crate::cloud::peering::Status;
 use crate::cloud::refusal::Refusal;
 use crate::sim::{Datagrams, Source};
+pub(super) use traffic::capture_of;
 pub(super) use words::words;
 
 /// Why a step could not be done, apart from a refusal.

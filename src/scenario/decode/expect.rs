@@ -7,6 +7,7 @@ use super::step::is_command;
 use super::{Decoder, Fields, single, word};
 use crate::base::diag::{Diagnostic, Place, Spanned, quote};
 use crate::cloud::peering::Status;
+use crate::cloud::refusal::Refusal;
 use crate::cloud::route_table::RouteState;
 use crate::forward::DropReason;
 use crate::forward::reason::MISDELIVERED;
@@ -125,9 +126,25 @@ impl Decoder<'_> {
             return Some(Expect::Reaches { reaches, never, because });
         }
         if let Some(refused) = refused {
-            return Some(Expect::Refused(refused.map(|Ec2Code(text)| text)));
+            let refused = refused.map(|Ec2Code(text)| text);
+            self.known_code(&refused);
+            return Some(Expect::Refused(refused));
         }
         state.and_then(|n| self.state(n, action))
+    }
+
+    /// Complains about a code that the cloud never gives: such an expectation could not hold.
+    fn known_code(&mut self, code: &Spanned<String>) {
+        if Refusal::CODES.contains(&code.value.as_str()) {
+            return;
+        }
+        let message = format!("the cloud refuses nothing with {}", quote(&code.value));
+        let diagnostic = Diagnostic::at(code.place, code::UNKNOWN_CODE, message);
+        let known = Refusal::CODES.iter().copied();
+        self.diagnostics.push(match nearest(&code.value, known) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic.help(format!("its codes are {}", Refusal::CODES.join(", "))),
+        });
     }
 
     /// Complains about keys that do not go together and about those that are lost alone.

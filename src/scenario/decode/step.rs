@@ -86,7 +86,7 @@ impl Decoder<'_> {
         let at = fields.get("at").and_then(|n| self.span(n, RUN_SPAN_MAX));
         let asker = fields.entry("as");
         let as_account = asker.and_then(|e| self.read(&e.value));
-        let note = fields.get("note").and_then(|n| self.text(n)).map(|s| s.value);
+        let note = fields.get("note").and_then(|n| self.line(n)).map(|s| s.value);
         let expect = fields.get("expect");
 
         let chosen = fields.one_of();

@@ -87,13 +87,13 @@ fn what_does_not_fit_together_is_pointed_at() {
             "`at` says nothing without `dropped` or `reply-lost`",
         ),
         (
-            "ping: a -> b\n  expect: {refused: X, state: active}",
+            "ping: a -> b\n  expect: {refused: InvalidID, state: active}",
             "state",
             "`refused` and `state` do not go together",
         ),
         (
-            "ping: a -> b\n  expect: {refused: X}",
-            "{refused: X}",
+            "ping: a -> b\n  expect: {refused: InvalidID}",
+            "{refused: InvalidID}",
             "`ping` is not asked of the cloud, which could refuse it",
         ),
         (

@@ -46,12 +46,12 @@ fn labels_live_from_where_they_are_introduced() {
         &["no VPC is called `C`; it is introduced only here"],
     );
     check(
-        "- create-vpc: {name: C, cidr: 10.3.0.0/16}\n  expect: {refused: X}\n- delete-vpc: C",
+        "- create-vpc: {name: C, cidr: 10.3.0.0/16}\n  expect: {refused: InvalidVpc.Range}\n- delete-vpc: C",
         &["no VPC is called `C`; this step would introduce it, but expects to be refused"],
     );
     // What was refused took no label.
     check(
-        "- create-vpc: {name: C, cidr: 10.3.0.0/8}\n  expect: {refused: X}\n\
+        "- create-vpc: {name: C, cidr: 10.3.0.0/8}\n  expect: {refused: InvalidVpc.Range}\n\
          - create-vpc: {name: C, cidr: 10.3.0.0/16}",
         &[],
     );

@@ -1,7 +1,8 @@
 //! Rows of steps: what the cloud or the network answers, in the words of the file.
 
 use crate::report::outcome::Verdict::{Failed, Held, Unjudged};
-use crate::scenario::rows::{last, steps};
+use crate::scenario::rows::{NETWORK, last, outcome, steps};
+use crate::scenario::run::Settings;
 
 #[test]
 fn commands_are_answered_in_the_words_of_the_file() {
@@ -142,11 +143,11 @@ steps:
 }
 
 #[test]
-fn a_capture_that_cannot_be_replayed_fails_its_step() {
-    let outcome = steps("- replay: {from: a, capture: no/such.pcap}\n  expect: delivered\n");
-    let step = &outcome.steps[0];
-    assert!(step.actual.starts_with("cannot read `no/such.pcap`: "), "{}", step.actual);
-    assert_eq!(step.verdict, Failed);
+fn a_capture_that_cannot_be_replayed_is_an_error_of_the_file() {
+    let text = format!("{NETWORK}steps:\n- replay: {{from: a, capture: no/such.pcap}}\n");
+    let report = outcome(&text, Settings::default()).unwrap_err();
+    assert!(report.starts_with("error[E0001]: cannot replay `no/such.pcap`: "), "{report}");
+    assert!(report.contains("capture: no/such.pcap"), "{report}");
 }
 
 #[test]

@@ -132,27 +132,33 @@ pub(super) fn bytes(stage: &Stage, send: &ast::SendBytes) -> Result<Probe, Undon
     Ok(Probe::of(Source { from, meant: None, load: Load::Script(Arc::new(script)) }))
 }
 
-/// The packets of a capture.
+/// What the IP packets of a capture are and when each is due, counted from the first.
+pub(in crate::scenario) fn capture_of(
+    replay: &ast::Replay,
+    directory: &Path,
+) -> Result<Arc<[(Span, Bytes)]>, String> {
+    let path = &replay.capture.value;
+    let bytes = load::read_below(directory, path, REPLAY_BYTES_MAX)
+        .map_err(|why: Unreadable| why.to_string())?;
+    let capture = capture::parse(&Bytes::from(bytes)).map_err(|why| why.to_string())?;
+    if capture.packets.is_empty() {
+        let skipped: Vec<String> =
+            capture.skipped.iter().map(|(why, n)| format!("{n} x {why}")).collect();
+        return Err(match &skipped[..] {
+            [] => "it holds no packets".to_owned(),
+            some => format!("it holds no IP packets, only {}", some.join(", ")),
+        });
+    }
+    Ok(capture.packets.into_iter().map(|p| (p.since_first, p.bytes)).collect())
+}
+
 pub(super) fn replayed(
     stage: &Stage,
     replay: &ast::Replay,
     directory: &Path,
 ) -> Result<Probe, Undone> {
     let from = stage.instance(&replay.from.value)?.interface;
-    let path = &replay.capture.value;
-    let fail = |why: String| Undone::Capture { path: path.as_str().to_owned(), why };
-    let bytes = load::read_below(directory, path, REPLAY_BYTES_MAX)
-        .map_err(|why: Unreadable| fail(why.to_string()))?;
-    let capture = capture::parse(&Bytes::from(bytes)).map_err(|why| fail(why.to_string()))?;
-    if capture.packets.is_empty() {
-        let skipped: Vec<String> =
-            capture.skipped.iter().map(|(why, n)| format!("{n} x {why}")).collect();
-        return Err(fail(match &skipped[..] {
-            [] => "it holds no packets".to_owned(),
-            some => format!("it holds no IP packets, only {}", some.join(", ")),
-        }));
-    }
-    let script: Vec<(Span, Bytes)> =
-        capture.packets.into_iter().map(|p| (p.since_first, p.bytes)).collect();
-    Ok(Probe::of(Source { from, meant: None, load: Load::Script(script.into()) }))
+    let path = replay.capture.value.as_str().to_owned();
+    let script = capture_of(replay, directory).map_err(|why| Undone::Capture { path, why })?;
+    Ok(Probe::of(Source { from, meant: None, load: Load::Script(script) }))
 }
