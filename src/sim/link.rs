@@ -6,11 +6,23 @@
 
 use std::collections::VecDeque;
 
+use crate::base::id::{InterfaceId, PeeringId, VpcId};
 use crate::base::limit::LINK_QUEUE_PACKETS_DEFAULT;
 use crate::base::rng::{Seed, Stream};
 use crate::base::time::{Instant, Span};
 use crate::base::units::{BitRate, Probability};
 use crate::forward::DropReason;
+
+/// The link that a specification is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LinkOf {
+    /// What this interface sends.
+    Interface(InterfaceId),
+    /// What stays inside this VPC.
+    Vpc(VpcId),
+    /// What crosses this peering; each direction is a link of its own.
+    Peering(PeeringId),
+}
 
 /// How a link behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

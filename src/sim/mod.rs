@@ -5,6 +5,7 @@
 //! happens to a packet is told to an [`Observer`]. One function ends a packet's life undelivered
 //! (`Sim::drop_packet`), one delivered (`Sim::deliver`); they do the counting.
 
+mod bounds;
 mod link;
 pub mod observe;
 mod queue;
@@ -13,19 +14,18 @@ pub mod traffic;
 #[cfg(test)]
 mod tests;
 
-pub use link::LinkSpec;
+pub use bounds::RunError;
+pub use link::{LinkOf, LinkSpec};
 pub use observe::{Happening, Observer, Subject, World};
 pub use traffic::{Datagrams, Leg, Load, Pace, ProbeId, ProbeTally, Source};
 
+use bounds::Bounds;
 use link::Link;
 use queue::{EventQueue, Key, Kind};
-use thiserror::Error;
 use traffic::{ActiveSource, Emission};
 
 use crate::base::id::*;
-use crate::base::limit::{
-    EVENTS_PER_INSTANT_MAX, PACKETS_PER_RUN_MAX, PENDING_EVENTS_MAX, RUN_SPAN_MAX,
-};
+use crate::base::limit::{PACKETS_PER_RUN_MAX, RUN_SPAN_MAX};
 use crate::base::rng::Seed;
 use crate::base::time::{Instant, Span};
 use crate::cloud::Cloud;
@@ -45,34 +45,6 @@ pub enum Twin {
     Compiled,
     /// The reference, straight over the cloud.
     Reference,
-}
-
-/// The link that a specification is for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum LinkOf {
-    /// What this interface sends.
-    Interface(InterfaceId),
-    /// What stays inside this VPC.
-    Vpc(VpcId),
-    /// What crosses this peering; each direction is a link of its own.
-    Peering(PeeringId),
-}
-
-/// Why a run cannot go on. Nothing of it is a property of the emulated network.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum RunError {
-    /// Time would pass the end of the longest run.
-    #[error("the run is longer than {RUN_SPAN_MAX} of virtual time")]
-    TooLong,
-    /// More packets than a run may have.
-    #[error("the run sends more than {PACKETS_PER_RUN_MAX} packets")]
-    TooManyPackets,
-    /// More events are pending than the queue may hold.
-    #[error("more than {PENDING_EVENTS_MAX} packets are on their way or to be sent at {0}")]
-    TooManyPending(Instant),
-    /// Time does not move on.
-    #[error("more than {EVENTS_PER_INSTANT_MAX} events at one instant, {0}")]
-    Livelock(Instant),
 }
 
 /// A packet on its way. Who sent it travels with it, so that nobody has to look up its source.
@@ -104,24 +76,6 @@ struct Station {
 }
 
 const _: () = assert!(2 * PACKETS_PER_RUN_MAX < 1 << 32);
-
-/// The limits of a run: those of [`crate::base::limit`], or lower ones in tests.
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    packets: u64,
-    pending: usize,
-    events_per_instant: u64,
-}
-
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds {
-            packets: PACKETS_PER_RUN_MAX,
-            pending: PENDING_EVENTS_MAX,
-            events_per_instant: EVENTS_PER_INSTANT_MAX,
-        }
-    }
-}
 
 /// The emulated world: a cloud, its packets, and the present.
 ///

@@ -396,7 +396,7 @@ fn walks_are_those_of_the_packet_that_ended() {
         first_lines.collect::<Vec<_>>(),
         [row(0, 0, by_table(0, 1, 0)), row(1_000, 2, by_table(2, 0, 1)), row(1_000_000, 0, gone),]
     );
-    assert_eq!(told[2].lines[1].finding, "is deleted when the packet arrived");
+    assert_eq!(told[2].lines[1].finding, "was deleted when the packet arrived");
 }
 
 /// When packets arrived, and where they were lost.
