@@ -175,7 +175,11 @@ fn a_directory_without_scenarios_is_an_error() {
     scratch.file("prod.net.yaml", b"vpclab: 1\n");
     let said = vpclab(&["run", &scratch.0.display().to_string()]);
     assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
-    assert!(said.err.starts_with("error: there is no scenario (*.yaml) in `"), "{}", said.err);
+    assert!(
+        said.err.starts_with("error: there is no scenario (*.yaml, not *.net.yaml) in `"),
+        "{}",
+        said.err
+    );
 }
 
 /// Whoever closes the pipe has had enough, which is no failure and no panic.
@@ -269,7 +273,9 @@ fn trace_explains_one_packet() {
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{proto}");
         assert!(said.out.contains("delivered to a"), "{}", said.out);
         assert!(said.out.contains("answer: "), "{}", said.out);
-        let said = trace(&["b", "--to", "c", "--proto", proto, "--port", "80"]);
+        let to_c = ["b", "--to", "c", "--proto", proto, "--port", "80"];
+        // Echo requests have no port.
+        let said = trace(if proto == "icmp" { &to_c[..5] } else { &to_c });
         assert_eq!((said.code, said.err.as_str()), (Some(1), ""), "{proto}");
         assert!(said.out.contains("DROP transit at AB"), "{}", said.out);
         assert!(said.out.contains("would pass: "), "{}", said.out);
@@ -287,6 +293,9 @@ fn trace_explains_one_packet() {
     }
     let said = vpclab(&["trace", "tests/data/refused/empty.yaml", "--from", "a", "--to", "b"]);
     assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
+    let said = trace(&["b", "--to", "a", "--port", "80"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
+    assert!(said.err.starts_with("error: --port needs `--proto udp`"), "{}", said.err);
     let said = trace(&["b", "--to", "c", "--json"]);
     assert_eq!(said.code, Some(1));
     serde_json::from_str::<serde_json::Value>(&said.out).expect("JSON");
