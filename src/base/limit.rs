@@ -11,7 +11,7 @@ use super::time::Span;
 pub const RUN_SPAN_MAX: Span = Span::from_days(36_500);
 /// Longest latency or jitter of a link (ours).
 pub const LINK_DELAY_MAX: Span = Span::from_hours(1);
-/// Events at one virtual instant before the run stops with an error (ours): a loop, not a load.
+/// Events at one virtual instant before the run stops with an error (ours).
 pub const EVENTS_PER_INSTANT_MAX: u64 = 1_000_000;
 /// Pending events of one run (ours).
 pub const PENDING_EVENTS_MAX: usize = 10_000_000;
@@ -57,6 +57,9 @@ pub const DIAGNOSTICS_MAX: usize = 50;
 pub const REPLAY_BYTES_MAX: u64 = 64 << 20;
 /// Packets of one capture that a scenario replays (ours).
 pub const REPLAY_PACKETS_MAX: usize = 1_000_000;
+
+/// Repairs looked for in one step (ours): each costs copies of the cloud, and a reader wants few.
+pub const REPAIRS_PER_STEP_MAX: usize = 16;
 
 // ---- outputs --------------------------------------------------------------------------------
 

@@ -111,6 +111,14 @@ impl Recorder {
         Ok(Recorder { file: file.to_owned(), capture: Capture::new(sink, start) })
     }
 
+    /// Removes the file of a scenario that could not be run.
+    pub(super) fn discard(self) {
+        let Recorder { file, capture } = self;
+        drop(capture);
+        // One that cannot be removed is found by the next run, which will say so.
+        let _ = fs::remove_file(file);
+    }
+
     /// Closes the file; what did not fit into it is said.
     ///
     /// # Errors

@@ -85,9 +85,6 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
         match done {
             Done::Ran(outcome, warning) => {
                 warn(&outcome, warning, out);
-                if !args.json && paths.len() > 1 {
-                    out.print(&terminal::line(&outcome, out.paint()))?;
-                }
                 outcomes.push(outcome);
             }
             Done::Unusable(file, rendered) => {
@@ -96,22 +93,40 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
             }
         }
     }
-    if args.json {
-        out.json(&crate::report::json::run_document(&outcomes, &unusable))?;
-    } else {
-        tell(args, &outcomes, paths.len(), out)?;
-        out.print(&terminal::closing(&outcomes, unusable.len(), out.paint()))?;
-    }
+    // Before anything is printed: whoever closes the pipe early still gets report and exit code.
     if let Some(junit) = junit {
         junit.write(&outcomes, &unusable)?;
     }
-    Ok(if !unusable.is_empty() {
+    let exit = if !unusable.is_empty() {
         Exit::CouldNotRun
     } else if outcomes.iter().all(Outcome::held) {
         Exit::Held
     } else {
         Exit::NotHeld
-    })
+    };
+    match print(args, &outcomes, &unusable, paths.len(), out) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(exit),
+    }
+}
+
+/// The results, as text or as JSON.
+fn print(
+    args: &Args,
+    outcomes: &[Outcome],
+    unusable: &[Unusable],
+    files: usize,
+    out: &mut Output,
+) -> io::Result<()> {
+    if args.json {
+        return out.json(&crate::report::json::run_document(outcomes, unusable));
+    }
+    if files > 1 {
+        let lines: String = outcomes.iter().map(|o| terminal::line(o, out.paint())).collect();
+        out.print(&lines)?;
+    }
+    tell(args, outcomes, files, out)?;
+    out.print(&terminal::closing(outcomes, unusable.len(), out.paint()))
 }
 
 /// What a green result would hide.
@@ -182,7 +197,12 @@ fn run_file(args: &Args, path: &Path, capture: Option<&Path>, colour: Colour) ->
     let mut observers = (&mut progress, recorder);
     let outcome = match run::run(&loaded, directory, settings, &mut observers) {
         Ok(outcome) => outcome,
-        Err(failure) => return unusable(failure),
+        Err(failure) => {
+            if let Some(recorder) = observers.1 {
+                recorder.discard();
+            }
+            return unusable(failure);
+        }
     };
     match observers.1.map_or(Ok(None), Recorder::finish) {
         Ok(warning) => Done::Ran(outcome, warning),
@@ -195,7 +215,11 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> io::Result<Exit> {
     let Some(paths) = gather(&args.paths, out) else { return Ok(Exit::CouldNotRun) };
     let mut wrong = 0;
     for path in &paths {
-        let checked = load::load(path).and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let checked = load::load(path).and_then(|loaded| {
+            run::check_captures(&loaded, directory)?;
+            run::build(&loaded, None, Twin::Compiled)
+        });
         match checked {
             Ok(_) => out.print(&format!("ok    {}\n", path.display()))?,
             Err(failure) => {
@@ -244,7 +268,11 @@ fn search(directory: &Path) -> io::Result<Vec<PathBuf>> {
             let (kind, path) = (entry.file_type()?, entry.path());
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if kind.is_dir() && depth < SEARCH_DEPTH_MAX {
+            if kind.is_dir() {
+                if depth == SEARCH_DEPTH_MAX {
+                    let message = format!("`{}` is nested too deep", path.display());
+                    return Err(io::Error::other(message));
+                }
                 descend(&path, depth + 1, found)?;
             } else if kind.is_file() && name.ends_with(".yaml") && !name.ends_with(".net.yaml") {
                 found.push(path);

@@ -125,9 +125,6 @@ pub enum Refusal {
     /// The table is a main table or has associations.
     #[error("The routeTable '{0}' has dependencies and cannot be deleted.")]
     RouteTableInUse(RouteTableId),
-    /// The interface is an instance's.
-    #[error("Network interface '{0}' is currently in use.")]
-    InterfaceInUse(InterfaceId),
 
     // ---- routes and tables ------------------------------------------------------------------
     /// The destination has a route.
@@ -277,7 +274,6 @@ impl Refusal {
         "InvalidID",
         "InvalidIPAddress.InUse",
         "InvalidInstanceID.NotFound",
-        "InvalidNetworkInterface.InUse",
         "InvalidNetworkInterfaceID.NotFound",
         "InvalidParameterValue",
         "InvalidRoute.NotFound",
@@ -332,7 +328,6 @@ impl Refusal {
             Refusal::VpcInUse(_) | Refusal::SubnetInUse(_) | Refusal::RouteTableInUse(_) => {
                 "DependencyViolation"
             }
-            Refusal::InterfaceInUse(_) => "InvalidNetworkInterface.InUse",
             Refusal::RouteExists(_) => "RouteAlreadyExists",
             Refusal::RouteNotFound { .. } => "InvalidRoute.NotFound",
             Refusal::RouteToReplaceNotFound { .. }

@@ -71,7 +71,8 @@ pub enum Via {
     Peering(PeeringIdx),
 }
 
-/// A packet's permit to enter one VPC, once. Made when it leaves, used up when it arrives.
+/// A packet's permit to enter one VPC, once. Made when it leaves; whoever holds
+/// it can enter that VPC and do nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Crossing {
     into: VpcIdx,

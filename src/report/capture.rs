@@ -131,7 +131,7 @@ impl<W: io::Write> Observer for Capture<W> {
                 let comment = format!("{}: {wrong}", dropped(world, drop));
                 (sender, Direction::Outbound, bytes, Some(comment))
             }
-            Happening::Held { packet, drop } => {
+            Happening::NotSent { packet, drop } => {
                 (sender, Direction::Outbound, packet.bytes(), Some(dropped(world, drop)))
             }
             Happening::Lost { packet, drop, .. } => {

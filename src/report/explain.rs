@@ -108,7 +108,7 @@ impl Observer for Explainer {
             Happening::Left { .. } => return,
             Happening::Arrived { at, .. } => EndingKey::Arrived(at),
             Happening::Malformed { drop, .. }
-            | Happening::Held { drop, .. }
+            | Happening::NotSent { drop, .. }
             | Happening::Lost { drop, .. } => EndingKey::Dropped(drop),
         };
         // Most packets end like one before them: that is the path to keep short.
@@ -173,7 +173,7 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
             let (packet, ending) = (describe(bytes), Ending::dropped(drop, world));
             (Told { at: world.now, sender, packet, ending, lines, repair: Vec::new() }, None)
         }
-        Happening::Held { packet, drop } => {
+        Happening::NotSent { packet, drop } => {
             let lines = leaving(world, subject.sender, packet);
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (

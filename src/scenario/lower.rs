@@ -14,6 +14,7 @@ use crate::base::id::AccountId;
 use crate::base::time::Span;
 use crate::cloud::Cloud;
 use crate::cloud::account::{Caller, Region};
+use crate::cloud::cidr;
 use crate::cloud::command::Command;
 use crate::cloud::peering::{FailureCause, State};
 use crate::cloud::quota::Quotas;
@@ -259,17 +260,34 @@ impl Builder<'_> {
         };
         let mut diagnostic = Diagnostic::at(peering.label.place, code::FAILED_PEERING, message);
         if cause == FailureCause::Overlap {
-            for end in [a, b] {
-                let vpc = self.network.vpcs.iter().find(|vpc| vpc.label.value == *end);
-                if let Some(block) = vpc.and_then(|vpc| vpc.cidrs.first()) {
-                    diagnostic = diagnostic.also(block.place, format!("blocks of `{end}`"));
-                }
+            for (end, (block, place)) in [a, b].into_iter().zip(self.overlap(a, b)) {
+                diagnostic = diagnostic.also(place, format!("{block} of `{end}`"));
             }
             diagnostic = diagnostic
                 .help("give one VPC blocks that share no address with the other's")
                 .help("to show the failure, ask in a step: `request-peering` with `expect: {state: failed}`");
         }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// The first two blocks of two VPCs that share an address; none if the file declares no such.
+    fn overlap(&self, a: &Label, b: &Label) -> Vec<(IpNet, Place)> {
+        let blocks = |label: &Label| -> Vec<(IpNet, Place)> {
+            let vpc = self.network.vpcs.iter().find(|vpc| vpc.label.value == *label);
+            vpc.into_iter()
+                .flat_map(|vpc| {
+                    let v4 = vpc.cidrs.iter().map(|b| (IpNet::V4(b.value.trunc()), b.place));
+                    v4.chain(vpc.ipv6.iter().map(|b| (IpNet::V6(b.value.trunc()), b.place)))
+                })
+                .collect()
+        };
+        let theirs = blocks(b);
+        for mine in blocks(a) {
+            if let Some(other) = theirs.iter().find(|other| cidr::overlap(mine.0, other.0)) {
+                return vec![mine, *other];
+            }
+        }
+        Vec::new()
     }
 
     fn routes(&mut self) {

@@ -13,13 +13,14 @@ use super::stage::{Stage, Trouble};
 use super::step::{self, Doing, Probe, Shown, Undone};
 use super::{code, lower};
 use crate::base::diag::{Diagnostic, Diagnostics, Sources, quote};
+use crate::base::limit::REPAIRS_PER_STEP_MAX;
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
 use crate::forward::repair::{self, Intent, Ways};
 use crate::report::explain::{Explainer, Stray};
 use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
 use crate::report::told;
-use crate::sim::{Leg, Observer, ProbeId, RunError, Sim, Twin};
+use crate::sim::{Datagrams, Leg, Observer, ProbeId, RunError, Sim, Twin};
 
 /// How to run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -346,8 +347,12 @@ impl Run<'_> {
         let mut walks: Vec<LegWalk> = Vec::new();
         for (leg, told, stray) in self.explainer.walks(probe) {
             let mut told = told.clone();
-            if wanted && let Some(stray) = stray {
-                told.repair = self.repair(stray);
+            let room = self.steps[row].walks.len() + walks.len() < REPAIRS_PER_STEP_MAX;
+            if wanted
+                && room
+                && let Some(stray) = stray
+            {
+                told.repair = self.repair(probe, stray);
             }
             walks.push(LegWalk { leg, told });
         }
@@ -358,11 +363,13 @@ impl Run<'_> {
         self.explainer.forget(probe);
     }
 
-    /// What would let a packet through that went astray, and its answer as well.
-    fn repair(&self, stray: &Stray) -> Vec<String> {
+    /// What would let a packet through that went astray, and its answer if it gets one.
+    fn repair(&self, probe: ProbeId, stray: &Stray) -> Vec<String> {
+        let is_answered = stray.packet.icmp_echo().is_some()
+            || self.stage.sim.datagrams(probe) == Datagrams::Returned;
         let ways = match stray.leg {
-            Leg::Request => Ways::ThereAndBack,
-            Leg::Answer => Ways::There,
+            Leg::Request if is_answered => Ways::ThereAndBack,
+            Leg::Request | Leg::Answer => Ways::There,
         };
         let intent = Intent { from: stray.from, packet: &stray.packet, meant: stray.meant, ways };
         let (cloud, now) = (self.stage.sim.cloud(), self.stage.sim.now());

@@ -252,6 +252,11 @@ impl Sim {
         Ok(probe)
     }
 
+    /// Whether the instances that get a probe's datagrams send them back.
+    pub fn datagrams(&self, probe: ProbeId) -> Datagrams {
+        self.probes[probe.number()].0
+    }
+
     /// What became of a probe's packets so far.
     ///
     /// # Panics
@@ -443,7 +448,7 @@ impl Sim {
         let crossing = match self.leave(subject.sender, &packet) {
             Ok(crossing) => crossing,
             Err(drop) => {
-                let what = Happening::Held { packet: &packet, drop };
+                let what = Happening::NotSent { packet: &packet, drop };
                 return self.drop_packet(subject, drop, what, observer);
             }
         };
@@ -484,7 +489,7 @@ impl Sim {
         let sender = flight.subject.sender.row();
         let station = &mut self.stations[sender];
         station.sequence = station.sequence.wrapping_add(1);
-        // Interfaces are limited far below 2^30 by the cloud's quotas.
+        // Rows of interfaces stay below 2^30, see `queue::Key`.
         let source = u32::try_from(sender).unwrap_or(u32::MAX);
         let key = Key::new(at, kind, source, station.sequence);
         let pending = match kind {

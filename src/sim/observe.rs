@@ -55,7 +55,7 @@ pub enum Happening<'a> {
         wrong: Malformed,
     },
     /// It did not leave.
-    Held {
+    NotSent {
         /// The packet.
         packet: &'a Packet,
         /// Where and why it ended.

@@ -12,6 +12,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::base::limit::{PACKETS_PER_RUN_MAX, SCENARIO_INTERFACES_MAX};
 use crate::base::time::Instant;
 
 /// Events of one instant run in this order of kinds.
@@ -37,8 +38,11 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Key(u128);
 
-/// Sources are rows of interfaces or of traffic sources; their limits keep both below 2^30.
+/// Sources are rows of interfaces or of traffic sources. Each traffic source sends a packet or more,
+/// and a file has far fewer interfaces.
 const SOURCE_BITS: u32 = 30;
+const _: () = assert!(PACKETS_PER_RUN_MAX < 1 << SOURCE_BITS);
+const _: () = assert!(SCENARIO_INTERFACES_MAX < 1 << SOURCE_BITS);
 
 impl Key {
     pub(super) fn new(at: Instant, kind: Kind, source: u32, sequence: u32) -> Key {

@@ -185,7 +185,13 @@ fn a_directory_without_scenarios_is_an_error() {
 /// Whoever closes the pipe has had enough, which is no failure and no panic.
 #[test]
 fn a_closed_pipe_is_quiet() {
-    for args in [&["run", "scenarios"][..], &["explain"], &["schema"], &["completions", "bash"]] {
+    for (args, code) in [
+        (&["run", "scenarios"][..], 0),
+        (&["run", "tests/data/failing/wrong-reason.yaml"], 1),
+        (&["explain"], 0),
+        (&["schema"], 0),
+        (&["completions", "bash"], 0),
+    ] {
         let mut child = program()
             .args(args)
             .stdout(Stdio::piped())
@@ -196,7 +202,7 @@ fn a_closed_pipe_is_quiet() {
         drop(child.stdout.take());
         let said = Said::of(child.wait_with_output().expect("the program ends"));
         assert_eq!(said.err, "", "{args:?}");
-        assert!(matches!(said.code, Some(0)), "{args:?}: {:?}", said.code);
+        assert_eq!(said.code, Some(code), "{args:?}");
     }
 }
 
@@ -410,4 +416,15 @@ fn files(directory: &Path) -> Vec<Vec<u8>> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     paths.iter().map(|path| fs::read(path).expect("a capture")).collect()
+}
+
+/// What `run` refuses, `check` refuses: a capture that is missing, as well.
+#[test]
+fn check_refuses_what_run_refuses() {
+    for file in ["capture-missing", "overlapping-cidrs", "typo-in-key", "empty"] {
+        let path = format!("tests/data/refused/{file}.yaml");
+        let (run, check) = (vpclab(&["run", &path]), vpclab(&["check", &path]));
+        assert_eq!((run.code, check.code), (Some(2), Some(2)), "{file}");
+        assert_eq!(run.err, check.err, "{file}");
+    }
 }

@@ -164,3 +164,17 @@ fn an_expectation_does_not_hold_of_nothing() {
         last(&format!("{gone}  expect: {expect}\n"), "nothing was sent", Failed);
     }
 }
+
+/// What nobody answers needs no way back.
+#[test]
+fn a_one_way_step_gets_a_one_way_repair() {
+    let repair = |step: &str| {
+        let outcome = steps(&format!("- {step}\n  expect: delivered\n"));
+        outcome.steps[0].walks[0].told.repair.clone()
+    };
+    let there = ["peer C with A", "point 10.0.0.0/16 in table C at the peering with A"];
+    assert_eq!(repair("udp: c -> a"), there);
+    let back = "point 10.2.0.0/16 in table A at the peering with C";
+    assert_eq!(repair("ping: c -> a"), [&there[..], &[back]].concat());
+    assert_eq!(repair("udp: {from: c, to: a, answer: true}"), [&there[..], &[back]].concat());
+}

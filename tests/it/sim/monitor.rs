@@ -136,7 +136,7 @@ impl Observer for Monitor {
         self.happenings += 1;
         let bytes = match what {
             Happening::Left { packet }
-            | Happening::Held { packet, .. }
+            | Happening::NotSent { packet, .. }
             | Happening::Lost { packet, .. }
             | Happening::Arrived { packet, .. } => packet.bytes(),
             Happening::Malformed { bytes, .. } => bytes,
@@ -154,7 +154,7 @@ impl Observer for Monitor {
                 let before = self.flying.insert(key, (world.now, self.left));
                 assert!(before.is_none(), "{packet:?} leaves twice");
             }
-            Happening::Malformed { drop, .. } | Happening::Held { drop, .. } => {
+            Happening::Malformed { drop, .. } | Happening::NotSent { drop, .. } => {
                 heard.sent += 1;
                 lose(&mut heard, drop.reason);
             }
