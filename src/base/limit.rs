@@ -1,4 +1,6 @@
-//! Every upper bound, in one place: what it bounds and whether it is the cloud's or ours.
+//! The upper bounds of inputs, runs and outputs: what each bounds and whether it is the cloud's or
+//! ours. A bound that only shapes one file's own working (how many endings an explanation keeps, how
+//! many repairs are tried on a packet) stands in that file.
 //!
 //! Holds constants and the relations between them. Refuses to hold adjustable quotas of an account
 //! (those are values, see [`crate::cloud::quota`]) and any code that enforces a bound.

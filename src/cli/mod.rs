@@ -28,9 +28,9 @@ struct Args {
     /// When to colour the output
     #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     color: When,
-    /// Tell on standard error what happens; twice for more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
+    /// Tell each step on standard error while it is taken
+    #[arg(short, long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -120,7 +120,9 @@ pub fn main() -> ExitCode {
         }
     };
     let mut out = Output::new(args.color);
-    log(args.verbose, out.error_colour());
+    if args.verbose {
+        log(out.error_colour());
+    }
     let result = match args.command {
         Command::Run(args) => run::run(&args, &mut out),
         Command::Check(args) => run::check(&args, &mut out),
@@ -140,15 +142,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Events of the library go to standard error when asked for.
-fn log(verbose: u8, colour: Colour) {
-    let level = match verbose {
-        0 => return,
-        1 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
-    };
+/// Events of the library go to standard error.
+fn log(colour: Colour) {
     tracing_subscriber::fmt()
-        .with_max_level(level)
+        .with_max_level(tracing::Level::DEBUG)
         .with_writer(std::io::stderr)
         .with_ansi(colour == Colour::Ansi)
         .without_time()

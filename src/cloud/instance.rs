@@ -1,7 +1,7 @@
 //! Instances and their interfaces: who has which address.
 //!
 //! Holds both types and the commands about them. Refuses to hold what an instance *does* with a
-//! packet: that is the simulator's endpoints.
+//! packet: that is the simulator's, see `Sim`.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

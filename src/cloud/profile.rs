@@ -53,26 +53,14 @@ impl Profile {
 
     /// Does this rule book have the feature?
     pub const fn has(self, feature: Feature) -> bool {
-        // One arm per row on purpose: a future profile must decide every row anew.
-        match (self, feature) {
-            (
-                Profile::Seed,
-                Feature::InterRegionPeering
-                | Feature::ReversedRequest
-                | Feature::Ipv6
-                | Feature::SecondaryCidrBlocks
-                | Feature::RouteInsideLocal
-                | Feature::DeletingShown,
-            ) => false,
-            (
-                Profile::Today,
-                Feature::InterRegionPeering
-                | Feature::ReversedRequest
-                | Feature::Ipv6
-                | Feature::SecondaryCidrBlocks
-                | Feature::RouteInsideLocal
-                | Feature::DeletingShown,
-            ) => true,
+        // Rows are named one by one on purpose: one that is added must be decided here.
+        match feature {
+            Feature::InterRegionPeering
+            | Feature::ReversedRequest
+            | Feature::Ipv6
+            | Feature::SecondaryCidrBlocks
+            | Feature::RouteInsideLocal
+            | Feature::DeletingShown => matches!(self, Profile::Today),
         }
     }
 

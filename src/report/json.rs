@@ -3,7 +3,8 @@
 //! Holds the mapping; [`SCHEMA`] describes it key by key. Every key is always there (`null` where
 //! there is nothing to say), numbers are whole (virtual nanoseconds reach 2^62: read them as 64-bit
 //! integers), and objects are printed in alphabetical order, so equal outcomes give equal bytes.
-//! Refuses to name the host: no clock, path, version or number of threads of the machine that ran it.
+//! Refuses to name the host: no clock, version or number of threads of the machine that ran it, and
+//! no path but those of the files as they were named.
 
 use serde_json::{Map, Value, json};
 
