@@ -57,6 +57,7 @@ mod parse;
 mod protocol;
 #[cfg(test)]
 mod tests;
+mod too_big;
 
 pub use describe::describe;
 pub use flow::FlowKey;
@@ -65,3 +66,4 @@ pub use packet::Packet;
 pub use protocol::{
     Echo, EchoKind, Family, Fragment, FragmentPlace, Icmp, Protocol, TcpFlags, TcpSegment,
 };
+pub use too_big::TooBig;
