@@ -82,7 +82,7 @@ pub fn fragment(
         // The offset counts units of 8 bytes in the lower 13 bits, where nothing carries: the parser
         // has seen that the packet ends below 65,535.
         let place = (flags_and_offset | more) + units(piece.start);
-        draft.put(at + 2, &length(header_len + piece.len()));
+        draft.put_length(at + 2, header_len + piece.len());
         draft.put(at + 4, &identification.to_be_bytes());
         draft.put(at + 6, &place.to_be_bytes());
         draft.seal_ipv4(at, header_len);
@@ -129,7 +129,7 @@ pub fn fragment_v6(
 
     cut(&header, &header, data, mtu, |draft, at, header_len, piece| {
         let more = u16::from(piece.end < data.len());
-        draft.put(at + 4, &length(header_len - FIXED + piece.len()));
+        draft.put_length(at + 4, header_len - FIXED + piece.len());
         draft.put(at + header_len - 6, &(units(piece.start) * 8 | more).to_be_bytes());
     })
 }
@@ -210,11 +210,6 @@ fn first_option(options: &[u8]) -> Option<(&[u8], &[u8])> {
         _ => return None,
     };
     options.split_at_checked(length)
-}
-
-/// A length field: what is cut is shorter than the packet that it is cut from.
-fn length(bytes: usize) -> [u8; 2] {
-    u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes()
 }
 
 /// An offset inside a packet in units of 8 bytes.

@@ -59,6 +59,7 @@ mod packet;
 mod parse;
 mod protocol;
 mod quote;
+mod reassembly;
 mod rewrite;
 #[cfg(test)]
 mod tests;
@@ -73,4 +74,5 @@ pub use protocol::{
     Transport,
 };
 pub use quote::{Quoted, mtu_told, quoted};
+pub use reassembly::{Expired, Offered, Reassembly, ReassemblyError};
 pub use rewrite::{Change, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted};
