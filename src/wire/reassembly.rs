@@ -1,11 +1,11 @@
 //! Fragments put together again, by the host that they are for.
 //!
-//! Holds one host's buffer, bounded in packets, fragments, bytes and time. Refuses to answer for what
-//! it gives up, which is the host's business, and to read a clock: now is an argument.
+//! Holds one host's buffer, bounded in packets, fragments, bytes and time. Refuses to answer for
+//! what it gives up, which is the host's business, and to read a clock: now is an argument.
 //!
-//! Fragments that overlap end the packet they belong to (RFC 5722, RFC 8200, 4.5; here for IPv4 too,
-//! which unlike RFC 791, 3.2 spares the choice of whose bytes win). etherparse's pool is not used: it
-//! has no bounds and lets the later bytes win. It judges the order of things in the tests.
+//! Fragments that overlap end the packet they belong to (RFC 5722, RFC 8200, 4.5; here for IPv4
+//! too, which unlike RFC 791, 3.2 spares the choice of whose bytes win). etherparse's pool is not
+//! used: it has no bounds and lets the later bytes win. It judges the order of things in the tests.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -52,8 +52,8 @@ pub enum ReassemblyError {
     /// It brings no data, so it cannot be a part.
     #[error("the fragment is empty")]
     Empty,
-    /// It contradicts another: brings bytes once more, unless as an exact copy, or bytes behind the end.
-    /// The packet is given up, and later fragments of it are refused as well.
+    /// It contradicts another: brings bytes once more, unless as an exact copy, or bytes behind the
+    /// end. The packet is given up, and later fragments of it are refused as well.
     #[error("the fragment overlaps another, or one of them lies behind the packet's end")]
     Overlap,
     /// It would be one fragment too many. The packet is given up likewise.
@@ -141,8 +141,8 @@ enum Slot {
 }
 
 impl Reassembly {
-    /// Takes in `fragment`, which came at `now`. What has waited too long by then is forgotten, unless
-    /// [`Reassembly::expire`] has been asked for it before.
+    /// Takes in `fragment`, which came at `now`. What has waited too long by then is forgotten,
+    /// unless [`Reassembly::expire`] has been asked for it before.
     ///
     /// Costs a step for each packet that waits, and one copy of the packet when it is complete.
     pub fn offer(&mut self, fragment: &Packet, now: Instant) -> Offered {
@@ -302,9 +302,11 @@ fn extent(fragment: &Packet) -> Range<usize> {
     start..start + data(fragment).len()
 }
 
-/// The packet whose fragments these are, all of them and in order. Its headers are those of the first.
+/// The packet whose fragments these are, all of them and in order. Its headers are those of the
+/// first.
 ///
-/// Unlike RFC 3168, 5.3, congestion marks of the others are not carried over: nothing here sets one.
+/// Unlike RFC 3168, 5.3, congestion marks of the others are not carried over: nothing here sets
+/// one.
 fn put_together(fragments: &[Packet]) -> Result<Packet, Malformed> {
     let Some(first) = fragments.first() else { return Err(Malformed::Empty) };
     let layout = first.layout();

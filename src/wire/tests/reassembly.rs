@@ -12,7 +12,7 @@ const NOW: Instant = Instant::START;
 /// that more follow.
 fn part(start: u16, length: usize, more: &str, fill: u8) -> Packet {
     let flags = if more == "+" { 0x2000 } else { 0 };
-    parse_repaired(ipv4(&[], flags | start / 8, 200, &vec![fill; length])).unwrap()
+    parse_repaired(ipv4(&[], flags | (start / 8), 200, &vec![fill; length])).unwrap()
 }
 
 /// Likewise over IPv6.
@@ -200,7 +200,8 @@ fn every_bound_holds() {
 
 #[test]
 fn what_is_no_packet_is_refused_when_it_is_complete() {
-    // The second half is another's: the checksum, which only the whole can be held against, is wrong.
+    // The second half is another's: the checksum, which only the whole can be held against, is
+    // wrong.
     let whole = datagram(&[], 200);
     let parts = fragment(&whole, mtu(120), 7).unwrap();
     let mut bytes = parts[1].bytes().to_vec();
@@ -268,7 +269,8 @@ proptest! {
         let whole = datagram(&[], length);
         let mut host = Reassembly::default();
         let parts = fragment(&whole, mtu(limit), 7).unwrap();
-        let last = parts.iter().map(|part| host.offer(&readdress(part, change).unwrap(), NOW)).last();
+        let offered = parts.iter().map(|part| host.offer(&readdress(part, change).unwrap(), NOW));
+        let last = offered.last();
         prop_assert_eq!(last, Some(Offered::Whole(readdress(&whole, change).unwrap())));
     }
 
