@@ -26,6 +26,24 @@ pub const PACKET_BYTES_MAX: usize = 65_535;
 pub const IPV6_EXTENSIONS_MAX: usize = 8;
 /// Bytes of all IPv6 extension headers of one packet (ours).
 pub const IPV6_EXTENSION_BYTES_MAX: usize = 2_048;
+/// Smallest MTU in bytes: what every link must carry in one piece (RFC 791, 3.2).
+pub const MTU_BYTES_MIN: u16 = 68;
+/// Smallest MTU in bytes that a file may give (RFC 8200, 5: what IPv6 asks of every link).
+pub const MTU_BYTES_CONFIGURED_MIN: u16 = 1_280;
+/// Largest MTU in bytes (AWS, vpc-semantics 3.4: jumbo frames inside a region).
+pub const MTU_BYTES_MAX: u16 = 9_001;
+/// Packets that one host puts together at the same time, given up ones included (ours).
+pub const REASSEMBLY_PACKETS_MAX: usize = 64;
+/// Fragments of one packet (ours): a packet of 65,535 bytes, cut to the smallest MTU of a file, has
+/// 53, and each may have been cut in two once more on the way.
+pub const REASSEMBLY_FRAGMENTS_MAX: usize = 128;
+/// Bytes of all fragments that one host keeps (ours).
+pub const REASSEMBLY_BYTES_MAX: usize = 1 << 20;
+/// How long a host waits for the rest of an IPv4 packet, from its first fragment on (ours, as
+/// Linux; RFC 791, 3.2 starts at 15 s, RFC 1122, 3.3.2 at 60 s).
+pub const REASSEMBLY_IPV4_SPAN: Span = Span::from_secs(30);
+/// How long a host waits for the rest of an IPv6 packet, likewise (RFC 8200, 4.5).
+pub const REASSEMBLY_IPV6_SPAN: Span = Span::from_secs(60);
 /// Packets waiting on one link, by default (ours).
 pub const LINK_QUEUE_PACKETS_DEFAULT: u32 = 1_000;
 /// Packets waiting on one link, at most (ours).
@@ -37,9 +55,10 @@ pub const PACKETS_PER_RUN_MAX: u64 = 1_000_000_000;
 
 /// Connections of one instance at a time (ours); a SYN beyond it is not answered.
 pub const TCP_CONNECTIONS_PER_STACK_MAX: usize = 1_024;
-/// Bytes that one direction of a TCP connection may have under way (ours): above 100 Mbit/s times
-/// 100 ms, 1.25 MB, with as much again in a queue.
-pub const TCP_BUFFER_BYTES: usize = 2 << 20;
+/// Bytes that one direction of a TCP connection may have under way (ours). Enough for 100 Mbit/s over
+/// 100 ms; and not more than the default queue of a link holds in packets of 1,500 bytes, so that
+/// one transfer alone does not overrun it.
+pub const TCP_BUFFER_BYTES: usize = 1_400_000;
 /// Bytes of the other direction if nothing is meant to go there (ours).
 pub const TCP_SMALL_BUFFER_BYTES: usize = 64 << 10;
 /// Destinations whose path MTU one instance remembers (ours).
@@ -102,5 +121,11 @@ pub const TAG_KEY_CHARS_MAX: usize = 128;
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
 
 const _: () = assert!(LINK_QUEUE_PACKETS_DEFAULT <= LINK_QUEUE_PACKETS_MAX);
+const _: () = assert!(TCP_BUFFER_BYTES >= 100_000_000 / 8 / 10);
+const _: () = assert!(TCP_BUFFER_BYTES <= (1_500 - 40) * LINK_QUEUE_PACKETS_DEFAULT as usize);
+const _: () = assert!(MTU_BYTES_MIN <= MTU_BYTES_CONFIGURED_MIN);
+const _: () = assert!(MTU_BYTES_CONFIGURED_MIN < MTU_BYTES_MAX);
+// The longest packet can always be put together.
+const _: () = assert!(REASSEMBLY_BYTES_MAX >= PACKET_BYTES_MAX + 60 * REASSEMBLY_FRAGMENTS_MAX);
 // An instant plus two link delays and a request's life must not saturate within a run.
 const _: () = assert!(RUN_SPAN_MAX.as_nanos() < u64::MAX / 2);

@@ -8,12 +8,13 @@ use smoltcp::phy::{self, Checksum, ChecksumCapabilities, DeviceCapabilities, Med
 use smoltcp::time::{Duration as TheirSpan, Instant as TheirInstant};
 
 use crate::base::time::{Instant, Span};
+use crate::base::units::Mtu;
 use crate::wire::Packet;
 
 /// A device for one call into smoltcp.
 pub(super) struct Port<'a> {
-    /// Longest packet in bytes.
-    pub(super) mtu: u16,
+    /// Longest packet that may be sent.
+    pub(super) mtu: Mtu,
     /// What arrives: a packet that was parsed, so its checksums are known to be good.
     pub(super) inbound: Option<&'a [u8]>,
     /// What is sent.
@@ -52,7 +53,7 @@ impl phy::Device for Port<'_> {
         checksum.tcp = Checksum::Tx;
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = usize::from(self.mtu);
+        capabilities.max_transmission_unit = usize::from(self.mtu.bytes());
         capabilities.checksum = checksum;
         capabilities
     }
