@@ -16,6 +16,8 @@ struct Strange {
     sequence: i32,
     acknowledgement: i32,
     payload: usize,
+    /// What stands in the place of options: kinds and lengths that mean something, mostly.
+    options: Vec<u8>,
     /// Before it, so much time passes.
     after: u64,
 }
@@ -26,17 +28,32 @@ fn offset() -> impl Strategy<Value = i32> {
 
 fn strange() -> impl Strategy<Value = Strange> {
     let place = (0..2_usize, prop::bool::weighted(0.9), any::<u8>(), offset(), offset());
-    (place, prop_oneof![Just(0), 0..3_000_usize], prop_oneof![Just(0), 0..3_000_u64]).prop_map(
-        |((to, ours, flags, sequence, acknowledgement), payload, after)| Strange {
+    let options = vec(prop_oneof![0..11_u8, any::<u8>()], 0..40);
+    let rest = (prop_oneof![Just(0), 0..3_000_usize], options, prop_oneof![Just(0), 0..3_000_u64]);
+    (place, rest).prop_map(
+        |((to, ours, flags, sequence, acknowledgement), (payload, options, after))| Strange {
             to,
             ours,
             flags,
             sequence,
             acknowledgement,
             payload,
+            options,
             after,
         },
     )
+}
+
+/// `segment`, an IPv4 one without options, with the first `words` words of its data as its options.
+fn with_options(segment: &Packet, words: u8) -> Packet {
+    let mut bytes = segment.bytes().to_vec();
+    bytes[32] += words << 4;
+    // The checksum is the complement of a sum, of which this word is now so much more.
+    let sum = u32::from(!u16::from_be_bytes([bytes[36], bytes[37]])) + (u32::from(words) << 12);
+    let [.., high, low] = (!((sum & 0xffff) + (sum >> 16))).to_be_bytes();
+    bytes[36] = high;
+    bytes[37] = low;
+    Packet::parse(bytes.into()).unwrap()
 }
 
 proptest! {
@@ -67,16 +84,20 @@ proptest! {
             let hosts = addresses(Family::V4);
             let ports = if strange.ours { [40_000, 80] } else { [40_001, 80] };
             let ends = [0, 1].map(|n| SocketAddr::new(hosts[n], ports[n]));
+            let words = u8::try_from(strange.options.len() / 4).unwrap();
+            let mut payload = strange.options;
+            payload.resize(usize::from(words) * 4 + strange.payload, 0xee);
             let segment = build::tcp(
                 ends[1 - strange.to],
                 ends[strange.to],
                 TcpFlags(strange.flags),
                 moved(sequence, strange.sequence),
                 moved(acknowledgement, strange.acknowledgement),
-                &vec![0xee; strange.payload],
+                &payload,
             );
+            let segment = with_options(&segment.unwrap(), words);
             let now = world.now.max(millis(at));
-            world.deliver(now + Span::TICK, strange.to, segment.unwrap());
+            world.deliver(now + Span::TICK, strange.to, segment);
         }
         world.run();
         let outcome = world.report(id).outcome;

@@ -31,18 +31,6 @@ fn a_narrow_path_is_found_out_and_nothing_waits_for_it() {
         assert_eq!((report.outcome, report.acknowledged), (Outcome::Done, 1_000_000), "{case}");
         assert_eq!(report.mtu.bytes(), mtu, "{case}");
         assert!(world.stream(0) == pattern(1_000_000), "{case}");
-        if mtu == 1500 && family == Family::V4 {
-            for s in world.log.iter().take(150) {
-                eprintln!(
-                    "{} {} {:?} {:?} {}",
-                    s.at,
-                    s.by,
-                    s.packet.summary().to_string(),
-                    s.packet.tcp().map(|t| (t.sequence, t.acknowledgement)),
-                    s.arrived
-                );
-            }
-        }
         // Without a wait for smoltcp's retransmission timer, which is a second at least.
         let took = report.transfer_time().unwrap();
         assert!(took < Span::from_millis(500), "{case}: {took}");
