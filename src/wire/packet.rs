@@ -137,6 +137,14 @@ impl Packet {
         }
     }
 
+    /// The port it is for, or 0 where there are none (see [`FlowKey`]).
+    pub fn destination_port(&self) -> u16 {
+        if !self.has_transport_header() {
+            return 0;
+        }
+        u16::from_be_bytes(self.field(usize::from(self.layout.transport) + 2))
+    }
+
     /// Type and code, if it is an ICMP message of its family and has its header.
     pub fn icmp(&self) -> Option<Icmp> {
         let own = match self.family() {
@@ -190,7 +198,9 @@ impl Packet {
         Summary(self)
     }
 
-    fn is_later_fragment(&self) -> bool {
+    /// Is it a fragment that does not begin its packet, so that it has neither ports nor an ICMP
+    /// header?
+    pub fn is_later_fragment(&self) -> bool {
         matches!(self.layout.fragment, Some(FragmentPlace::Middle | FragmentPlace::Last))
     }
 

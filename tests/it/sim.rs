@@ -211,6 +211,7 @@ fn host(net: &Net, sim: &mut Sim, member: usize) {
         ipv4: None,
         ipv6: None,
         source_dest_check: vpclab::cloud::instance::SourceDestCheck::On,
+        groups: Vec::new(),
     };
     sim.apply(&net.caller(member), &run).unwrap();
 }

@@ -189,7 +189,14 @@ fn make(sim: &mut Sim, hosts: &mut Vec<InterfaceId>, tweak: Tweak) -> Option<()>
                 Tweak::CheckOff(_) => SourceDestCheck::Off,
                 _ => SourceDestCheck::On,
             };
-            (caller, Command::ModifyNetworkInterfaceAttribute { interface, source_dest_check })
+            (
+                caller,
+                Command::ModifyNetworkInterfaceAttribute {
+                    interface,
+                    source_dest_check,
+                    groups: Vec::new(),
+                },
+            )
         }
         Tweak::Stop(nth) => {
             let (_, caller, instance, _) = host(nth)?;
@@ -206,7 +213,16 @@ fn make(sim: &mut Sim, hosts: &mut Vec<InterfaceId>, tweak: Tweak) -> Option<()>
         Tweak::Host(nth) => {
             let (_, caller, _, subnet) = host(nth)?;
             let source_dest_check = SourceDestCheck::On;
-            (caller, Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check })
+            (
+                caller,
+                Command::RunInstances {
+                    subnet,
+                    ipv4: None,
+                    ipv6: None,
+                    source_dest_check,
+                    groups: Vec::new(),
+                },
+            )
         }
         Tweak::Assign(nth) => {
             let (interface, caller, _, subnet) = host(nth)?;
