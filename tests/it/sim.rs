@@ -184,7 +184,7 @@ fn a_request_expires_at_its_deadline_while_packets_flow() {
 type Meanwhile = fn(&Net, &mut Sim, Instant);
 
 fn instance(sim: &Sim, host: InterfaceId) -> vpclab::base::id::InstanceId {
-    sim.cloud().interface(host).unwrap().instance
+    sim.cloud().interface(host).unwrap().instance().unwrap()
 }
 
 fn delete_peering(net: &Net, sim: &mut Sim, moment: Instant) {

@@ -175,7 +175,7 @@ fn make(sim: &mut Sim, hosts: &mut Vec<InterfaceId>, tweak: Tweak) -> Option<()>
     let host = |nth| {
         let id = pick(hosts, nth)?;
         let interface = cloud.interface(id)?;
-        Some((id, owner(interface.vpc)?, interface.instance, interface.subnet))
+        Some((id, owner(interface.vpc)?, interface.instance()?, interface.subnet))
     };
     let peerings: Vec<PeeringId> = cloud.peerings().map(|p| p.id()).collect();
     let peering = |nth| {
@@ -189,14 +189,7 @@ fn make(sim: &mut Sim, hosts: &mut Vec<InterfaceId>, tweak: Tweak) -> Option<()>
                 Tweak::CheckOff(_) => SourceDestCheck::Off,
                 _ => SourceDestCheck::On,
             };
-            (
-                caller,
-                Command::ModifyNetworkInterfaceAttribute {
-                    interface,
-                    source_dest_check,
-                    groups: Vec::new(),
-                },
-            )
+            (caller, Command::ModifyNetworkInterfaceAttribute { interface, source_dest_check })
         }
         Tweak::Stop(nth) => {
             let (_, caller, instance, _) = host(nth)?;
