@@ -8,8 +8,11 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::Cloud;
 use super::account::Caller;
 use super::filter::{Direction, Traffic};
+use super::peering::Peering;
+use super::profile::Feature;
 use super::refusal::Refusal;
 use crate::base::id::*;
+use crate::base::time::Instant;
 
 /// Whose packets a rule allows: the far end's address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -86,6 +89,27 @@ pub struct PrefixList {
 }
 
 impl Cloud {
+    /// May a rule of a group in `in_vpc` use the addresses of the members of `group` at `now`?
+    /// Those of its own VPC always; those of a peer VPC in `today`, while a peering inside the
+    /// region is active (vpc-semantics 0.3, 3.7). Who owns the two VPCs does not matter: whoever
+    /// authorised the rule was asked. Linear in the number of peerings of `in_vpc`.
+    pub fn group_usable(&self, in_vpc: VpcId, group: SecurityGroupId, now: Instant) -> bool {
+        let Some(group) = self.groups.get(&group) else { return false };
+        group.vpc == in_vpc || self.groups_shared(in_vpc, group.vpc, now)
+    }
+
+    /// May the groups of two VPCs name each other at `now`?
+    fn groups_shared(&self, a: VpcId, b: VpcId, now: Instant) -> bool {
+        let Some(vpc) = self.vpcs.get(&a) else { return false };
+        let joins = |peering: &Peering| {
+            peering.other_end(a) == Some(b)
+                && peering.requester().region == peering.accepter().region
+                && peering.active(now).is_some()
+        };
+        self.profile.has(Feature::PeerGroupReference)
+            && vpc.peerings().filter_map(|p| self.peerings.get(&p)).any(joins)
+    }
+
     /// The groups of a new interface: those asked for, else the VPC's default group.
     pub(super) fn groups_for_interface(
         &self,
