@@ -4,9 +4,11 @@
 //! beside it, one file per noun. Refuses to repeat the life of a peering: `tests/it/lifecycle.rs`.
 
 mod instance;
+mod network_acl;
 mod peering;
 mod properties;
 mod route_table;
+mod security_group;
 mod separation;
 mod subnet;
 mod tag;
