@@ -246,6 +246,11 @@ impl Direction {
             Direction::Egress => "egress",
         }
     }
+
+    /// The direction with this name.
+    pub fn from_name(name: &str) -> Option<Direction> {
+        Direction::ALL.into_iter().find(|direction| direction.name() == name)
+    }
 }
 
 impl fmt::Display for Direction {

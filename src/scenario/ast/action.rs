@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::{
-    AccountRef, Destination, Instance, Label, NamedTableRef, PeeringRef, SubnetRef, TableRef,
-    TargetRef, VpcRef,
+    AccountRef, Destination, Filter, Instance, Label, NamedTableRef, PeeringRef, SubnetRef,
+    TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::Spanned;
 use crate::base::time::Span;
@@ -71,6 +71,8 @@ pub enum Action {
     TerminateInstance(Spanned<Label>),
     /// `modify-source-dest-check`.
     ModifySourceDestCheck(ModifySourceDestCheck),
+    /// About security groups, prefix lists and network ACLs.
+    Filter(Filter),
     /// `ping`.
     Ping(Ping),
     /// `udp`.

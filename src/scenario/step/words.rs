@@ -55,6 +55,7 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
                 SourceDestCheck::Off => "off",
             }
         ),
+        Action::Filter(filter) => super::filter::words(filter),
         Action::Ping(p) => {
             let named: Vec<String> =
                 p.to.iter().take(NAMED).map(|to| to.value.to_string()).collect();
