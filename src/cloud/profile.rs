@@ -25,6 +25,9 @@ pub enum Feature {
     /// While A asked B (or they are peered), B may ask A too; only acceptance is limited to one.
     /// `seed` reads "at most one peering for a pair" strictly: whichever side asks (2.5).
     ReversedRequest,
+    /// Private values resolve across a peering: private names of a peer, and with the option of the
+    /// side that has the instance also its public names to private addresses (2.6, 3.9).
+    DnsResolutionAcrossPeering,
     /// VPCs, subnets, interfaces and routes may have IPv6 addresses.
     Ipv6,
     /// A VPC may have more than one IPv4 block.
@@ -37,9 +40,10 @@ pub enum Feature {
 
 impl Feature {
     /// Every difference, in the order of the reference.
-    pub const ALL: [Feature; 6] = [
+    pub const ALL: [Feature; 7] = [
         Feature::InterRegionPeering,
         Feature::ReversedRequest,
+        Feature::DnsResolutionAcrossPeering,
         Feature::Ipv6,
         Feature::SecondaryCidrBlocks,
         Feature::RouteInsideLocal,
@@ -57,6 +61,7 @@ impl Profile {
         match feature {
             Feature::InterRegionPeering
             | Feature::ReversedRequest
+            | Feature::DnsResolutionAcrossPeering
             | Feature::Ipv6
             | Feature::SecondaryCidrBlocks
             | Feature::RouteInsideLocal

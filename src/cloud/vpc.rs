@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::account::{Caller, Region};
+use super::dns::DnsAttributes;
 use super::event::Change;
 use super::peering::{Action, FailureCause, Role, Status};
 use super::profile::Feature;
@@ -31,6 +32,7 @@ pub struct Vpc {
     pub(super) peerings: BTreeSet<PeeringId>,
     pub(super) default_acl: NetworkAclId,
     pub(super) default_group: SecurityGroupId,
+    pub(super) dns: DnsAttributes,
 }
 
 impl Vpc {
@@ -67,6 +69,11 @@ impl Vpc {
     /// The security group that it was born with.
     pub fn default_group(&self) -> SecurityGroupId {
         self.default_group
+    }
+
+    /// What it does for DNS.
+    pub fn dns(&self) -> DnsAttributes {
+        self.dns
     }
 
     /// Every peering it ever was a party to, ordered by id.

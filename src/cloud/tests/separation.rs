@@ -3,6 +3,7 @@
 //! Two labs that differ in what account two has must answer every other account with the same bytes,
 //! and an id that is somebody else's must answer like one that nothing ever had.
 
+use super::super::dns::{Switch, VpcAttribute};
 use super::super::event::ResourceId;
 use super::*;
 
@@ -28,6 +29,7 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
         Command::DeleteVpc { vpc: a },
         grow(a, "10.99.0.0/16"),
         Command::DisassociateVpcCidrBlock { vpc: a, block: net("10.10.0.0/16") },
+        Command::ModifyVpcAttribute { vpc: a, attribute: VpcAttribute::DnsHostnames(Switch::On) },
         Command::CreateSubnet { vpc: a, cidr: net("10.10.9.0/24"), ipv6: None, zone: None },
         Command::DeleteSubnet { subnet: a1 },
         Command::CreateRouteTable { vpc: a },
@@ -40,6 +42,11 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
         Command::AcceptVpcPeeringConnection { peering },
         Command::RejectVpcPeeringConnection { peering },
         Command::DeleteVpcPeeringConnection { peering },
+        Command::ModifyVpcPeeringConnectionOptions {
+            peering,
+            requester: Some(Switch::On),
+            accepter: None,
+        },
         run(a1, None),
         run(a1, Some("10.10.1.4")),
         Command::StopInstances { instance: i },
