@@ -83,6 +83,12 @@ pub(super) enum Trouble {
         /// The instance.
         instance: String,
     },
+    /// The instance cannot ask for a name.
+    #[error("`{instance}` does not run, so it asks nobody")]
+    NotRunning {
+        /// The instance.
+        instance: String,
+    },
     /// The subnet uses the main table without being told to.
     #[error("`{subnet}` has no association of its own: it uses the main table")]
     NoAssociation {

@@ -224,6 +224,10 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             let from = desk.stage.instance(&query.from.value)?;
             let name = desk.stage.hostname(&query.name.value)?;
             let sim = &desk.stage.sim;
+            if !sim.cloud().runs(from.interface) {
+                let instance = query.from.value.to_string();
+                return Err(Trouble::NotRunning { instance }.into());
+            }
             let resolution = sim.cloud().resolve(from.vpc, &name, sim.now());
             Ok(Doing::Resolved(name, resolution))
         }
