@@ -15,13 +15,13 @@ use crate::base::time::{Instant, Span};
 use crate::cloud::profile::Profile;
 
 pub use super::label::{
-    AccountRef, AclName, AclRef, Destination, GroupRef, Label, Location, NamedTableRef, PeerRef,
-    PeeringRef, PrefixListRef, SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, AclName, AclRef, Destination, GroupRef, Label, Location, NameRef, NamedTableRef,
+    PeerRef, PeeringRef, PrefixListRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 pub use action::{
     Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, FilePath,
-    Flow, Flows, ModifySourceDestCheck, Ping, Replay, RequestPeering, RouteKey, SendBytes,
-    SetRoute, Toggle, Udp,
+    Flow, Flows, ModifyPeeringOptions, ModifySourceDestCheck, ModifyVpcAttribute, Ping, Replay,
+    RequestPeering, Resolve, RouteKey, SendBytes, SetRoute, Toggle, Udp,
 };
 pub use expect::{Because, Bounds, Expect, Loss};
 pub use filter::{

@@ -11,7 +11,7 @@ use crate::cloud::account::{Region, Zone};
 use crate::cloud::filter::Traffic;
 use crate::cloud::network_acl::RuleNumber;
 use crate::scenario::ast::{
-    AccountRef, AclName, AclRef, Bounds, Destination, FilePath, GroupRef, Label, Location,
+    AccountRef, AclName, AclRef, Bounds, Destination, FilePath, GroupRef, Label, Location, NameRef,
     NamedTableRef, PeerRef, PeeringRef, PrefixListRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 
@@ -56,6 +56,7 @@ by_error! {
     AclRef: "a network ACL";
     AclName: "a network ACL";
     Traffic: "traffic";
+    NameRef: "a hostname of an instance";
     FilePath: "a path that a scenario may name";
 }
 

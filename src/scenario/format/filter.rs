@@ -74,8 +74,7 @@ pub static PREFIX_LIST: Mapping = Mapping {
 };
 
 const BLOCKS: Shape = Shape::List(&Shape::Leaf(&BLOCK));
-const ENTRIES_FIELD: Field =
-    Field::required("entries", BLOCKS, "its blocks");
+const ENTRIES_FIELD: Field = Field::required("entries", BLOCKS, "its blocks");
 const ACCOUNT_FIELD: Field = Field::optional(
     "account",
     Shape::Leaf(&ACCOUNT),
