@@ -89,6 +89,19 @@ pub const TAG_KEY_CHARS_MAX: usize = 128;
 /// Characters of a tag's value (AWS).
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
 
+// ---- what the data plane remembers -----------------------------------------------------------
+
+/// Connections that one interface tracks (ours; invariants 6.5).
+pub const TRACKED_CONNECTIONS_DEFAULT: usize = 65_536;
+/// The most that a file may let one interface track (ours; invariants 6.5).
+pub const TRACKED_CONNECTIONS_MAX: usize = 1_000_000;
+/// Packets whose later fragments one interface waits for (ours).
+pub const FRAGMENTS_TRACKED_MAX: usize = 4_096;
+/// Translations of one NAT device (ours; AWS gives 55,000 for each destination).
+pub const NAT_TRANSLATIONS_MAX: usize = 65_536;
+/// Middleboxes that one walk follows a packet through before it calls it a loop (ours).
+pub const WALK_RELAYS_MAX: usize = 64;
+
 const _: () = assert!(LINK_QUEUE_PACKETS_DEFAULT <= LINK_QUEUE_PACKETS_MAX);
 // An instant plus two link delays and a request's life must not saturate within a run.
 const _: () = assert!(RUN_SPAN_MAX.as_nanos() < u64::MAX / 2);

@@ -14,6 +14,7 @@ mod evolve;
 pub mod filter;
 pub mod gateway;
 pub mod instance;
+mod mtu;
 pub mod network_acl;
 pub mod peering;
 mod peering_commands;

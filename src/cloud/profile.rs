@@ -31,18 +31,21 @@ pub enum Feature {
     SecondaryCidrBlocks,
     /// A route to an interface may be more specific than a local route if it names a whole subnet.
     RouteInsideLocal,
+    /// A peering carries jumbo frames; without it, 1,500 bytes.
+    JumboPeering,
     /// A deletion is shown as `deleting` before it is `deleted`.
     DeletingShown,
 }
 
 impl Feature {
     /// Every difference, in the order of the reference.
-    pub const ALL: [Feature; 6] = [
+    pub const ALL: [Feature; 7] = [
         Feature::InterRegionPeering,
         Feature::ReversedRequest,
         Feature::Ipv6,
         Feature::SecondaryCidrBlocks,
         Feature::RouteInsideLocal,
+        Feature::JumboPeering,
         Feature::DeletingShown,
     ];
 }
@@ -60,6 +63,7 @@ impl Profile {
             | Feature::Ipv6
             | Feature::SecondaryCidrBlocks
             | Feature::RouteInsideLocal
+            | Feature::JumboPeering
             | Feature::DeletingShown => matches!(self, Profile::Today),
         }
     }
