@@ -88,6 +88,8 @@ pub const TAGS_PER_RESOURCE_MAX: usize = 50;
 pub const TAG_KEY_CHARS_MAX: usize = 128;
 /// Characters of a tag's value (AWS).
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Characters of a security group's name (AWS).
+pub const GROUP_NAME_CHARS_MAX: usize = 255;
 
 // ---- what the data plane remembers -----------------------------------------------------------
 

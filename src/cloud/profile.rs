@@ -25,6 +25,8 @@ pub enum Feature {
     /// While A asked B (or they are peered), B may ask A too; only acceptance is limited to one.
     /// `seed` reads "at most one peering for a pair" strictly: whichever side asks (2.5).
     ReversedRequest,
+    /// A rule of a security group may name a group of a peer VPC in the same region.
+    PeerGroupReference,
     /// VPCs, subnets, interfaces and routes may have IPv6 addresses.
     Ipv6,
     /// A VPC may have more than one IPv4 block.
@@ -42,6 +44,7 @@ impl Feature {
     pub const ALL: [Feature; 7] = [
         Feature::InterRegionPeering,
         Feature::ReversedRequest,
+        Feature::PeerGroupReference,
         Feature::Ipv6,
         Feature::SecondaryCidrBlocks,
         Feature::RouteInsideLocal,
@@ -60,6 +63,7 @@ impl Profile {
         match feature {
             Feature::InterRegionPeering
             | Feature::ReversedRequest
+            | Feature::PeerGroupReference
             | Feature::Ipv6
             | Feature::SecondaryCidrBlocks
             | Feature::RouteInsideLocal

@@ -12,8 +12,10 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use super::event::ResourceId;
+use super::network_acl::RuleNumber;
 use super::peering::Status;
-use super::quota::Quota;
+use super::quota::{Quota, Quotas};
+use super::security_group::GroupRule;
 use crate::base::id::*;
 
 /// The cloud's answer to a command that breaks a rule. [`Refusal::code`] is the EC2 error code, the
@@ -42,6 +44,18 @@ pub enum Refusal {
     /// No such interface.
     #[error("The networkInterface ID '{0}' does not exist")]
     InterfaceNotFound(InterfaceId),
+    /// No such security group, or one that the caller may not name.
+    #[error("The security group '{0}' does not exist")]
+    GroupNotFound(SecurityGroupId),
+    /// No such prefix list.
+    #[error("The prefix list ID '{0}' does not exist")]
+    PrefixListNotFound(PrefixListId),
+    /// No such network ACL.
+    #[error("The networkAcl ID '{0}' does not exist")]
+    AclNotFound(NetworkAclId),
+    /// No such association of a network ACL.
+    #[error("The association ID '{0}' does not exist")]
+    AclAssociationNotFound(AclAssociationId),
     /// Nothing with this id can be tagged.
     #[error("The ID '{0}' is not valid")]
     ResourceNotFound(ResourceId),
@@ -116,7 +130,7 @@ pub enum Refusal {
     SubnetFull(SubnetId),
 
     // ---- dependencies -----------------------------------------------------------------------
-    /// The VPC still has subnets or tables, or a pending request of another account.
+    /// The VPC still has more than it was born with, or a pending request of another account.
     #[error("The vpc '{0}' has dependencies and cannot be deleted.")]
     VpcInUse(VpcId),
     /// The subnet still has interfaces.
@@ -125,6 +139,75 @@ pub enum Refusal {
     /// The table is a main table or has associations.
     #[error("The routeTable '{0}' has dependencies and cannot be deleted.")]
     RouteTableInUse(RouteTableId),
+
+    /// An interface has the group, or another group of its VPC names it.
+    #[error("resource {0} has a dependent object")]
+    GroupInUse(SecurityGroupId),
+    /// A group's rule names the list. AWS's code is not known; `DependencyViolation` is a choice.
+    #[error("resource {0} has a dependent object")]
+    PrefixListInUse(PrefixListId),
+    /// The list still guards a subnet.
+    #[error("The networkAcl '{0}' has dependencies and cannot be deleted.")]
+    AclInUse(NetworkAclId),
+
+    // ---- security groups and prefix lists -----------------------------------------------------
+    /// The group is the caller's, but of a VPC whose groups cannot be used here.
+    #[error(
+        "You have specified two resources that belong to different networks: '{0}' is of another vpc"
+    )]
+    GroupOfOtherVpc(SecurityGroupId),
+    /// The VPC has a group of this name.
+    #[error("The security group '{0}' already exists for this vpc")]
+    GroupNameTaken(String),
+    /// Only the group that a VPC is born with is called that.
+    #[error("The security group name '{0}' is reserved")]
+    GroupNameReserved(String),
+    /// The name is empty, too long, begins like an id, or has a character that names may not have.
+    #[error("Value ({0}) for parameter GroupName is invalid")]
+    GroupNameInvalid(String),
+    /// The default group stays as long as its VPC.
+    #[error("the specified group '{0}' is a default group and cannot be deleted by a user")]
+    DefaultGroupStays(SecurityGroupId),
+    /// The group has this rule, or the request has it twice.
+    #[error("the specified rule \"{0}\" already exists")]
+    RuleExists(GroupRule),
+    /// The group has no such rule.
+    #[error("The specified rule \"{0}\" does not exist in this security group")]
+    RuleNotFound(GroupRule),
+    /// An interface has at least one group. AWS's code is not known; `MissingParameter` is a choice.
+    #[error("You must specify at least one security group")]
+    NoGroups,
+    /// The interface belongs to a gateway and is not the caller's to change.
+    #[error("You do not have permission to change the network interface '{0}'")]
+    InterfaceManaged(InterfaceId),
+    /// The prefix list has no such entry to remove. AWS's code is not known;
+    /// `InvalidParameterValue` is a choice.
+    #[error("The prefix list '{list}' has no entry {entry}")]
+    PrefixListEntryNotFound {
+        /// The list.
+        list: PrefixListId,
+        /// The entry.
+        entry: IpNet,
+    },
+
+    // ---- network ACLs -------------------------------------------------------------------------
+    /// The number is taken.
+    #[error("The network acl entry identified by {0} already exists.")]
+    AclEntryExists(RuleNumber),
+    /// Nothing has this number.
+    #[error("The network acl entry identified by {0} does not exist.")]
+    AclEntryNotFound(RuleNumber),
+    /// The default list stays as long as its VPC.
+    #[error("cannot delete default network ACL {0}")]
+    DefaultAclStays(NetworkAclId),
+    /// List and subnet are of two VPCs.
+    #[error("network ACL {acl} and subnet {subnet} belong to different networks")]
+    AclOfOtherVpc {
+        /// The list.
+        acl: NetworkAclId,
+        /// The subnet.
+        subnet: SubnetId,
+    },
 
     // ---- routes and tables ------------------------------------------------------------------
     /// The destination has a route.
@@ -251,6 +334,18 @@ pub enum Refusal {
         /// Its value for the account concerned.
         limit: usize,
     },
+    /// Two quotas together are more than AWS grants (1.4). The emulator's own: EC2 has no such call.
+    #[error(
+        "{groups} groups of an interface with {rules} rules each: at most {} groups and {} rules in all",
+        Quotas::GROUPS_PER_INTERFACE_MAX,
+        Quotas::RULES_PER_INTERFACE_MAX
+    )]
+    QuotaNotGranted {
+        /// Groups of an interface.
+        groups: usize,
+        /// Rules of a group.
+        rules: usize,
+    },
     /// The other party's VPC has as many active peerings as it may. How many that is, is not this
     /// caller's to know (invariant S11).
     #[error("The peer vpc of {0} has reached its maximum of active peering connections")]
@@ -267,15 +362,24 @@ impl Refusal {
     /// Every code that [`Refusal::code`] can give, in alphabetical order: what a file may expect.
     pub const CODES: &[&str] = &[
         "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
+        "CannotDelete",
         "CidrLimitExceeded",
         "DependencyViolation",
         "InsufficientFreeAddressesInSubnet",
         "InvalidAssociationID.NotFound",
+        "InvalidGroup.Duplicate",
+        "InvalidGroup.NotFound",
+        "InvalidGroup.Reserved",
         "InvalidID",
         "InvalidIPAddress.InUse",
         "InvalidInstanceID.NotFound",
+        "InvalidNetworkAclEntry.NotFound",
+        "InvalidNetworkAclID.NotFound",
         "InvalidNetworkInterfaceID.NotFound",
         "InvalidParameterValue",
+        "InvalidPermission.Duplicate",
+        "InvalidPermission.NotFound",
+        "InvalidPrefixListID.NotFound",
         "InvalidRoute.NotFound",
         "InvalidRouteTableID.NotFound",
         "InvalidStateTransition",
@@ -286,13 +390,21 @@ impl Refusal {
         "InvalidVpcID.NotFound",
         "InvalidVpcPeeringConnectionID.NotFound",
         "InvalidZone.NotFound",
+        "MissingParameter",
+        "NetworkAclEntryAlreadyExists",
+        "NetworkAclEntryLimitExceeded",
+        "NetworkAclLimitExceeded",
         "NetworkInterfaceLimitExceeded",
         "OperationNotPermitted",
         "OutstandingVpcPeeringConnectionLimitExceeded",
+        "PrefixListMaxEntriesExceeded",
         "Resource.AlreadyAssociated",
         "RouteAlreadyExists",
         "RouteLimitExceeded",
         "RouteTableLimitExceeded",
+        "RulesPerSecurityGroupLimitExceeded",
+        "SecurityGroupLimitExceeded",
+        "SecurityGroupsPerInterfaceLimitExceeded",
         "SubnetLimitExceeded",
         "TagLimitExceeded",
         "UnknownParameter",
@@ -310,6 +422,10 @@ impl Refusal {
             Refusal::PeeringNotFound(_) => "InvalidVpcPeeringConnectionID.NotFound",
             Refusal::InstanceNotFound(_) => "InvalidInstanceID.NotFound",
             Refusal::InterfaceNotFound(_) => "InvalidNetworkInterfaceID.NotFound",
+            Refusal::GroupNotFound(_) | Refusal::GroupOfOtherVpc(_) => "InvalidGroup.NotFound",
+            Refusal::PrefixListNotFound(_) => "InvalidPrefixListID.NotFound",
+            Refusal::AclNotFound(_) => "InvalidNetworkAclID.NotFound",
+            Refusal::AclAssociationNotFound(_) => "InvalidAssociationID.NotFound",
             Refusal::ResourceNotFound(_) => "InvalidID",
             Refusal::VpcBlockInvalid(_)
             | Refusal::VpcBlockRestricted(_)
@@ -325,9 +441,26 @@ impl Refusal {
             Refusal::AddressNotInSubnet(_) => "InvalidParameterValue",
             Refusal::AddressInUse(_) => "InvalidIPAddress.InUse",
             Refusal::SubnetFull(_) => "InsufficientFreeAddressesInSubnet",
-            Refusal::VpcInUse(_) | Refusal::SubnetInUse(_) | Refusal::RouteTableInUse(_) => {
-                "DependencyViolation"
-            }
+            Refusal::VpcInUse(_)
+            | Refusal::SubnetInUse(_)
+            | Refusal::RouteTableInUse(_)
+            | Refusal::GroupInUse(_)
+            | Refusal::PrefixListInUse(_)
+            | Refusal::AclInUse(_) => "DependencyViolation",
+            Refusal::GroupNameTaken(_) => "InvalidGroup.Duplicate",
+            Refusal::GroupNameReserved(_) => "InvalidGroup.Reserved",
+            Refusal::DefaultGroupStays(_) => "CannotDelete",
+            Refusal::RuleExists(_) => "InvalidPermission.Duplicate",
+            Refusal::RuleNotFound(_) => "InvalidPermission.NotFound",
+            Refusal::NoGroups => "MissingParameter",
+            Refusal::InterfaceManaged(_) => "OperationNotPermitted",
+            Refusal::AclEntryExists(_) => "NetworkAclEntryAlreadyExists",
+            Refusal::AclEntryNotFound(_) => "InvalidNetworkAclEntry.NotFound",
+            Refusal::GroupNameInvalid(_)
+            | Refusal::PrefixListEntryNotFound { .. }
+            | Refusal::DefaultAclStays(_)
+            | Refusal::AclOfOtherVpc { .. }
+            | Refusal::QuotaNotGranted { .. } => "InvalidParameterValue",
             Refusal::RouteExists(_) => "RouteAlreadyExists",
             Refusal::RouteNotFound { .. } => "InvalidRoute.NotFound",
             Refusal::RouteToReplaceNotFound { .. }
@@ -355,6 +488,12 @@ impl Refusal {
                 Quota::ActivePeeringsPerVpc => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
                 Quota::OutstandingPeeringRequests => "OutstandingVpcPeeringConnectionLimitExceeded",
                 Quota::InterfacesPerRegion => "NetworkInterfaceLimitExceeded",
+                Quota::SecurityGroupsPerRegion => "SecurityGroupLimitExceeded",
+                Quota::RulesPerSecurityGroup => "RulesPerSecurityGroupLimitExceeded",
+                Quota::SecurityGroupsPerInterface => "SecurityGroupsPerInterfaceLimitExceeded",
+                Quota::EntriesPerPrefixList => "PrefixListMaxEntriesExceeded",
+                Quota::NetworkAclsPerVpc => "NetworkAclLimitExceeded",
+                Quota::EntriesPerNetworkAcl => "NetworkAclEntryLimitExceeded",
             },
             Refusal::PeerQuotaExceeded(_) => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
             Refusal::TooManyTags => "TagLimitExceeded",

@@ -30,7 +30,9 @@ pub struct Vpc {
     pub(super) subnets: Vec<SubnetId>,
     pub(super) peerings: BTreeSet<PeeringId>,
     pub(super) default_acl: NetworkAclId,
+    pub(super) acls: Vec<NetworkAclId>,
     pub(super) default_group: SecurityGroupId,
+    pub(super) groups: Vec<SecurityGroupId>,
 }
 
 impl Vpc {
@@ -67,6 +69,16 @@ impl Vpc {
     /// The security group that it was born with.
     pub fn default_group(&self) -> SecurityGroupId {
         self.default_group
+    }
+
+    /// Its network ACLs, the default one first, then in order of creation.
+    pub fn acls(&self) -> &[NetworkAclId] {
+        &self.acls
+    }
+
+    /// Its security groups, the default one first, then in order of creation.
+    pub fn groups(&self) -> &[SecurityGroupId] {
+        &self.groups
     }
 
     /// Every peering it ever was a party to, ordered by id.
@@ -124,7 +136,12 @@ impl Cloud {
         now: Instant,
     ) -> Result<Vec<Change>, Refusal> {
         let vpc = self.own_vpc(caller, id)?;
-        if !vpc.subnets.is_empty() || vpc.tables.iter().any(|t| *t != vpc.main_table()) {
+        // What a VPC is born with goes with it, all the rest must go first.
+        let bare = vpc.subnets.is_empty()
+            && vpc.tables == [vpc.main_table()]
+            && vpc.acls == [vpc.default_acl]
+            && vpc.groups == [vpc.default_group];
+        if !bare {
             return Err(Refusal::VpcInUse(id));
         }
         let mut changes = Vec::new();
