@@ -26,6 +26,24 @@ pub const PACKET_BYTES_MAX: usize = 65_535;
 pub const IPV6_EXTENSIONS_MAX: usize = 8;
 /// Bytes of all IPv6 extension headers of one packet (ours).
 pub const IPV6_EXTENSION_BYTES_MAX: usize = 2_048;
+/// Smallest MTU in bytes: what every link must carry in one piece (RFC 791, 3.2).
+pub const MTU_BYTES_MIN: u16 = 68;
+/// Smallest MTU in bytes that a file may give (RFC 8200, 5: what IPv6 asks of every link).
+pub const MTU_BYTES_CONFIGURED_MIN: u16 = 1_280;
+/// Largest MTU in bytes (AWS, vpc-semantics 3.4: jumbo frames inside a region).
+pub const MTU_BYTES_MAX: u16 = 9_001;
+/// Packets that one host puts together at the same time, given up ones included (ours).
+pub const REASSEMBLY_PACKETS_MAX: usize = 64;
+/// Fragments of one packet (ours): a packet of 65,535 bytes, cut to the smallest MTU of a file, has
+/// 53, and each may have been cut in two once more on the way.
+pub const REASSEMBLY_FRAGMENTS_MAX: usize = 128;
+/// Bytes of all fragments that one host keeps (ours).
+pub const REASSEMBLY_BYTES_MAX: usize = 1 << 20;
+/// How long a host waits for the rest of an IPv4 packet, from its first fragment on (ours, as Linux;
+/// RFC 791, 3.2 starts at 15 s, RFC 1122, 3.3.2 at 60 s).
+pub const REASSEMBLY_IPV4_SPAN: Span = Span::from_secs(30);
+/// How long a host waits for the rest of an IPv6 packet, likewise (RFC 8200, 4.5).
+pub const REASSEMBLY_IPV6_SPAN: Span = Span::from_secs(60);
 /// Packets waiting on one link, by default (ours).
 pub const LINK_QUEUE_PACKETS_DEFAULT: u32 = 1_000;
 /// Packets waiting on one link, at most (ours).
@@ -105,5 +123,9 @@ pub const NAT_TRANSLATIONS_MAX: usize = 65_536;
 pub const WALK_RELAYS_MAX: usize = 64;
 
 const _: () = assert!(LINK_QUEUE_PACKETS_DEFAULT <= LINK_QUEUE_PACKETS_MAX);
+const _: () = assert!(MTU_BYTES_MIN <= MTU_BYTES_CONFIGURED_MIN);
+const _: () = assert!(MTU_BYTES_CONFIGURED_MIN < MTU_BYTES_MAX);
+// The longest packet can always be put together.
+const _: () = assert!(REASSEMBLY_BYTES_MAX >= PACKET_BYTES_MAX + 60 * REASSEMBLY_FRAGMENTS_MAX);
 // An instant plus two link delays and a request's life must not saturate within a run.
 const _: () = assert!(RUN_SPAN_MAX.as_nanos() < u64::MAX / 2);

@@ -12,7 +12,7 @@ use crate::base::id::InterfaceIdx;
 use crate::base::limit::{FRAGMENTS_TRACKED_MAX, TRACKED_CONNECTIONS_DEFAULT};
 use crate::base::time::{Instant, Span};
 use crate::cloud::filter::Direction;
-use crate::wire::{FlowKey, Packet, Protocol, TcpFlags, rewrite};
+use crate::wire::{Echo, FlowKey, Packet, Protocol, TcpFlags, quoted};
 
 /// Idle time of a TCP connection whose two ends have been heard (3.7).
 const TCP_ESTABLISHED: Span = Span::from_secs(432_000);
@@ -65,11 +65,7 @@ struct Key(FlowKey);
 
 impl Key {
     fn of(packet: &Packet, direction: Direction) -> Key {
-        let mut flow = packet.flow();
-        if let Some(echo) = packet.icmp_echo() {
-            (flow.source_port, flow.destination_port) = (echo.ident, echo.ident);
-        }
-        Key::seen(flow, direction)
+        Key::seen(with_echo(packet.flow(), packet.icmp_echo()), direction)
     }
 
     fn seen(flow: FlowKey, direction: Direction) -> Key {
@@ -291,9 +287,9 @@ impl Connections {
             let known = fragment_key(packet).is_some_and(|k| table.fragments.get(&k, now).is_some());
             return known.then_some(Judgement::FragmentOfPassed);
         }
-        if let Some(quoted) = rewrite::quoted(packet) {
+        if let Some(quoted) = quoted(packet) {
             // An error that comes in is about what went out, and the other way round.
-            let key = Key::seen(quoted.flow_with_echo(), direction.opposite());
+            let key = Key::seen(with_echo(quoted.flow, quoted.echo), direction.opposite());
             return table.connections.get(&key, now).map(|_| Judgement::Related);
         }
         let key = Key::of(packet, direction);
@@ -318,6 +314,14 @@ impl Connections {
             fragments.insert(key, (), now + FRAGMENTS, now, FRAGMENTS_TRACKED_MAX);
         }
     }
+}
+
+/// A flow with the identifier of an echo message in place of both ports.
+pub(super) fn with_echo(mut flow: FlowKey, echo: Option<Echo>) -> FlowKey {
+    if let Some(echo) = echo {
+        (flow.source_port, flow.destination_port) = (echo.ident, echo.ident);
+    }
+    flow
 }
 
 fn fragment_key(packet: &Packet) -> Option<FragmentKey> {

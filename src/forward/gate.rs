@@ -71,7 +71,7 @@ use super::rows::Rows;
 use crate::base::id::*;
 use crate::base::units::Mtu;
 use crate::cloud::peering::ActivePeering;
-use crate::wire::{Packet, rewrite};
+use crate::wire::{Change, Packet, readdress};
 
 /// How a crossing came about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -252,12 +252,12 @@ impl Crossing {
         if self.mapping == Mapping::default() {
             return packet;
         }
-        let change = rewrite::Change {
+        let change = Change {
             source: self.mapping.source.map(Into::into),
             destination: self.mapping.destination.map(Into::into),
-            ..rewrite::Change::default()
+            ..Change::default()
         };
         // A mapping is only made for an IPv4 packet, which takes every IPv4 address.
-        rewrite::readdress(&packet, change).unwrap_or(packet)
+        readdress(&packet, change).unwrap_or(packet)
     }
 }

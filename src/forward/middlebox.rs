@@ -11,13 +11,13 @@ use std::net::IpAddr;
 use rustc_hash::FxHashMap;
 
 use super::DropReason;
+use super::connections::with_echo;
 use crate::base::id::InterfaceId;
 use crate::base::limit::NAT_TRANSLATIONS_MAX;
 use crate::base::time::{Instant, Span};
 use crate::cloud::Cloud;
 use crate::cloud::instance::Host;
-use crate::wire::rewrite::{self, Change};
-use crate::wire::{FlowKey, Packet, Protocol};
+use crate::wire::{Change, FlowKey, Packet, Protocol, lower_hop_limit, quoted, readdress, readdress_quoted};
 
 /// What an instance does with packets that are not for itself. Without a role it receives them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -115,7 +115,7 @@ impl Middleboxes {
 }
 
 fn one_hop(packet: &Packet) -> Next {
-    match rewrite::lower_hop_limit(packet) {
+    match lower_hop_limit(packet) {
         Some(lower) => Next::SentOn(lower),
         None => Next::Dropped(DropReason::HopLimit),
     }
@@ -149,21 +149,21 @@ impl Translations {
             source_port: Some(port),
             ..Change::default()
         };
-        rewrite::readdress(packet, change)
+        readdress(packet, change)
     }
 
     /// A packet for the device's own address: to whoever it is an answer for.
     fn inwards(&mut self, packet: &Packet, now: Instant) -> Option<Packet> {
-        if let Some(quoted) = rewrite::quoted(packet) {
+        if let Some(quoted) = quoted(packet) {
             // The quote is of a packet that the device sent.
-            let inside = *self.by_outside.get(&quoted.flow_with_echo().reversed())?;
+            let inside = *self.by_outside.get(&with_echo(quoted.flow, quoted.echo).reversed())?;
             let outer = Change { destination: Some(inside.source), ..Change::default() };
             let inner = Change {
                 source: Some(inside.source),
                 source_port: Some(inside.source_port),
                 ..Change::default()
             };
-            return rewrite::readdress_quoted(packet, outer, inner);
+            return readdress_quoted(packet, outer, inner);
         }
         let inside = *self.by_outside.get(&flow(packet)?)?;
         let (_, expires) = self.by_inside.get_mut(&inside)?;
@@ -176,7 +176,7 @@ impl Translations {
             destination_port: Some(inside.source_port),
             ..Change::default()
         };
-        rewrite::readdress(packet, change)
+        readdress(packet, change)
     }
 
     /// A port for a new flow: its own if that is free, else the next free one.
@@ -228,10 +228,9 @@ impl Translations {
 /// The flow of a packet that a NAT device can tell from others: TCP, UDP and echo messages, whole or
 /// first fragments.
 fn flow(packet: &Packet) -> Option<Flow> {
-    let mut flow = packet.flow();
+    let flow = packet.flow();
     if let Some(echo) = packet.icmp_echo() {
-        (flow.source_port, flow.destination_port) = (echo.ident, echo.ident);
-        return Some(flow);
+        return Some(with_echo(flow, Some(echo)));
     }
     let ported = [Protocol::TCP, Protocol::UDP].contains(&flow.protocol);
     (ported && !packet.is_later_fragment()).then_some(flow)

@@ -50,18 +50,27 @@
 pub mod build;
 mod checksum;
 mod describe;
+mod draft;
+mod extension;
 mod flow;
+mod fragment;
 mod malformed;
 mod packet;
 mod parse;
 mod protocol;
+mod quote;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 
 pub use describe::describe;
 pub use flow::FlowKey;
+pub use fragment::{CannotFragment, fragment, fragment_v6};
 pub use malformed::{Header, Malformed};
 pub use packet::Packet;
 pub use protocol::{
     Echo, EchoKind, Family, Fragment, FragmentPlace, Icmp, Protocol, TcpFlags, TcpSegment,
+    Transport,
 };
+pub use quote::{Quoted, mtu_told, quoted};
+pub use rewrite::{Change, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::parse::{self, Layout};
 use super::{
     Echo, EchoKind, Family, FlowKey, Fragment, FragmentPlace, Icmp, Malformed, Protocol, TcpFlags,
-    TcpSegment,
+    TcpSegment, Transport,
 };
 
 /// Bytes that were checked to be an IP packet. The contract is in [`crate::wire`].
@@ -120,14 +120,20 @@ impl Packet {
         })
     }
 
+    /// What it shows of the layer above IP.
+    pub fn transport(&self) -> Transport {
+        if self.is_later_fragment() {
+            Transport::Later
+        } else if let Some([source, destination]) = self.ports() {
+            Transport::Ports { source, destination }
+        } else {
+            self.icmp().map_or(Transport::Other, Transport::Icmp)
+        }
+    }
+
     /// The flow it belongs to. Ports are 0 where there are none, see [`FlowKey`].
     pub fn flow(&self) -> FlowKey {
-        let at = usize::from(self.layout.transport);
-        let [source_port, destination_port] = if self.has_transport_header() {
-            [at, at + 2].map(|at| u16::from_be_bytes(self.field(at)))
-        } else {
-            [0, 0]
-        };
+        let [source_port, destination_port] = self.ports().unwrap_or_default();
         FlowKey {
             source: self.source(),
             destination: self.destination(),
@@ -147,10 +153,7 @@ impl Packet {
 
     /// Type and code, if it is an ICMP message of its family and has its header.
     pub fn icmp(&self) -> Option<Icmp> {
-        let own = match self.family() {
-            Family::V4 => Protocol::ICMP,
-            Family::V6 => Protocol::ICMPV6,
-        };
+        let own = Protocol::icmp_of(self.family());
         let [kind, code] = self.field(usize::from(self.layout.transport));
         (self.protocol() == own && !self.is_later_fragment()).then_some(Icmp { kind, code })
     }
@@ -198,14 +201,27 @@ impl Packet {
         Summary(self)
     }
 
-    /// Is it a fragment that does not begin its packet, so that it has neither ports nor an ICMP
-    /// header?
-    pub fn is_later_fragment(&self) -> bool {
+    /// Where its parts are.
+    pub(super) const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The packet with other contents in the same places: whoever has kept lengths, kinds and
+    /// checksums right saves a pass over the bytes.
+    pub(super) fn with_bytes(&self, bytes: Bytes) -> Packet {
+        debug_assert_eq!(parse::layout(&bytes), Ok(self.layout));
+        Packet { bytes, layout: self.layout }
+    }
+
+    pub(super) fn is_later_fragment(&self) -> bool {
         matches!(self.layout.fragment, Some(FragmentPlace::Middle | FragmentPlace::Last))
     }
 
-    fn has_transport_header(&self) -> bool {
-        self.protocol().has_ports() && !self.is_later_fragment()
+    /// The sender's and the receiver's port, if it carries them.
+    fn ports(&self) -> Option<[u16; 2]> {
+        let at = usize::from(self.layout.transport);
+        (self.protocol().has_ports() && !self.is_later_fragment())
+            .then(|| [at, at + 2].map(|at| u16::from_be_bytes(self.field(at))))
     }
 
     /// The `N` bytes at `at`. Callers ask for bytes that the parser has seen, so the default is

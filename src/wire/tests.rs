@@ -4,10 +4,12 @@
 //! The builder under test is not used to make odd packets.
 
 mod answers;
+mod fragments;
 mod malformed;
 mod oracle;
 mod parts;
 mod properties;
+mod rewriting;
 
 use std::net::IpAddr;
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::base::units::Mtu;
 
 const ENDS: [[&str; 2]; 2] =
     [["10.1.0.10:40000", "10.2.0.10:9"], ["[fd00:1::10]:40000", "[fd00:2::10]:9"]];
@@ -76,7 +77,7 @@ fn a_packet_too_big_is_reported_with_the_mtu_and_its_beginning() {
         let [from, to] = sockets(ends);
         let router: IpAddr = router.parse().unwrap();
         let packet = build::udp(from, to, &[0xaa; 8_000]).unwrap();
-        let report = build::too_big(&packet, router, 1_500).unwrap();
+        let report = build::too_big(&packet, router, Mtu::ETHERNET).unwrap();
         assert_eq!((report.source(), report.destination()), (router, from.ip()));
         assert_eq!(report.summary().to_string(), format!("{icmp}, {length} bytes"));
         let header = report.len() - report.payload().len() - 8;
@@ -87,7 +88,7 @@ fn a_packet_too_big_is_reported_with_the_mtu_and_its_beginning() {
 
         let short = build::udp(from, to, b"hello").unwrap();
         let with_trailer = [short.bytes(), &b"trailer"[..]].concat();
-        let report = build::too_big(&parse(with_trailer).unwrap(), router, 20).unwrap();
+        let report = build::too_big(&parse(with_trailer).unwrap(), router, Mtu::MIN).unwrap();
         assert_eq!(report.payload(), &short.bytes()[..], "a short packet is quoted whole");
     }
 }
@@ -97,7 +98,7 @@ fn what_no_error_may_be_about_is_not_reported() {
     let [v4, v6]: [IpAddr; 2] = ["10.1.0.1", "fd00:1::1"].map(|text| text.parse().unwrap());
     let [from, to] = sockets(ENDS[0]);
     let whole = build::udp(from, to, b"hello").unwrap();
-    let report = build::too_big(&whole, v4, 20).unwrap();
+    let report = build::too_big(&whole, v4, Mtu::MIN).unwrap();
     let broadcast = build::udp(from, ([255; 4], 9).into(), b"hello").unwrap();
     let unreachable = parse_repaired(ipv6(&[], 58, &hex("01 00 0000 00000000"))).unwrap();
     let free_to_cut = parse_repaired(ipv4(&[], 0, 17, &udp(b"hello"))).unwrap();
@@ -116,7 +117,7 @@ fn what_no_error_may_be_about_is_not_reported() {
         (&first, v6, true),
         (&ping(ENDS[0]), v4, true),
     ] {
-        assert_eq!(build::too_big(packet, router, 20).is_some(), reported, "{packet:?}");
+        assert_eq!(build::too_big(packet, router, Mtu::MIN).is_some(), reported, "{packet:?}");
     }
 }
 
