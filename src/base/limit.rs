@@ -51,6 +51,18 @@ pub const LINK_QUEUE_PACKETS_MAX: u32 = 1_000_000;
 /// Packets one run may inject (ours).
 pub const PACKETS_PER_RUN_MAX: u64 = 1_000_000_000;
 
+// ---- TCP of instances -----------------------------------------------------------------------
+
+/// Connections of one instance at a time (ours); a SYN beyond it is not answered.
+pub const TCP_CONNECTIONS_PER_STACK_MAX: usize = 1_024;
+/// Bytes that one direction of a TCP connection may have under way (ours): above 100 Mbit/s times
+/// 100 ms, 1.25 MB, with as much again in a queue.
+pub const TCP_BUFFER_BYTES: usize = 2 << 20;
+/// Bytes of the other direction if nothing is meant to go there (ours).
+pub const TCP_SMALL_BUFFER_BYTES: usize = 64 << 10;
+/// Destinations whose path MTU one instance remembers (ours).
+pub const TCP_PATHS_PER_STACK_MAX: usize = 1_024;
+
 // ---- scenario files -------------------------------------------------------------------------
 
 /// Bytes of one scenario file (ours). Checked before the file is read.

@@ -9,6 +9,7 @@ mod bounds;
 mod link;
 pub mod observe;
 mod queue;
+pub mod tcp;
 pub mod traffic;
 
 #[cfg(test)]

@@ -164,7 +164,8 @@ pub fn tcp_reset(segment: &Packet) -> Option<Packet> {
     let (flags, seq, ack) = if flags.contains(TcpFlags::ACK) {
         (TcpFlags::RST, acknowledgement, 0)
     } else {
-        (TcpFlags::RST | TcpFlags::ACK, 0, sequence.wrapping_add(sequence_length(segment, flags)))
+        let length = flags.sequence_length(segment.payload().len());
+        (TcpFlags::RST | TcpFlags::ACK, 0, sequence.wrapping_add(length))
     };
     tcp(back.source_socket(), back.destination_socket(), flags, seq, ack, &[]).ok()
 }
@@ -236,14 +237,6 @@ fn error(packet: &Packet, from: IpAddr, v4: Icmpv4Type, v6: Icmpv6Type) -> Optio
     };
     let quoted = packet.bytes().get(..packet.len().min(room))?;
     self::packet(from, flow.source, header, quoted).ok()
-}
-
-/// How many sequence numbers the segment takes: its data, one for SYN and one for FIN
-/// (RFC 9293, 3.4).
-fn sequence_length(segment: &Packet, flags: TcpFlags) -> u32 {
-    let data = u32::try_from(segment.payload().len()).unwrap_or(u32::MAX);
-    let controls = [TcpFlags::SYN, TcpFlags::FIN].into_iter().filter(|flag| flags.contains(*flag));
-    controls.fold(data, |length, _| length.wrapping_add(1))
 }
 
 /// The packet's flow, if a host may answer it (see the module).

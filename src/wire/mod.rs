@@ -62,6 +62,7 @@ mod quote;
 mod rewrite;
 #[cfg(test)]
 mod tests;
+mod too_big;
 
 pub use describe::describe;
 pub use flow::FlowKey;
@@ -74,3 +75,4 @@ pub use protocol::{
 };
 pub use quote::{Quoted, mtu_told, quoted};
 pub use rewrite::{Change, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted};
+pub use too_big::TooBig;

@@ -270,6 +270,15 @@ impl TcpFlags {
     pub const fn contains(self, flags: TcpFlags) -> bool {
         self.0 & flags.0 == flags.0
     }
+
+    /// How many sequence numbers a segment with these flags and as much data takes: its data, one
+    /// for SYN and one for FIN (RFC 9293, 3.4).
+    pub fn sequence_length(self, data: usize) -> u32 {
+        let data = u32::try_from(data).unwrap_or(u32::MAX);
+        let controls =
+            [TcpFlags::SYN, TcpFlags::FIN].into_iter().filter(|flag| self.contains(*flag));
+        controls.fold(data, |length, _| length.wrapping_add(1))
+    }
 }
 
 impl std::ops::BitOr for TcpFlags {
