@@ -41,7 +41,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every difference, in the order of the reference.
-    pub const ALL: [Feature; 7] = [
+    pub const ALL: [Feature; 8] = [
         Feature::InterRegionPeering,
         Feature::ReversedRequest,
         Feature::PeerGroupReference,

@@ -231,36 +231,9 @@ impl Connections {
         self.table(at).map_or(0, |table| table.connections.entries.len())
     }
 
-    /// Does a packet pass the groups of an interface in this direction? `rules` is asked only if what
-    /// is remembered does not decide. What passes is remembered if it must be.
-    pub(super) fn judge(
-        &mut self,
-        at: InterfaceIdx,
-        direction: Direction,
-        packet: &Packet,
-        rules: impl FnOnce() -> Word,
-    ) -> Judgement {
-        let now = self.now;
-        let remembered = self.remembered(at, direction, packet, now);
-        if let Some(judgement) = remembered {
-            self.remember_fragments(at, packet, now);
-            return judgement;
-        }
-        let word = rules();
-        if word == Word::Refused {
-            return Judgement::Refused;
-        }
-        if word == Word::Tracked {
-            let most = self.most;
-            let new = Connection::open(packet, direction, now);
-            let key = Key::of(packet, direction);
-            let table = self.table_mut(at);
-            if !table.connections.insert(key, new, new.expires, now, most) {
-                return Judgement::Full;
-            }
-        }
-        self.remember_fragments(at, packet, now);
-        Judgement::ByRule
+    /// The same memory for whoever only wants to know.
+    pub fn peek(&self) -> Peek<'_> {
+        Peek(self)
     }
 
     fn table(&self, at: InterfaceIdx) -> Option<&Table> {
@@ -276,13 +249,12 @@ impl Connections {
 
     /// What the table alone decides.
     fn remembered(
-        &mut self,
+        &self,
         at: InterfaceIdx,
         direction: Direction,
         packet: &Packet,
-        now: Instant,
     ) -> Option<Judgement> {
-        let table = self.tables.get_mut(at.row())?.as_deref_mut()?;
+        let (table, now) = (self.table(at)?, self.now);
         if packet.is_later_fragment() {
             let known = fragment_key(packet).is_some_and(|k| table.fragments.get(&k, now).is_some());
             return known.then_some(Judgement::FragmentOfPassed);
@@ -292,26 +264,108 @@ impl Connections {
             let key = Key::seen(with_echo(quoted.flow, quoted.echo), direction.opposite());
             return table.connections.get(&key, now).map(|_| Judgement::Related);
         }
-        let key = Key::of(packet, direction);
-        let (expires, connection) = table.connections.get_mut(&key, now)?;
+        let connection = table.connections.get(&Key::of(packet, direction), now)?;
+        Some(Judgement::ByConnection(connection.opened))
+    }
+
+    /// A packet of a connection that is remembered starts its idle time anew; a reset ends it.
+    fn hear(&mut self, at: InterfaceIdx, direction: Direction, packet: &Packet) {
+        let (now, key) = (self.now, Key::of(packet, direction));
+        let connections = &mut self.table_mut(at).connections;
+        let Some((expires, connection)) = connections.get_mut(&key, now) else { return };
         connection.hear(packet, direction, now);
         *expires = connection.expires;
-        let opened = connection.opened;
         if packet.tcp_flags().is_some_and(|flags| flags.contains(TcpFlags::RST)) {
             // After a reset there is no connection: what still comes is judged by the rules.
-            table.connections.entries.remove(&key);
+            connections.entries.remove(&key);
         }
-        Some(Judgement::ByConnection(opened))
     }
 
     /// The first fragment of a packet passes for those that follow.
-    fn remember_fragments(&mut self, at: InterfaceIdx, packet: &Packet, now: Instant) {
+    fn remember_fragments(&mut self, at: InterfaceIdx, packet: &Packet) {
+        let now = self.now;
         if packet.is_fragment()
             && let Some(key) = fragment_key(packet)
         {
             // Without room the later fragments are judged by the rules.
             let fragments = &mut self.table_mut(at).fragments;
             fragments.insert(key, (), now + FRAGMENTS, now, FRAGMENTS_TRACKED_MAX);
+        }
+    }
+}
+
+/// What is asked whether a packet passes the groups of an interface.
+pub trait Tracking {
+    /// Does a packet pass in this direction? `rules` is what the groups say.
+    fn judge(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        packet: &Packet,
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement;
+}
+
+impl Tracking for Connections {
+    /// `rules` is asked only if what is remembered does not decide. What passes is remembered if it
+    /// must be. Constant, but for what [`Expiring::insert`] says.
+    fn judge(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        packet: &Packet,
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        let now = self.now;
+        if let Some(judgement) = self.remembered(at, direction, packet) {
+            if let Judgement::ByConnection(_) = judgement {
+                self.hear(at, direction, packet);
+            }
+            self.remember_fragments(at, packet);
+            return judgement;
+        }
+        let word = rules();
+        if word == Word::Refused {
+            return Judgement::Refused;
+        }
+        if word == Word::Tracked {
+            let most = self.most;
+            let new = Connection::open(packet, direction, now);
+            let key = Key::of(packet, direction);
+            let table = self.table_mut(at);
+            if !table.connections.insert(key, new, new.expires, now, most) {
+                return Judgement::Full;
+            }
+        }
+        self.remember_fragments(at, packet);
+        Judgement::ByRule
+    }
+}
+
+/// Connections as they are, for an explanation afterwards: nothing is remembered, and a packet that
+/// opened its connection, or goes its opener's way, is told to pass by a rule if one allows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peek<'a>(&'a Connections);
+
+impl Tracking for Peek<'_> {
+    fn judge(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        packet: &Packet,
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        let word = rules();
+        match (self.0.remembered(at, direction, packet), word) {
+            (Some(Judgement::ByConnection(opened)), Word::Tracked | Word::Untracked)
+                if opened == direction =>
+            {
+                Judgement::ByRule
+            }
+            (Some(judgement), _) => judgement,
+            (None, Word::Refused) => Judgement::Refused,
+            (None, Word::Tracked) if self.0.count(at) >= self.0.most => Judgement::Full,
+            (None, _) => Judgement::ByRule,
         }
     }
 }

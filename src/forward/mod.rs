@@ -32,6 +32,7 @@ pub mod gate;
 mod lpm;
 pub mod memory;
 pub mod middlebox;
+mod notice;
 pub mod reason;
 pub mod reference;
 pub mod repair;
@@ -43,9 +44,10 @@ pub mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use connections::{Connections, Judgement};
+pub use connections::{Connections, Judgement, Peek, Tracking, Word};
 pub use gate::Crossing;
 pub use memory::Memory;
+pub use notice::notice;
 pub use reason::DropReason;
 pub(crate) use reference::filters::is_open;
 pub use reference::Reference;

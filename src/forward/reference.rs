@@ -12,7 +12,7 @@ pub(super) mod filters;
 use std::net::IpAddr;
 
 use super::arrivals::Arrivals;
-use super::connections::{Connections, Judgement};
+use super::connections::{Connections, Judgement, Tracking};
 use super::gate::{Crossing, OpenEnd, Origin, Realm, Via};
 use super::memory::Memory;
 use super::middlebox::Next;
@@ -112,7 +112,7 @@ impl<'c> Reference<'c> {
         &self,
         from: InterfaceIdx,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
         steps: &mut impl Recorder,
     ) -> Result<Crossing, Drop> {
         use DropReason::{AclEgress, GroupEgress, InterfaceDown, SourceCheck};
@@ -254,7 +254,7 @@ impl<'c> Reference<'c> {
         &self,
         crossing: Crossing,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
         steps: &mut impl Recorder,
     ) -> Result<InterfaceIdx, Drop> {
         enter(self.arrivals(), self.rows, crossing, packet, memory, steps)
@@ -314,7 +314,7 @@ impl Checked<'_> {
         self,
         filters: Filters<'_>,
         origin: Origin,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
         steps: &mut impl Recorder,
         refused: DropReason,
     ) -> Result<(), Drop> {
@@ -359,7 +359,7 @@ fn enter(
     rows: &Rows,
     crossing: Crossing,
     packet: &Packet,
-    memory: &mut Connections,
+    memory: &mut impl Tracking,
     steps: &mut impl Recorder,
 ) -> Result<InterfaceIdx, Drop> {
     use DropReason::{

@@ -69,8 +69,8 @@ pub enum Step {
     Acl { acl: NetworkAclId, direction: Direction, entry: Option<(RuleNumber, AclEntry)> },
     /// Sender and destination share a subnet: no table is asked.
     SameSubnet { subnet: SubnetId },
-    /// The table in force, with every match, the longest first. `VpcId` is the table's VPC.
-    Table { table: RouteTableId, vpc: VpcId, matches: Vec<Match> },
+    /// The table in force, with every match, the longest first.
+    Table { table: RouteTableId, matches: Vec<Match> },
     /// The state of the peering that the route names; `None` if the cloud has forgotten it.
     Peering { peering: PeeringId, status: Option<Status> },
     /// The gate: does the destination lie in a block of the VPC at the other end?

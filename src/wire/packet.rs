@@ -218,7 +218,7 @@ impl Packet {
         Packet { bytes, layout: self.layout }
     }
 
-    pub(super) fn is_later_fragment(&self) -> bool {
+    pub fn is_later_fragment(&self) -> bool {
         matches!(self.layout.fragment, Some(FragmentPlace::Middle | FragmentPlace::Last))
     }
 

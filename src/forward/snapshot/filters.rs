@@ -16,7 +16,7 @@ use crate::cloud::instance::{Host, Interface};
 use crate::cloud::network_acl::{AclAction, AclEntry};
 use crate::cloud::security_group::{GroupRule, RulePeer};
 use crate::forward::Rows;
-use crate::forward::connections::{Connections, Judgement, Word};
+use crate::forward::connections::{Connections, Judgement, Tracking, Word};
 use crate::forward::gate::Origin;
 use crate::wire::{Packet, Protocol};
 
