@@ -39,8 +39,8 @@ pub const REASSEMBLY_PACKETS_MAX: usize = 64;
 pub const REASSEMBLY_FRAGMENTS_MAX: usize = 128;
 /// Bytes of all fragments that one host keeps (ours).
 pub const REASSEMBLY_BYTES_MAX: usize = 1 << 20;
-/// How long a host waits for the rest of an IPv4 packet, from its first fragment on (ours, as Linux;
-/// RFC 791, 3.2 starts at 15 s, RFC 1122, 3.3.2 at 60 s).
+/// How long a host waits for the rest of an IPv4 packet, from its first fragment on (ours, as
+/// Linux; RFC 791, 3.2 starts at 15 s, RFC 1122, 3.3.2 at 60 s).
 pub const REASSEMBLY_IPV4_SPAN: Span = Span::from_secs(30);
 /// How long a host waits for the rest of an IPv6 packet, likewise (RFC 8200, 4.5).
 pub const REASSEMBLY_IPV6_SPAN: Span = Span::from_secs(60);

@@ -1,8 +1,8 @@
 //! Quantities with units: how they are written in files and printed in reports.
 //!
-//! Holds probabilities, bit rates, packet rates, MTUs and the parser of time spans. Refuses floating
-//! point: a quantity that is read is kept exactly, so it prints as it was written and behaves the
-//! same on every machine.
+//! Holds probabilities, bit rates, packet rates, MTUs and the parser of time spans. Refuses
+//! floating point: a quantity that is read is kept exactly, so it prints as it was written and
+//! behaves the same on every machine.
 
 use std::fmt;
 use std::str::FromStr;

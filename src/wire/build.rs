@@ -4,17 +4,18 @@
 //! Refuses to send anything, to build broken packets, and to choose identifiers, sequence numbers
 //! or ports: they are arguments, so that a run stays a function of its input.
 //!
-//! Every packet says: hop limit [`HOP_LIMIT`], no options, no flow label, "don't fragment" in
-//! IPv4 (hosts do path MTU discovery, RFC 1191; who wants it otherwise has
-//! [`clear_dont_fragment`](super::clear_dont_fragment)), identification 0 (what cannot be fragmented
-//! needs none, RFC 6864, 4.1), and has been through [`Packet::parse`]. Answers are given to whole
-//! packets from one host to one host only: none to fragments, none to or from a multicast, limited
-//! broadcast or unspecified address (RFC 1122, 3.2.1.3 and 4.2.3.10).
+//! Every packet says: hop limit [`HOP_LIMIT`], no options, no flow label, "don't fragment" in IPv4
+//! (hosts do path MTU discovery, RFC 1191; who wants it otherwise has
+//! [`clear_dont_fragment`](super::clear_dont_fragment)), identification 0 (what cannot be
+//! fragmented needs none, RFC 6864, 4.1), and has been through [`Packet::parse`]. Answers are given
+//! to whole packets from one host to one host only: none to fragments, none to or from a multicast,
+//! limited broadcast or unspecified address (RFC 1122, 3.2.1.3 and 4.2.3.10).
 //!
-//! ICMP errors quote the packet they are about, up to a length of 576 bytes in all (RFC 1812, 4.3.2.3),
-//! over IPv6 1,280 (RFC 4443, 2.4). There are none about an ICMP error, about a later fragment, about
-//! what is not from one host to one host (RFC 1122, 3.2.2), nor from an address of the other family.
-//! Unlike RFC 4443, 2.4(e.3), that holds for multicast as well: the fabric carries none.
+//! ICMP errors quote the packet they are about, up to a length of 576 bytes in all (RFC 1812,
+//! 4.3.2.3), over IPv6 1,280 (RFC 4443, 2.4). There are none about an ICMP error, about a later
+//! fragment, about what is not from one host to one host (RFC 1122, 3.2.2), nor from an address of
+//! the other family. Unlike RFC 4443, 2.4(e.3), that holds for multicast as well: the fabric
+//! carries none.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -94,7 +95,8 @@ pub fn udp(
     let header = UdpHeader {
         source_port: source.port(),
         destination_port: destination.port(),
-        // Where this is too small for the datagram, so is the packet's length, and `packet` refuses.
+        // Where this is too small for the datagram, so is the packet's length, and `packet`
+        // refuses.
         length: u16::try_from(UdpHeader::LEN + payload.len()).unwrap_or(u16::MAX),
         checksum: 0,
     };
@@ -196,8 +198,8 @@ pub fn tcp_reset(segment: &Packet) -> Option<Packet> {
 /// What a router sends back when `packet` is too long for a link that takes `mtu` bytes: ICMP type
 /// 3 code 4 with the MTU (RFC 792; RFC 1191, 4), over IPv6 type 2 (RFC 4443, 3.2), from `router`.
 ///
-/// `None` if the router would have to cut the packet up instead, and for what no error may be about,
-/// see [`self`].
+/// `None` if the router would have to cut the packet up instead, and for what no error may be
+/// about, see [`self`].
 pub fn too_big(packet: &Packet, router: IpAddr, mtu: Mtu) -> Option<Packet> {
     if packet.may_be_fragmented() {
         return None;
@@ -231,8 +233,8 @@ pub fn reassembly_time_exceeded(fragment: &Packet, host: IpAddr) -> Option<Packe
 /// What a host sends back when nothing listens on the port of a datagram: type 3 code 3 (RFC 1122,
 /// 3.2.2.1), over IPv6 type 1 code 4 (RFC 4443, 3.1), from `host`.
 ///
-/// `None` if it is no UDP, as TCP answers with [`tcp_reset`], for a fragment, whose datagram is to be
-/// put together first, and for what no error may be about, see [`self`].
+/// `None` if it is no UDP, as TCP answers with [`tcp_reset`], for a fragment, whose datagram is to
+/// be put together first, and for what no error may be about, see [`self`].
 pub fn port_unreachable(datagram: &Packet, host: IpAddr) -> Option<Packet> {
     datagram.udp_payload()?;
     let v4 = DestUnreachableHeader::Port;

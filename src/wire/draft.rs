@@ -47,6 +47,12 @@ impl Draft {
         adjustment
     }
 
+    /// The length field at `at` becomes `length`, which is one inside a packet, so below 65,536.
+    pub(super) fn put_length(&mut self, at: usize, length: usize) {
+        let length = u16::try_from(length).unwrap_or(u16::MAX);
+        self.put(at, &length.to_be_bytes());
+    }
+
     /// Changes the checksum at `at` as `adjustment` demands. Returns what that does to a checksum
     /// around it.
     pub(super) fn adjust(&mut self, at: usize, adjustment: Adjustment) -> Adjustment {

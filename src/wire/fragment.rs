@@ -1,8 +1,8 @@
 //! A packet cut into fragments that fit a link.
 //!
-//! Holds the two ways: IPv4's, which routers may use, and IPv6's, which is left to hosts. Refuses to
-//! decide whether a packet has to be cut, and to choose identifications: they are arguments, so that
-//! a run stays a function of its input.
+//! Holds the two ways: IPv4's, which routers may use, and IPv6's, which is left to hosts. Refuses
+//! to decide whether a packet has to be cut, and to choose identifications: they are arguments, so
+//! that a run stays a function of its input.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -38,14 +38,15 @@ pub enum CannotFragment {
         /// What they have to fit with at least 8 bytes of data.
         mtu: Mtu,
     },
-    /// A fragment would not be accepted: the first would cut the transport header in two, which only
-    /// happens below an MTU of 128, or IPv6's headers would become too many with one more.
+    /// A fragment would not be accepted: the first would cut the transport header in two, which
+    /// only happens below an MTU of 128, or IPv6's headers would become too many with one more.
     #[error("a fragment would be refused: {0}")]
     Refused(#[from] Malformed),
 }
 
-/// Cuts an IPv4 packet as a router does, into fragments of at most `mtu` bytes (RFC 791, 3.2), in the
-/// order of their offsets. A packet that fits is returned as it is; a fragment is cut like a packet.
+/// Cuts an IPv4 packet as routers and hosts do, into fragments of at most `mtu` bytes (RFC 791,
+/// 3.2), in the order of their offsets. A packet that fits is returned as it is; a fragment is cut
+/// like a packet.
 ///
 /// `identification` becomes that of the packet if its own is 0: senders of packets that must not
 /// be fragmented need not choose one (RFC 6864, 4.1), and
@@ -79,18 +80,18 @@ pub fn fragment(
 
     cut(header, &later, data, mtu, |draft, at, header_len, piece| {
         let more = if piece.end < data.len() { MORE_V4 } else { 0 };
-        // The offset counts units of 8 bytes in the lower 13 bits, where nothing carries: the parser
-        // has seen that the packet ends below 65,535.
+        // The offset counts units of 8 bytes in the lower 13 bits, where nothing carries: the
+        // parser has seen that the packet ends below 65,535.
         let place = (flags_and_offset | more) + units(piece.start);
-        draft.put(at + 2, &length(header_len + piece.len()));
+        draft.put_length(at + 2, header_len + piece.len());
         draft.put(at + 4, &identification.to_be_bytes());
         draft.put(at + 6, &place.to_be_bytes());
         draft.seal_ipv4(at, header_len);
     })
 }
 
-/// Cuts an IPv6 packet as its sender does, into fragments of at most `mtu` bytes (RFC 8200, 4.5), in
-/// the order of their offsets. A packet that fits is returned as it is.
+/// Cuts an IPv6 packet as its sender does, into fragments of at most `mtu` bytes (RFC 8200, 4.5),
+/// in the order of their offsets. A packet that fits is returned as it is.
 ///
 /// `identification` should differ from the last ones given for the same ends. All fragments share
 /// one allocation. Costs one copy of the packet.
@@ -129,8 +130,8 @@ pub fn fragment_v6(
 
     cut(&header, &header, data, mtu, |draft, at, header_len, piece| {
         let more = u16::from(piece.end < data.len());
-        draft.put(at + 4, &length(header_len - FIXED + piece.len()));
-        draft.put(at + header_len - 6, &(units(piece.start) * 8 | more).to_be_bytes());
+        draft.put_length(at + 4, header_len - FIXED + piece.len());
+        draft.put(at + header_len - 6, &((units(piece.start) * 8) | more).to_be_bytes());
     })
 }
 
@@ -143,8 +144,9 @@ fn split(packet: &Packet, at: usize) -> (&[u8], &[u8]) {
     ip.split_at_checked(at).unwrap_or((ip, &[]))
 }
 
-/// Writes `data` behind headers, piece by piece: the first behind `first`, each other behind `later`.
-/// `fill` completes the headers at an offset of the draft, given their length and the piece.
+/// Writes `data` behind headers, piece by piece: the first behind `first`, each other behind
+/// `later`. `fill` completes the headers at an offset of the draft, given their length and the
+/// piece.
 fn cut(
     first: &[u8],
     later: &[u8],
@@ -210,11 +212,6 @@ fn first_option(options: &[u8]) -> Option<(&[u8], &[u8])> {
         _ => return None,
     };
     options.split_at_checked(length)
-}
-
-/// A length field: what is cut is shorter than the packet that it is cut from.
-fn length(bytes: usize) -> [u8; 2] {
-    u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes()
 }
 
 /// An offset inside a packet in units of 8 bytes.

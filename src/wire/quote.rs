@@ -1,8 +1,8 @@
 //! What an ICMP error tells: the packet it is about, as far as it is quoted, and the MTU.
 //!
 //! Holds the reading of quotes, which are packets cut short, and where the fields of a header stand
-//! in a packet and in a quote alike. Refuses to judge whether an error is to be believed: that takes
-//! the flows of whoever receives it.
+//! in a packet and in a quote alike. Refuses to judge whether an error is to be believed: that
+//! takes the flows of whoever receives it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -43,12 +43,13 @@ pub fn quoted(packet: &Packet) -> Option<Quoted> {
     })
 }
 
-/// The MTU in bytes of the link that the quoted packet did not fit, as an ICMP "fragmentation needed"
-/// (RFC 1191, 4) or ICMPv6 "packet too big" (RFC 4443, 3.2) tells it; at most 65,535, as no packet is
-/// longer.
+/// The MTU in bytes of the link that the quoted packet did not fit, as an ICMP "fragmentation
+/// needed" (RFC 1191, 4) or ICMPv6 "packet too big" (RFC 4443, 3.2) tells it; at most 65,535, as no
+/// packet is longer.
 ///
 /// `None` for everything else, and if it is 0: what routers before RFC 1191 say, who do not tell.
-/// Any other value is returned, also one below all that links have; hosts keep floors (RFC 8201, 4).
+/// Any other value is returned, also one below all that links have; hosts keep floors (RFC 8201,
+/// 4).
 pub fn mtu_told(packet: &Packet) -> Option<u16> {
     let at = usize::from(packet.layout().transport);
     let mtu = match (packet.family(), packet.icmp()?) {

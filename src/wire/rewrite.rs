@@ -1,9 +1,9 @@
 //! A packet with something changed: addresses and ports, hop limit, permission to be cut.
 //!
 //! Holds the changes that devices on the way make, and hosts that do not discover the path's MTU.
-//! Refuses to choose what to change, which takes tables, and to repair: a checksum that was right stays
-//! right, one that was not is as wrong as before, because only the difference is worked into it
-//! (RFC 1624). The packet that is given stays as it is; one with changes is a copy.
+//! Refuses to choose what to change, which takes tables, and to repair: a checksum that was right
+//! stays right, one that was not is as wrong as before, because only the difference is worked into
+//! it (RFC 1624). The packet that is given stays as it is; one with changes is a copy.
 
 use std::net::IpAddr;
 
@@ -14,9 +14,9 @@ use super::{Family, Packet, Protocol};
 
 /// What to write over the ends of a packet; what is `None` stays.
 ///
-/// A port goes to what has one: TCP and UDP, whole or their first fragment, and echo messages, whose
-/// identifier stands for the port of the side that asks (RFC 5508, 3.1). So it is the source port of a
-/// request and the destination port of a reply. Elsewhere ports are passed over.
+/// A port goes to what has one: TCP and UDP, whole or their first fragment, and echo messages,
+/// whose identifier stands for the port of the side that asks (RFC 5508, 3.1). So it is the source
+/// port of a request and the destination port of a reply. Elsewhere ports are passed over.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub struct Change {
     /// Where the packet is to come from.
@@ -39,7 +39,8 @@ impl Change {
 
 /// `packet` with other ends. Checksums follow; one that UDP leaves out over IPv4 stays out.
 ///
-/// `None` if an address is of another family than the packet. Costs one copy, and no look at the data.
+/// `None` if an address is of another family than the packet. Costs one copy, and no look at the
+/// data.
 pub fn readdress(packet: &Packet, change: Change) -> Option<Packet> {
     if change == Change::default() {
         return Some(packet.clone());
@@ -47,9 +48,9 @@ pub fn readdress(packet: &Packet, change: Change) -> Option<Packet> {
     rewrite(packet, |draft| change_ends(draft, &Head::of(packet), &change).map(drop))
 }
 
-/// The ICMP error `packet` with other ends, and with other ends in the packet that it quotes: what a
-/// device that translates addresses does, so that the host inside recognises its packet
-/// (RFC 5508, 4.2). `outer` is for the error and `inner` for the quote, in the direction in which the
+/// The ICMP error `packet` with other ends, and with other ends in the packet that it quotes: what
+/// a device that translates addresses does, so that the host inside recognises its packet (RFC
+/// 5508, 4.2). `outer` is for the error and `inner` for the quote, in the direction in which the
 /// quoted packet went. Ports and checksums that are not in the quote any more are passed over.
 ///
 /// `None` if it quotes nothing (see [`quoted`](super::quoted)), or an address is of another family.
@@ -87,9 +88,9 @@ pub fn lower_hop_limit(packet: &Packet) -> Option<Packet> {
     })
 }
 
-/// `packet` without IPv4's "don't fragment": as hosts send it that do no path MTU discovery, so that a
-/// router may [`fragment`](super::fragment()) it. Over IPv6, where routers never do, and if it is so
-/// already, it is returned as it is.
+/// `packet` without IPv4's "don't fragment": as hosts send it that do no path MTU discovery, so
+/// that a router may [`fragment`](super::fragment()) it. Over IPv6, where routers never do, and if
+/// it is so already, it is returned as it is.
 pub fn clear_dont_fragment(packet: &Packet) -> Packet {
     let with_bit = packet.family() == Family::V4 && !packet.may_be_fragmented();
     let cleared = with_bit.then(|| {

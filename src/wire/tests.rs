@@ -9,6 +9,7 @@ mod malformed;
 mod oracle;
 mod parts;
 mod properties;
+mod reassembly;
 mod rewriting;
 
 use std::net::IpAddr;

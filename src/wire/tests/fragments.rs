@@ -6,18 +6,18 @@ use etherparse::defrag::IpDefragPool;
 use super::*;
 use crate::base::units::Mtu;
 
-fn mtu(bytes: u16) -> Mtu {
+pub(super) fn mtu(bytes: u16) -> Mtu {
     Mtu::new(bytes).unwrap()
 }
 
 /// UDP over IPv4 that may be cut, of `length` bytes in all; its identification is 0xabcd.
-fn datagram(options: &[u8], length: usize) -> Packet {
+pub(super) fn datagram(options: &[u8], length: usize) -> Packet {
     let payload: Vec<u8> = (0..=255).cycle().take(length - 28 - options.len()).collect();
     parse_repaired(ipv4(options, 0, 17, &udp(&payload))).unwrap()
 }
 
 /// UDP over IPv6, of `length` bytes in all.
-fn datagram_v6(chain: &[Link], length: usize) -> Packet {
+pub(super) fn datagram_v6(chain: &[Link], length: usize) -> Packet {
     let headers: usize = chain.iter().map(|link| 1 + link.rest.len()).sum();
     let payload: Vec<u8> = (0..=255).cycle().take(length - 48 - headers).collect();
     parse_repaired(ipv6(chain, 17, &udp(&payload))).unwrap()
@@ -53,11 +53,7 @@ fn fragments_are_as_long_as_they_may_be() {
         // The last need not end where offsets are counted.
         (2_977, 1_499, "0: 1492 +, 1472: 1492 +, 2944: 33"),
         (2_971, 1_499, "0: 1492 +, 1472: 1499"),
-        (
-            9_001,
-            1_500,
-            "0: 1500 +, 1480: 1500 +, 2960: 1500 +, 4440: 1500 +, 5920: 1500 +, 7400: 1500 +, 8880: 121",
-        ),
+        (4_500, 1_500, "0: 1500 +, 1480: 1500 +, 2960: 1500 +, 4440: 60"),
         (120, 68, "0: 68 +, 48: 68 +, 96: 24"),
     ] {
         let fragments = fragment(&datagram(&[], length), mtu(limit), 7).unwrap();

@@ -73,8 +73,20 @@ fn exercise(packet: &Packet) {
     for answer in [build::echo_reply(packet), build::udp_answer(packet), build::tcp_reset(packet)] {
         assert!(answer.is_none_or(|answer| answer.flow() == packet.flow().reversed()));
     }
-    let report = build::too_big(packet, packet.destination(), Mtu::IPV6_MIN);
-    assert!(report.is_none_or(|report| report.destination() == packet.source()));
+    let here = packet.destination();
+    for report in [
+        build::too_big(packet, here, Mtu::IPV6_MIN),
+        build::time_exceeded(packet, here),
+        build::port_unreachable(packet, here),
+        build::reassembly_time_exceeded(packet, here),
+    ] {
+        let Some(report) = report else { continue };
+        assert_eq!(report.destination(), packet.source());
+        assert_eq!(quoted(&report).map(|quoted| quoted.flow), Some(packet.flow()));
+    }
+    let later = packet.fragment().is_some_and(|part| part.offset > 0);
+    assert_eq!(packet.transport() == Transport::Later, later);
+    let _ = (quoted(packet), mtu_told(packet));
 }
 
 /// What becomes of a built packet when one bit of it is flipped.

@@ -129,7 +129,7 @@ proptest! {
     }
 }
 
-fn ends(from: &str, to: &str) -> Change {
+pub(super) fn ends(from: &str, to: &str) -> Change {
     change(Some(from.parse().unwrap()), Some(to.parse().unwrap()))
 }
 
