@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::wire::{Family, Icmp, Packet, Protocol};
+use crate::wire::{Family, Icmp, Packet, Protocol, Transport};
 
 /// A range of ports, both ends included. Never empty.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -99,8 +99,10 @@ impl Traffic {
         let protocol = packet.protocol();
         let ports = |wanted: Protocol, range: PortRange| {
             protocol == wanted
-                && (range == PortRange::ALL
-                    || !packet.is_later_fragment() && range.contains(packet.destination_port()))
+                && match packet.transport() {
+                    Transport::Ports { destination, .. } => range.contains(destination),
+                    _ => range == PortRange::ALL,
+                }
         };
         let icmp = |wanted: Protocol, family: Family, which: IcmpMatch| {
             protocol == wanted

@@ -60,6 +60,12 @@ impl GroupRule {
         blocks.map(|block| GroupRule { traffic: Traffic::All, peer: RulePeer::Block(block) })
     }
 
+    /// The rule of "from or to everybody" over IPv4.
+    pub fn everybody_v4() -> GroupRule {
+        let [v4, _] = GroupRule::everybody();
+        v4
+    }
+
     /// The rule with the host bits of its block cleared.
     fn trunc(self) -> GroupRule {
         match self.peer {

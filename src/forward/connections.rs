@@ -202,11 +202,7 @@ pub struct Connections {
 
 impl Default for Connections {
     fn default() -> Connections {
-        Connections {
-            tables: Vec::new(),
-            most: TRACKED_CONNECTIONS_DEFAULT,
-            now: Instant::START,
-        }
+        Connections { tables: Vec::new(), most: TRACKED_CONNECTIONS_DEFAULT, now: Instant::START }
     }
 }
 
@@ -256,7 +252,8 @@ impl Connections {
     ) -> Option<Judgement> {
         let (table, now) = (self.table(at)?, self.now);
         if packet.is_later_fragment() {
-            let known = fragment_key(packet).is_some_and(|k| table.fragments.get(&k, now).is_some());
+            let known =
+                fragment_key(packet).is_some_and(|k| table.fragments.get(&k, now).is_some());
             return known.then_some(Judgement::FragmentOfPassed);
         }
         if let Some(quoted) = quoted(packet) {

@@ -247,10 +247,11 @@ impl Crossing {
         }
     }
 
-    /// The packet as it arrives: with the addresses that an internet gateway puts in.
-    pub fn mapped(self, packet: Packet) -> Packet {
+    /// The packet as it arrives, if an internet gateway puts other addresses in; `None` if it arrives
+    /// as it is.
+    pub fn mapped(self, packet: &Packet) -> Option<Packet> {
         if self.mapping == Mapping::default() {
-            return packet;
+            return None;
         }
         let change = Change {
             source: self.mapping.source.map(Into::into),
@@ -258,6 +259,6 @@ impl Crossing {
             ..Change::default()
         };
         // A mapping is only made for an IPv4 packet, which takes every IPv4 address.
-        readdress(&packet, change).unwrap_or(packet)
+        readdress(packet, change)
     }
 }

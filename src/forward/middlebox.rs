@@ -17,7 +17,9 @@ use crate::base::limit::NAT_TRANSLATIONS_MAX;
 use crate::base::time::{Instant, Span};
 use crate::cloud::Cloud;
 use crate::cloud::instance::Host;
-use crate::wire::{Change, FlowKey, Packet, Protocol, lower_hop_limit, quoted, readdress, readdress_quoted};
+use crate::wire::{
+    Change, FlowKey, Packet, Protocol, lower_hop_limit, quoted, readdress, readdress_quoted,
+};
 
 /// What an instance does with packets that are not for itself. Without a role it receives them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -105,11 +107,8 @@ impl Middleboxes {
         now: Instant,
     ) -> Option<Next> {
         let table = self.translations.entry(at).or_default();
-        let changed = if own {
-            table.inwards(packet, now)?
-        } else {
-            table.outwards(packet, address, now)?
-        };
+        let changed =
+            if own { table.inwards(packet, now)? } else { table.outwards(packet, address, now)? };
         Some(one_hop(&changed))
     }
 }
@@ -144,11 +143,7 @@ impl Translations {
             }
             _ => self.open(inside, address, now)?,
         };
-        let change = Change {
-            source: Some(address),
-            source_port: Some(port),
-            ..Change::default()
-        };
+        let change = Change { source: Some(address), source_port: Some(port), ..Change::default() };
         readdress(packet, change)
     }
 

@@ -76,7 +76,9 @@ impl<'c> Reference<'c> {
         let end = loop {
             let left = self.leave_recorded(sender, &packet, &mut memory.connections, &mut steps);
             let arrived = left.and_then(|crossing| {
-                packet = crossing.mapped(packet.clone());
+                if let Some(mapped) = crossing.mapped(&packet) {
+                    packet = mapped;
+                }
                 self.enter_recorded(crossing, &packet, &mut memory.connections, &mut steps)
             });
             let at = match arrived {
@@ -281,11 +283,7 @@ impl<'c> Reference<'c> {
 }
 
 /// 3.1 row 10: a packet that is too long for its way and may not be cut up is dropped.
-fn fits(
-    crossing: Crossing,
-    packet: &Packet,
-    steps: &mut impl Recorder,
-) -> Result<Crossing, Drop> {
+fn fits(crossing: Crossing, packet: &Packet, steps: &mut impl Recorder) -> Result<Crossing, Drop> {
     let (mtu, length) = (crossing.mtu(), packet.len());
     if mtu.holds(length) {
         return Ok(crossing);

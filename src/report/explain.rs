@@ -120,12 +120,8 @@ fn leaving(world: World<'_>, sender: InterfaceIdx, packet: &Packet) -> Vec<Line>
     let mut steps: Vec<Step> = Vec::new();
     let reference = Reference::new(world.cloud, world.rows, world.now);
     // The verdict is known already; only the steps are wanted.
-    let _ = reference.leave_recorded(
-        sender,
-        packet,
-        &mut world.memory.connections.peek(),
-        &mut steps,
-    );
+    let _ =
+        reference.leave_recorded(sender, packet, &mut world.memory.connections.peek(), &mut steps);
     told::lines(&steps, world)
 }
 
@@ -139,10 +135,9 @@ fn left_by(
     crossing: Crossing,
 ) -> Vec<Line> {
     let reference = Reference::new(world.cloud, world.rows, world.now);
-    let sent = crossing.unmapped(packet, world);
     let memory = &mut world.memory.connections.peek();
-    if reference.leave_recorded(sender, &sent, memory, &mut ()) == Ok(crossing) {
-        return leaving(world, sender, &sent);
+    if reference.leave_recorded(sender, packet, memory, &mut ()) == Ok(crossing) {
+        return leaving(world, sender, packet);
     }
     let subject = Names(world.cloud).location(world.rows.locate(crossing.bottleneck()));
     vec![Line { subject, finding: "took the packet when it left, and would not now".to_owned() }]
@@ -175,8 +170,8 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
                 stray(packet),
             )
         }
-        Happening::Lost { packet, from, drop, crossing, left } => {
-            let mut lines = left_by(world, from, packet, crossing);
+        Happening::Lost { packet, sent, from, drop, crossing, left } => {
+            let mut lines = left_by(world, from, sent, crossing);
             match told::link_line(drop, world) {
                 Some(line) => lines.push(line),
                 None => lines.extend(entering(world, crossing, packet)),
@@ -187,8 +182,8 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
                 stray(packet),
             )
         }
-        Happening::Arrived { packet, at, from, crossing, left } => {
-            let mut lines = left_by(world, from, packet, crossing);
+        Happening::Arrived { packet, sent, at, from, crossing, left } => {
+            let mut lines = left_by(world, from, sent, crossing);
             lines.extend(entering(world, crossing, packet));
             let host = names.interface(world.rows.interface_id(at));
             let astray = subject.meant.is_some_and(|meant| meant != at);

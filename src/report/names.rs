@@ -6,9 +6,11 @@
 use crate::base::id::*;
 use crate::cloud::Cloud;
 use crate::cloud::event::ResourceId;
+use crate::cloud::filter::Direction;
 use crate::cloud::gateway::GatewayId;
-use crate::cloud::instance::Interface;
+use crate::cloud::instance::Host;
 use crate::cloud::route_table::{Hop, RouteTarget};
+use crate::cloud::security_group::{GroupRule, RulePeer};
 use crate::forward::Location;
 
 /// Calls resources by name.
@@ -50,17 +52,37 @@ impl Names<'_> {
         }
     }
 
-    /// An interface, by the name of its instance.
+    /// An interface, by the name of what it belongs to; of a host outside the cloud by its own.
     pub fn interface(self, id: InterfaceId) -> String {
-        let instance = self.0.interface(id).and_then(Interface::instance);
-        instance
-            .and_then(|instance| self.0.name(ResourceId::Instance(instance)))
-            .map_or_else(|| id.to_string(), str::to_owned)
+        let host = match self.0.interface(id).map(|interface| interface.host) {
+            Some(Host::Instance(instance)) => ResourceId::Instance(instance),
+            Some(Host::NatGateway(nat)) => ResourceId::NatGateway(nat),
+            None => ResourceId::Interface(id),
+        };
+        self.0.name(host).map_or_else(|| id.to_string(), str::to_owned)
     }
 
     /// A gateway.
     pub fn gateway(self, id: GatewayId) -> String {
         self.named(ResourceId::Gateway(id))
+    }
+
+    /// A NAT gateway.
+    pub fn nat(self, id: NatGatewayId) -> String {
+        self.named(ResourceId::NatGateway(id))
+    }
+
+    /// A rule: `tcp 443 from 10.0.0.0/16`.
+    pub fn rule(self, direction: Direction, rule: &GroupRule) -> String {
+        let far = match rule.peer {
+            RulePeer::Block(block) => block.to_string(),
+            RulePeer::PrefixList(list) => self.named(ResourceId::PrefixList(list)),
+            RulePeer::Group(group) => self.group(group),
+        };
+        match direction {
+            Direction::Ingress => format!("{} from {far}", rule.traffic),
+            Direction::Egress => format!("{} to {far}", rule.traffic),
+        }
     }
 
     /// A network ACL: by its name, or as the one that its VPC was born with.
@@ -102,6 +124,8 @@ impl Names<'_> {
             Location::Table(id) => self.table(id),
             Location::Peering(id) => self.peering(id),
             Location::Vpc(id) => self.vpc(id),
+            Location::Acl(id) => self.acl(id),
+            Location::Gateway(id) => self.gateway(id),
         }
     }
 }

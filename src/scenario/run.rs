@@ -369,12 +369,13 @@ impl Run<'_> {
             || self.stage.sim.datagrams(probe) == Datagrams::Returned;
         let ways = match stray.leg {
             Leg::Request if is_answered => Ways::ThereAndBack,
-            Leg::Request | Leg::Answer => Ways::There,
+            Leg::Request | Leg::Answer | Leg::Notice => Ways::There,
         };
         let intent = Intent { from: stray.from, packet: &stray.packet, meant: stray.meant, ways };
-        let (cloud, now) = (self.stage.sim.cloud(), self.stage.sim.now());
-        let fixes = repair::repair(cloud, now, intent).unwrap_or_default();
-        told::fixes(&fixes, self.stage.sim.world())
+        let world = self.stage.sim.world();
+        let fixes =
+            repair::repair(world.cloud, world.memory, world.now, intent).unwrap_or_default();
+        told::fixes(&fixes, world)
     }
 }
 

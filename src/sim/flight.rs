@@ -30,7 +30,18 @@ pub(super) struct InFlight {
     /// When it left that interface.
     left: Instant,
     /// The packet that it is a fragment of, if the network has cut it up.
-    train: Option<TrainIdx>,
+    train: Option<(TrainIdx, Packet)>,
+}
+
+impl InFlight {
+    /// The packet as it left, whole.
+    fn sent(&self) -> &Packet {
+        self.train.as_ref().map_or(&self.packet, |(_, whole)| whole)
+    }
+
+    fn train(&self) -> Option<TrainIdx> {
+        self.train.as_ref().map(|(train, _)| *train)
+    }
 }
 
 /// A row of `Sim::trains`.
@@ -131,18 +142,21 @@ impl Sim {
             }
         };
         observer.see(self.world(), subject, Happening::Left { packet: &packet, from, crossing });
+        let left = self.now;
         if crossing.mtu().holds(packet.len()) {
-            self.carry(packet, crossing, subject, from, train, observer);
+            let train = train.map(|train| (train, packet.clone()));
+            self.carry(InFlight { packet, crossing, subject, from, left, train }, observer);
             return;
         }
         // `leave` has let nothing pass that must not be cut. What cannot be cut all the same (options
         // that leave no room) does not exist above the smallest MTU, so it goes as it is.
         self.identification = self.identification.wrapping_add(1).max(1);
         let cut = fragment(&packet, crossing.mtu(), self.identification);
-        let pieces = cut.unwrap_or_else(|_| vec![packet]);
+        let pieces = cut.unwrap_or_else(|_| vec![packet.clone()]);
         let train = self.couple(train, pieces.len());
         for piece in pieces {
-            self.carry(piece, crossing, subject, from, Some(train), observer);
+            let train = Some((train, packet.clone()));
+            self.carry(InFlight { packet: piece, crossing, subject, from, left, train }, observer);
         }
     }
 
@@ -178,22 +192,15 @@ impl Sim {
     }
 
     /// Onto the sender's own link.
-    fn carry(
-        &mut self,
-        packet: Packet,
-        crossing: Crossing,
-        subject: Subject,
-        from: InterfaceIdx,
-        train: Option<TrainIdx>,
-        observer: &mut (impl Observer + ?Sized),
-    ) {
-        let (now, bytes) = (self.now, packet.len());
-        let out = self.stations[from.row()].link.carry(now, bytes);
-        let flight = InFlight { packet, crossing, subject, from, left: now, train };
-        match out {
+    fn carry(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
+        let (now, bytes, from) = (self.now, flight.packet.len(), flight.from);
+        match self.stations[from.row()].link.carry(now, bytes) {
             Ok(at) if at == now => self.cross(flight, observer),
             Ok(at) => self.push(at, Kind::Cross, flight),
-            Err(reason) => self.lose(&flight, Drop::new(reason, Place::Interface(from)), observer),
+            Err(reason) => {
+                let drop = Drop::new(reason, Place::Interface(from));
+                self.lose(&flight, &flight.packet, drop, observer);
+            }
         }
     }
 
@@ -214,15 +221,15 @@ impl Sim {
                 };
                 (link.carry(now, bytes), Place::Gateway(gateway))
             }
-            (_, Realm::Vpc(vpc)) => {
-                (self.vpc_links[vpc.row()].carry(now, bytes), Place::Vpc(vpc))
-            }
+            (_, Realm::Vpc(vpc)) => (self.vpc_links[vpc.row()].carry(now, bytes), Place::Vpc(vpc)),
             // Between two hosts outside the cloud there is no link of ours.
             _ => (Ok(now), Place::Interface(flight.from)),
         };
         match out {
             Ok(at) => self.push(at, Kind::Arrive, flight),
-            Err(reason) => self.lose(&flight, Drop::new(reason, place), observer),
+            Err(reason) => {
+                self.lose(&flight, &flight.packet, Drop::new(reason, place), observer);
+            }
         }
     }
 
@@ -246,41 +253,50 @@ impl Sim {
 
     /// A packet comes to the network at the other end.
     pub(super) fn arrive(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
-        let InFlight { packet, crossing, subject, from, left, train } = flight;
-        let packet = crossing.mapped(packet);
-        let arrived = self.enter(crossing, &packet);
-        let flight = InFlight { packet, crossing, subject, from, left, train };
-        let at = match arrived {
+        let mapped = flight.crossing.mapped(&flight.packet);
+        let packet = mapped.as_ref().unwrap_or(&flight.packet);
+        let at = match self.enter(flight.crossing, packet) {
             Ok(at) => at,
-            Err(drop) => return self.lose(&flight, drop, observer),
+            Err(drop) => return self.lose(&flight, packet, drop, observer),
         };
         let id = self.rows.interface_id(at);
-        match self.memory.middleboxes.next(&self.cloud, id, &flight.packet, self.now) {
-            Next::Received => self.finish(flight, at, observer),
+        match self.memory.middleboxes.next(&self.cloud, id, packet, self.now) {
+            Next::Received => {
+                self.finish(&flight, packet, at, observer);
+                self.receive(packet, flight.subject, at, observer);
+            }
             Next::SentOn(onward) => {
-                let packet = &flight.packet;
-                let what = Happening::Relayed { packet, at, from, crossing, left };
-                observer.see(self.world(), subject, what);
-                self.depart(onward, subject, at, train, observer);
+                let what = Happening::Relayed {
+                    packet,
+                    sent: flight.sent(),
+                    at,
+                    from: flight.from,
+                    crossing: flight.crossing,
+                    left: flight.left,
+                };
+                observer.see(self.world(), flight.subject, what);
+                self.depart(onward, flight.subject, at, flight.train(), observer);
             }
             Next::Dropped(reason) => {
-                self.lose(&flight, Drop::new(reason, Place::Interface(at)), observer);
+                let drop = Drop::new(reason, Place::Interface(at));
+                self.lose(&flight, packet, drop, observer);
             }
         }
     }
 
-    /// A packet that left does not arrive.
+    /// A packet that left does not arrive. `packet` is what it was there.
     fn lose(
         &mut self,
         flight: &InFlight,
+        packet: &Packet,
         drop: Drop,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        let InFlight { packet, crossing, subject, from, left, train } = flight;
-        let counts = self.fate_of(*train, Err(()));
-        let (crossing, from, left) = (*crossing, *from, *left);
-        let what = Happening::Lost { packet, from, drop, crossing, left };
-        self.drop_packet(*subject, counts, drop, what, observer);
+        let counts = self.fate_of(flight.train(), Err(()));
+        let (crossing, from, left) = (flight.crossing, flight.from, flight.left);
+        let sent = flight.sent();
+        let what = Happening::Lost { packet, sent, from, drop, crossing, left };
+        self.drop_packet(flight.subject, counts, drop, what, observer);
     }
 
     /// The end of a packet that is not delivered.
@@ -298,31 +314,32 @@ impl Sim {
         observer.see(self.world(), subject, what);
     }
 
-    /// The end of a packet that is delivered, and what the host makes of it.
+    /// The end of a packet that is delivered.
     fn finish(
         &mut self,
-        flight: InFlight,
+        flight: &InFlight,
+        packet: &Packet,
         at: InterfaceIdx,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        let InFlight { packet, crossing, subject, from, left, train } = flight;
-        if self.fate_of(train, Ok(())) == Counts::Whole {
+        let subject = flight.subject;
+        if self.fate_of(flight.train(), Ok(())) == Counts::Whole {
             let tally = self.count(subject);
             tally.delivered += 1;
             if subject.meant.is_some_and(|meant| meant != at) {
                 tally.misdelivered += 1;
             }
         }
-        let what = Happening::Arrived { packet: &packet, at, from, crossing, left };
+        let (crossing, from, left) = (flight.crossing, flight.from, flight.left);
+        let what = Happening::Arrived { packet, sent: flight.sent(), at, from, crossing, left };
         observer.see(self.world(), subject, what);
-        self.receive(packet, subject, at, observer);
     }
 
     /// What a host does with a packet that it got: it hands it to its TCP, or answers of itself. It
     /// does neither with what is not for one of its addresses.
     fn receive(
         &mut self,
-        packet: Packet,
+        packet: &Packet,
         subject: Subject,
         at: InterfaceIdx,
         observer: &mut (impl Observer + ?Sized),
@@ -336,11 +353,11 @@ impl Sim {
             return;
         }
         let now = self.now;
-        let packet = if packet.is_fragment() {
-            let Some(whole) = self.host_mut(at).whole(&packet, now) else { return };
-            whole
-        } else {
-            packet
+        let completed = packet.is_fragment().then(|| self.host_mut(at).whole(packet, now));
+        let packet = match &completed {
+            None => packet,
+            Some(Some(whole)) => whole,
+            Some(None) => return,
         };
         let tcp = self.hosts.get_mut(at.row()).and_then(Option::as_deref_mut);
         if let Some(tcp) = tcp.and_then(|host| host.tcp.as_deref_mut()) {
@@ -351,7 +368,7 @@ impl Sim {
                 tcp.belongs(packet.flow().reversed(), answers);
             }
             if is_segment || subject.leg == Leg::Notice {
-                tcp.stack.receive(&packet, now);
+                tcp.stack.receive(packet, now);
                 return self.wake(at, observer);
             }
         }
@@ -360,7 +377,7 @@ impl Sim {
             return;
         }
         let datagrams = self.probes[subject.probe.number()].0;
-        if let Some(answer) = host::answer(&packet, datagrams) {
+        if let Some(answer) = host::answer(packet, datagrams) {
             let meant = Some(subject.sender);
             let subject = Subject { leg: Leg::Answer, sender: at, meant, ..subject };
             self.send(answer, subject, observer);

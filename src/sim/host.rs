@@ -14,7 +14,7 @@ use super::traffic::Datagrams;
 use crate::base::rng::Stream;
 use crate::base::time::Instant;
 use crate::base::units::Mtu;
-use crate::wire::{EchoKind, FlowKey, Packet, Protocol, Reassembly, build, reassembly::Offered};
+use crate::wire::{EchoKind, FlowKey, Offered, Packet, Protocol, Reassembly, build};
 
 /// A host at work. Most instances never need one.
 #[derive(Default)]

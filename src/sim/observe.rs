@@ -74,6 +74,8 @@ pub enum Happening<'a> {
     Lost {
         /// The packet, as it was there.
         packet: &'a Packet,
+        /// The packet as it left that interface, whole.
+        sent: &'a Packet,
         /// The interface that sent it.
         from: InterfaceIdx,
         /// Where and why it ended.
@@ -87,6 +89,8 @@ pub enum Happening<'a> {
     Relayed {
         /// The packet, as it came.
         packet: &'a Packet,
+        /// The packet as it left that interface, whole.
+        sent: &'a Packet,
         /// The middlebox's interface.
         at: InterfaceIdx,
         /// The interface that sent it.
@@ -100,6 +104,8 @@ pub enum Happening<'a> {
     Arrived {
         /// The packet.
         packet: &'a Packet,
+        /// The packet as it left that interface, whole.
+        sent: &'a Packet,
         /// The interface.
         at: InterfaceIdx,
         /// The interface that sent it.

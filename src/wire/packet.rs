@@ -143,14 +143,6 @@ impl Packet {
         }
     }
 
-    /// The port it is for, or 0 where there are none (see [`FlowKey`]).
-    pub fn destination_port(&self) -> u16 {
-        if !self.has_transport_header() {
-            return 0;
-        }
-        u16::from_be_bytes(self.field(usize::from(self.layout.transport) + 2))
-    }
-
     /// Type and code, if it is an ICMP message of its family and has its header.
     pub fn icmp(&self) -> Option<Icmp> {
         let own = Protocol::icmp_of(self.family());
@@ -218,6 +210,8 @@ impl Packet {
         Packet { bytes, layout: self.layout }
     }
 
+    /// Is it a fragment that does not begin its packet, so that it has neither ports nor an ICMP
+    /// header?
     pub fn is_later_fragment(&self) -> bool {
         matches!(self.layout.fragment, Some(FragmentPlace::Middle | FragmentPlace::Last))
     }

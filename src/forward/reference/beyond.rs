@@ -14,12 +14,7 @@ use crate::forward::walk::Beyond;
 impl Reference<'_> {
     /// The VPCs one live peering beyond `vpc` in whose blocks the address lies, not counting the
     /// peering the packet wanted to come by; then the edges of `vpc` that lead to the address.
-    pub(super) fn beyond(
-        &self,
-        vpc: VpcId,
-        by: Option<PeeringId>,
-        address: IpAddr,
-    ) -> Vec<Beyond> {
+    pub(super) fn beyond(&self, vpc: VpcId, by: Option<PeeringId>, address: IpAddr) -> Vec<Beyond> {
         let peerings = self.cloud.vpc(vpc).into_iter().flat_map(|vpc| vpc.peerings());
         let mut found: Vec<Beyond> = peerings
             .filter(|id| Some(*id) != by)

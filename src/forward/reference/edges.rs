@@ -78,7 +78,8 @@ impl Reference<'_> {
                 Site::Behind(_) => Realm::Behind(edge),
             }));
         }
-        let into = |edge, realm, mapping| Crossing::over_edge(edge, realm, mapping, Origin::Own, mtu);
+        let into =
+            |edge, realm, mapping| Crossing::over_edge(edge, realm, mapping, Origin::Own, mtu);
         if site == Site::Internet {
             match destination {
                 IpAddr::V4(public) => {

@@ -80,7 +80,8 @@ impl<'c> Filters<'c> {
             Direction::Egress => packet.destination(),
         };
         let entries = self.cloud.acl(acl)?.entries(direction);
-        let decides = |entry: &AclEntry| entry.block.contains(&far) && entry.traffic.matches(packet);
+        let decides =
+            |entry: &AclEntry| entry.block.contains(&far) && entry.traffic.matches(packet);
         entries.iter().find(|(_, entry)| decides(entry)).map(|(number, entry)| (*number, *entry))
     }
 
