@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::account::{Region, Zone};
+use super::dns::{Switch, VpcAttribute};
 use super::event::ResourceId;
 use super::filter::Direction;
 use super::instance::SourceDestCheck;
@@ -32,6 +33,8 @@ pub enum Command {
     AssociateVpcCidrBlock { vpc: VpcId, block: IpNet },
     /// Removes a block that is not the primary one.
     DisassociateVpcCidrBlock { vpc: VpcId, block: IpNet },
+    /// Sets an attribute of a VPC.
+    ModifyVpcAttribute { vpc: VpcId, attribute: VpcAttribute },
 
     /// Creates a subnet; without a zone, in the region's first.
     CreateSubnet { vpc: VpcId, cidr: Ipv4Net, ipv6: Option<Ipv6Net>, zone: Option<Zone> },
@@ -69,6 +72,13 @@ pub enum Command {
     RejectVpcPeeringConnection { peering: PeeringId },
     /// Takes back a request (requester) or ends a peering (either).
     DeleteVpcPeeringConnection { peering: PeeringId },
+    /// Sets `AllowDnsResolutionFromRemoteVpc` of the sides that are given (`today`): whether private
+    /// addresses of that side's VPC resolve in the other. Each side is its owner's to set.
+    ModifyVpcPeeringConnectionOptions {
+        peering: PeeringId,
+        requester: Option<Switch>,
+        accepter: Option<Switch>,
+    },
 
     /// Starts one instance with one interface; without addresses it gets the lowest free ones.
     RunInstances {

@@ -10,11 +10,12 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::account::{Region, Zone};
+use super::dns::{Switch, VpcAttribute};
 use super::filter::Direction;
 use super::gateway::GatewayId;
 use super::instance::SourceDestCheck;
 use super::network_acl::{AclEntry, RuleNumber};
-use super::peering::{Party, State};
+use super::peering::{End, Party, State};
 use super::quota::Quotas;
 use super::route_table::RouteTarget;
 use super::security_group::GroupRule;
@@ -95,6 +96,10 @@ pub enum Change {
         vpc: VpcId,
         block: IpNet,
     },
+    VpcAttributeSet {
+        vpc: VpcId,
+        attribute: VpcAttribute,
+    },
 
     SubnetCreated {
         subnet: SubnetId,
@@ -152,6 +157,11 @@ pub enum Change {
     PeeringMoved {
         peering: PeeringId,
         to: State,
+    },
+    PeeringOptionSet {
+        peering: PeeringId,
+        end: End,
+        dns_from_peer: Switch,
     },
 
     InstanceRun {

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::Cloud;
 use super::account::Usage;
+use super::dns::{DnsAttributes, VpcAttribute};
 use super::event::{Change, Event, ResourceId};
 use super::instance::{Host, Instance, InstanceState, Interface};
 use super::network_acl::{AclKind, NetworkAcl};
@@ -50,6 +51,7 @@ impl Cloud {
                     tables: vec![*main_table],
                     subnets: Vec::new(),
                     peerings: BTreeSet::new(),
+                    dns: DnsAttributes::default(),
                     default_acl: *default_acl,
                     acls: vec![*default_acl],
                     default_group: *default_group,
@@ -82,6 +84,14 @@ impl Cloud {
             Change::VpcBlockDisassociated { vpc, block } => {
                 if let Some(vpc) = self.vpcs.get_mut(vpc) {
                     vpc.blocks.retain(|b| b != block);
+                }
+            }
+            Change::VpcAttributeSet { vpc, attribute } => {
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    match attribute {
+                        VpcAttribute::DnsSupport(switch) => vpc.dns.support = *switch,
+                        VpcAttribute::DnsHostnames(switch) => vpc.dns.hostnames = *switch,
+                    }
                 }
             }
 
@@ -171,6 +181,11 @@ impl Cloud {
             Change::PeeringMoved { peering, to } => {
                 if let Some(peering) = self.peerings.get_mut(peering) {
                     peering.move_to(*to);
+                }
+            }
+            Change::PeeringOptionSet { peering, end, dns_from_peer } => {
+                if let Some(peering) = self.peerings.get_mut(peering) {
+                    peering.set_dns_from_peer(*end, *dns_from_peer);
                 }
             }
 

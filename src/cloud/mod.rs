@@ -9,10 +9,12 @@
 pub mod account;
 pub mod cidr;
 pub mod command;
+pub mod dns;
 pub mod event;
 mod evolve;
 pub mod filter;
 pub mod gateway;
+pub mod hostname;
 pub mod instance;
 mod mtu;
 pub mod network_acl;
@@ -191,6 +193,9 @@ impl Cloud {
             C::DisassociateVpcCidrBlock { vpc, block } => {
                 self.disassociate_block(caller, *vpc, *block)
             }
+            C::ModifyVpcAttribute { vpc, attribute } => {
+                self.modify_vpc_attribute(caller, *vpc, *attribute)
+            }
             C::CreateSubnet { vpc, cidr, ipv6, zone } => {
                 self.create_subnet(caller, *vpc, *cidr, *ipv6, zone.clone())
             }
@@ -227,6 +232,9 @@ impl Cloud {
             C::AcceptVpcPeeringConnection { peering } => self.accept_peering(caller, *peering, now),
             C::RejectVpcPeeringConnection { peering } => self.reject_peering(caller, *peering, now),
             C::DeleteVpcPeeringConnection { peering } => self.delete_peering(caller, *peering, now),
+            C::ModifyVpcPeeringConnectionOptions { peering, requester, accepter } => {
+                self.modify_peering_options(caller, *peering, *requester, *accepter, now)
+            }
             C::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups } => {
                 self.run_instance(caller, *subnet, *ipv4, *ipv6, *source_dest_check, groups)
             }

@@ -27,6 +27,9 @@ pub enum Feature {
     ReversedRequest,
     /// A rule of a security group may name a group of a peer VPC in the same region.
     PeerGroupReference,
+    /// Private values resolve across a peering: private names of a peer, and with the option of the
+    /// side that has the instance also its public names to private addresses (2.6, 3.9).
+    DnsResolutionAcrossPeering,
     /// VPCs, subnets, interfaces and routes may have IPv6 addresses.
     Ipv6,
     /// A VPC may have more than one IPv4 block.
@@ -41,10 +44,11 @@ pub enum Feature {
 
 impl Feature {
     /// Every difference, in the order of the reference.
-    pub const ALL: [Feature; 8] = [
+    pub const ALL: [Feature; 9] = [
         Feature::InterRegionPeering,
         Feature::ReversedRequest,
         Feature::PeerGroupReference,
+        Feature::DnsResolutionAcrossPeering,
         Feature::Ipv6,
         Feature::SecondaryCidrBlocks,
         Feature::RouteInsideLocal,
@@ -64,6 +68,7 @@ impl Profile {
             Feature::InterRegionPeering
             | Feature::ReversedRequest
             | Feature::PeerGroupReference
+            | Feature::DnsResolutionAcrossPeering
             | Feature::Ipv6
             | Feature::SecondaryCidrBlocks
             | Feature::RouteInsideLocal

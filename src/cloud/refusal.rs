@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::event::ResourceId;
 use super::network_acl::RuleNumber;
-use super::peering::Status;
+use super::peering::{End, Status};
 use super::quota::{Quota, Quotas};
 use super::security_group::GroupRule;
 use crate::base::id::*;
@@ -322,6 +322,34 @@ pub enum Refusal {
         expected: String,
     },
 
+    /// The options of a side are its owner's to set, in the region of its VPC (2.2).
+    #[error(
+        "User {account} in region {region} does not have permission to modify the {} side options of peering {peering}",
+        end.name()
+    )]
+    PeeringSideNotYours {
+        /// The peering.
+        peering: PeeringId,
+        /// The side that is not the caller's.
+        end: End,
+        /// The caller.
+        account: AccountId,
+        /// Where it asked.
+        region: String,
+    },
+    /// Options can be set while the peering is active (2.2).
+    #[error("The options of {0} cannot be modified: the peering connection is not active")]
+    PeeringNotActive(PeeringId),
+    /// One of the two VPCs has DNS support or DNS hostnames off; which one, the message does not say,
+    /// since it may be the other party's (invariant S11).
+    #[error("DNS resolution over {0} needs DNS support and DNS hostnames in both VPCs")]
+    PeeringNeedsDnsHostnames(PeeringId),
+
+    // ---- attributes of a VPC ------------------------------------------------------------------
+    /// DNS hostnames need DNS support. AWS's code is not known; `InvalidParameterValue` is a choice.
+    #[error("The vpc '{0}' cannot have DNS hostnames while its DNS support is disabled")]
+    DnsHostnamesNeedSupport(VpcId),
+
     // ---- the rest ---------------------------------------------------------------------------
     /// The parameter did not exist under this profile.
     #[error("The parameter {0} is not recognized")]
@@ -389,6 +417,7 @@ impl Refusal {
         "InvalidVpc.Range",
         "InvalidVpcID.NotFound",
         "InvalidVpcPeeringConnectionID.NotFound",
+        "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled",
         "InvalidZone.NotFound",
         "MissingParameter",
         "NetworkAclEntryAlreadyExists",
@@ -471,12 +500,17 @@ impl Refusal {
             | Refusal::RouteTargetOfOtherVpc { .. }
             | Refusal::AssociationOfOtherVpc { .. }
             | Refusal::MainAssociationStays(_)
-            | Refusal::PeeringWithItself(_) => "InvalidParameterValue",
+            | Refusal::PeeringWithItself(_)
+            | Refusal::DnsHostnamesNeedSupport(_) => "InvalidParameterValue",
             Refusal::AlreadyAssociated { .. } => "Resource.AlreadyAssociated",
             Refusal::PeeringExists(_) => "VpcPeeringConnectionAlreadyExists",
             Refusal::PeeringState { .. } => "InvalidStateTransition",
-            Refusal::PeeringNotYours { .. } | Refusal::PeeringRegion { .. } => {
-                "OperationNotPermitted"
+            Refusal::PeeringNotYours { .. }
+            | Refusal::PeeringRegion { .. }
+            | Refusal::PeeringSideNotYours { .. }
+            | Refusal::PeeringNotActive(_) => "OperationNotPermitted",
+            Refusal::PeeringNeedsDnsHostnames(_) => {
+                "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled"
             }
             Refusal::UnknownParameter(_) => "UnknownParameter",
             Refusal::QuotaExceeded { quota, .. } => match quota {

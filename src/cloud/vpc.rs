@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::account::{Caller, Region};
+use super::dns::DnsAttributes;
 use super::event::Change;
 use super::peering::{Action, FailureCause, Role, Status};
 use super::profile::Feature;
@@ -33,6 +34,7 @@ pub struct Vpc {
     pub(super) acls: Vec<NetworkAclId>,
     pub(super) default_group: SecurityGroupId,
     pub(super) groups: Vec<SecurityGroupId>,
+    pub(super) dns: DnsAttributes,
 }
 
 impl Vpc {
@@ -79,6 +81,11 @@ impl Vpc {
     /// Its security groups, the default one first, then in order of creation.
     pub fn groups(&self) -> &[SecurityGroupId] {
         &self.groups
+    }
+
+    /// What it does for DNS.
+    pub fn dns(&self) -> DnsAttributes {
+        self.dns
     }
 
     /// Every peering it ever was a party to, ordered by id.

@@ -14,13 +14,13 @@ use crate::base::time::{Instant, Span};
 use crate::cloud::profile::Profile;
 
 pub use super::label::{
-    AccountRef, Destination, Label, Location, NamedTableRef, PeeringRef, SubnetRef, TableRef,
-    TargetRef, VpcRef,
+    AccountRef, Destination, Label, Location, NameRef, NamedTableRef, PeeringRef, SubnetRef,
+    TableRef, TargetRef, VpcRef,
 };
 pub use action::{
     Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, FilePath,
-    Flow, Flows, ModifySourceDestCheck, Ping, Replay, RequestPeering, RouteKey, SendBytes,
-    SetRoute, Toggle, Udp,
+    Flow, Flows, ModifyPeeringOptions, ModifySourceDestCheck, ModifyVpcAttribute, Ping, Replay,
+    RequestPeering, Resolve, RouteKey, SendBytes, SetRoute, Toggle, Udp,
 };
 pub use expect::{Because, Bounds, Expect, Loss};
 pub use network::{Account, Instance, Link, Network, Peering, Placement, Route, Subnet, Vpc};

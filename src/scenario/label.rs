@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::base::id::{AccountId, PeeringId, VpcId};
 use crate::base::limit::LABEL_BYTES_MAX;
+use crate::cloud::hostname::Hostname;
 
 /// What a file calls a resource: 1 to 64 of `A-Z a-z 0-9 . _ -`, not starting with `.` or `-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,6 +43,11 @@ pub enum MalformedName {
         "want an instance, an address, or a VPC and an address: `A:10.0.0.5`, `A:[2001:db8::5]`"
     )]
     NotADestination,
+    /// Neither a hostname nor an instance.
+    #[error(
+        "want an instance (`b`), its public name (`b/public`), or a hostname such as `ip-10-0-0-5.ec2.internal`"
+    )]
+    NotAName,
     /// No arrow.
     #[error("want two ends with an arrow between them, for example `b -> c`")]
     NotAPair,
@@ -295,6 +301,45 @@ impl fmt::Display for Location {
     }
 }
 
+/// A hostname that is asked for: as it is, or by the instance that has it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum NameRef {
+    /// The name itself. A text that is one is never taken as a label.
+    Hostname(Hostname),
+    /// The private name of an instance, written `b`.
+    PrivateOf(Label),
+    /// The public name of an instance, written `b/public`.
+    PublicOf(Label),
+}
+
+impl FromStr for NameRef {
+    type Err = MalformedName;
+
+    fn from_str(text: &str) -> Result<NameRef, MalformedName> {
+        if let Ok(name) = text.parse() {
+            return Ok(NameRef::Hostname(name));
+        }
+        let name = match text.split_once('/') {
+            None => text.parse().map(NameRef::PrivateOf),
+            Some((label, "public")) => label.parse().map(NameRef::PublicOf),
+            Some(_) => Err(MalformedName::NotAName),
+        };
+        // A name that was meant to be one and is not would else pass for a label.
+        let is_domain = [".internal", ".amazonaws.com"].iter().any(|end| text.ends_with(end));
+        name.ok().filter(|_| !is_domain).ok_or(MalformedName::NotAName)
+    }
+}
+
+impl fmt::Display for NameRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameRef::Hostname(name) => name.fmt(f),
+            NameRef::PrivateOf(label) => label.fmt(f),
+            NameRef::PublicOf(label) => write!(f, "{label}/public"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,6 +389,21 @@ mod tests {
             ("vpc:2001:db8::5", None),
             ("A:", None),
             ("A:web", None),
+        ]);
+    }
+
+    #[test]
+    fn names_that_are_asked_for() {
+        reads::<NameRef>(&[
+            ("b", Some("b")),
+            ("b.eu", Some("b.eu")),
+            ("b/public", Some("b/public")),
+            ("IP-10-0-0-5.ec2.internal.", Some("ip-10-0-0-5.ec2.internal")),
+            ("b/private", None),
+            ("b/", None),
+            ("/public", None),
+            ("ip-10-0-0-5.eu.internal", None),
+            ("", None),
         ]);
     }
 

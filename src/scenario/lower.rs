@@ -107,6 +107,12 @@ impl Builder<'_> {
                     all_blocks = false;
                 }
             }
+            let (support, hostnames) = (vpc.dns_support, vpc.dns_hostnames);
+            let dns = (support.map(|s| s.value), hostnames.map(|s| s.value));
+            if let Err(refusal) = self.stage.set_dns(&caller, id, dns.0, dns.1) {
+                let place = hostnames.or(support).map_or(vpc.label.place, |s| s.place);
+                self.report(place, "this attribute", &refusal.into());
+            }
             for table in &vpc.route_tables {
                 if let Err(trouble) = self.stage.create_table(id, &caller, &table.value) {
                     self.report(table.place, "this route table", &trouble);

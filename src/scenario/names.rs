@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::ast::{
-    AccountRef, Action, Destination, Expect, File, Flow, Instance, Label, Location, NamedTableRef,
-    Network, PeeringRef, Placement, Step, SubnetRef, TableRef, TargetRef, Vpc, VpcRef,
+    AccountRef, Action, Destination, Expect, File, Flow, Instance, Label, Location, NameRef,
+    NamedTableRef, Network, PeeringRef, Placement, Step, SubnetRef, TableRef, TargetRef, Vpc,
+    VpcRef,
 };
 use super::code;
 use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned};
@@ -318,6 +319,7 @@ impl Names<'_> {
             | Action::RejectPeering(peering)
             | Action::DeletePeering(peering)
             | Action::DescribePeering(peering) => self.peering_ref(peering),
+            Action::ModifyPeeringOptions(modify) => self.peering_ref(&modify.peering),
             Action::CreateVpc(vpc) => {
                 if vpc.account.is_some() || !has_asker {
                     self.owner(vpc.account.as_ref(), &vpc.name);
@@ -326,6 +328,9 @@ impl Names<'_> {
             Action::DeleteVpc(vpc) => self.vpc_ref(&vpc.value, vpc.place),
             Action::AssociateVpcCidrBlock(block) | Action::DisassociateVpcCidrBlock(block) => {
                 self.vpc_ref(&block.vpc.value, block.vpc.place);
+            }
+            Action::ModifyVpcAttribute(modify) => {
+                self.vpc_ref(&modify.vpc.value, modify.vpc.place);
             }
             Action::CreateSubnet(new) => self.vpc_ref(&new.vpc.value, new.vpc.place),
             Action::CreateRouteTable(new) => self.vpc_ref(&new.vpc.value, new.vpc.place),
@@ -351,6 +356,12 @@ impl Names<'_> {
             | Action::StartInstance(label)
             | Action::TerminateInstance(label) => self.instance_label(label),
             Action::ModifySourceDestCheck(modify) => self.instance_label(&modify.instance),
+            Action::Resolve(query) => {
+                self.instance_label(&query.from);
+                if let NameRef::PrivateOf(label) | NameRef::PublicOf(label) = &query.name.value {
+                    self.scope.uses(Kind::Instance, label.as_str(), query.name.place);
+                }
+            }
             Action::Ping(ping) => {
                 self.instance_label(&ping.from);
                 ping.to.iter().for_each(|to| self.destination(to));

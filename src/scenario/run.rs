@@ -229,6 +229,11 @@ impl Run<'_> {
                 self.put(row, judge::command(expect, &Err(refusal)));
             }
             Err(undone) => self.put(row, Judgement::new(undone.to_string(), false)),
+            Ok(Doing::Resolved(name, resolution)) => {
+                self.tick(observer)?;
+                let judgement = judge::resolution(expect, &self.stage, &name, &resolution);
+                self.put(row, judgement);
+            }
             Ok(Doing::Wait(span)) => {
                 self.pass(self.stage.sim.now() + span, observer)?;
                 self.put(row, Judgement { actual: "done".to_owned(), verdict: Verdict::Unjudged });

@@ -11,12 +11,14 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::ast::{
-    AccountRef, Destination, Label, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, Destination, Label, NameRef, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::id::*;
 use crate::cloud::account::{Caller, Region, Zone};
 use crate::cloud::command::Command;
+use crate::cloud::dns::{Switch, VpcAttribute};
 use crate::cloud::event::{Change, ResourceId};
+use crate::cloud::hostname::{Hostname, Kind};
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::peering::Peering;
 use crate::cloud::refusal::Refusal;
@@ -74,6 +76,18 @@ pub(super) enum Trouble {
         instance: String,
         /// The family.
         family: Family,
+    },
+    /// The instance has no public address, so it has no public name.
+    #[error("`{instance}` has no public address, and so no public name")]
+    NoPublicName {
+        /// The instance.
+        instance: String,
+    },
+    /// The instance cannot ask for a name.
+    #[error("`{instance}` does not run, so it asks nobody")]
+    NotRunning {
+        /// The instance.
+        instance: String,
     },
     /// The subnet uses the main table without being told to.
     #[error("`{subnet}` has no association of its own: it uses the main table")]
@@ -289,6 +303,33 @@ impl Stage {
             .ok_or_else(|| Trouble::NoAddress { instance: label.to_string(), family })
     }
 
+    /// The hostname that is meant. An instance's private one stays known after its end, like its
+    /// addresses.
+    pub(super) fn hostname(&self, name: &NameRef) -> Result<Hostname, Trouble> {
+        let (label, kind) = match name {
+            NameRef::Hostname(name) => return Ok(name.clone()),
+            NameRef::PrivateOf(label) => (label, Kind::Private),
+            NameRef::PublicOf(label) => (label, Kind::Public),
+        };
+        let known = self.instance(label)?;
+        let private = known.addresses.iter().find_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        });
+        let instance = label.to_string();
+        let private = private
+            .ok_or_else(|| Trouble::NoAddress { instance: instance.clone(), family: Family::V4 })?;
+        let address = match kind {
+            Kind::Private => private,
+            Kind::Public => self
+                .sim
+                .cloud()
+                .public_address(known.interface, private)
+                .ok_or(Trouble::NoPublicName { instance })?,
+        };
+        Ok(Hostname::new(kind, address, self.owner(known.vpc).region))
+    }
+
     // ---- asking the cloud -----------------------------------------------------------------------
 
     pub(super) fn ask(
@@ -326,6 +367,27 @@ impl Stage {
         self.owners.insert(id, caller.clone());
         self.name(caller, ResourceId::Vpc(id), label)?;
         Ok(id)
+    }
+
+    /// Switches attributes of a VPC, one request for each: support first if it is switched on,
+    /// because hostnames need it, and else last.
+    pub(super) fn set_dns(
+        &mut self,
+        caller: &Caller,
+        vpc: VpcId,
+        support: Option<Switch>,
+        hostnames: Option<Switch>,
+    ) -> Result<(), Refusal> {
+        let support_of = |wanted: Switch| support.filter(|switch| *switch == wanted);
+        let attributes = [
+            support_of(Switch::On).map(VpcAttribute::DnsSupport),
+            hostnames.map(VpcAttribute::DnsHostnames),
+            support_of(Switch::Off).map(VpcAttribute::DnsSupport),
+        ];
+        for attribute in attributes.into_iter().flatten() {
+            self.ask(caller, &Command::ModifyVpcAttribute { vpc, attribute })?;
+        }
+        Ok(())
     }
 
     pub(super) fn create_table(

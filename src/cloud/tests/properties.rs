@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::super::dns::{Switch, VpcAttribute};
 use super::super::event::ResourceId;
 use super::*;
 
@@ -17,7 +18,7 @@ struct Draw {
 }
 
 fn draws() -> impl Strategy<Value = Vec<Draw>> {
-    let draw = (0..24_u8, any::<bool>(), [0..64_usize, 0..64, 0..64], 0..16_u8)
+    let draw = (0..26_u8, any::<bool>(), [0..64_usize, 0..64, 0..64], 0..16_u8)
         .prop_map(|(kind, who, pick, wait)| Draw { kind, who, pick, wait });
     prop::collection::vec(draw, 1..60)
 }
@@ -46,6 +47,7 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
         pick(main.chain(cloud.associations.keys().copied()), n)
     };
     let v4 = |n| if let IpNet::V4(b) = block(n) { b } else { net("10.40.0.0/16") };
+    let switch = |n: usize| if n.is_multiple_of(2) { Switch::Off } else { Switch::On };
     let target = |n: usize| match n % 3 {
         0 => interface(n).map(RouteTarget::Interface),
         _ => peering(n).map(RouteTarget::Peering),
@@ -88,6 +90,20 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
         },
         20 | 21 => run(subnet(x)?, None),
         22 => Command::TerminateInstances { instance: instance(x)? },
+        23 => Command::ModifyVpcAttribute {
+            vpc: vpc(x)?,
+            attribute: match y % 4 {
+                0 => VpcAttribute::DnsSupport(switch(z)),
+                // Mostly on, or no option of a peering would ever be taken.
+                1 => VpcAttribute::DnsHostnames(switch(z)),
+                _ => VpcAttribute::DnsHostnames(Switch::On),
+            },
+        },
+        24 => Command::ModifyVpcPeeringConnectionOptions {
+            peering: peering(x)?,
+            requester: (y % 3 > 0).then(|| switch(z)),
+            accepter: (y % 2 > 0).then(|| switch(z)),
+        },
         _ => Command::CreateTags {
             resource: resource(x)?,
             tags: vec![(format!("k{}", y % 3), z.to_string())],

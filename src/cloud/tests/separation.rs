@@ -3,6 +3,7 @@
 //! Two labs that differ in what account two has must answer every other account with the same bytes,
 //! and an id that is somebody else's must answer like one that nothing ever had.
 
+use super::super::dns::{Rcode, Reason, Switch, VpcAttribute};
 use super::super::event::ResourceId;
 use super::*;
 
@@ -28,6 +29,7 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
         Command::DeleteVpc { vpc: a },
         grow(a, "10.99.0.0/16"),
         Command::DisassociateVpcCidrBlock { vpc: a, block: net("10.10.0.0/16") },
+        Command::ModifyVpcAttribute { vpc: a, attribute: VpcAttribute::DnsHostnames(Switch::On) },
         Command::CreateSubnet { vpc: a, cidr: net("10.10.9.0/24"), ipv6: None, zone: None },
         Command::DeleteSubnet { subnet: a1 },
         Command::CreateRouteTable { vpc: a },
@@ -40,6 +42,11 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
         Command::AcceptVpcPeeringConnection { peering },
         Command::RejectVpcPeeringConnection { peering },
         Command::DeleteVpcPeeringConnection { peering },
+        Command::ModifyVpcPeeringConnectionOptions {
+            peering,
+            requester: Some(Switch::On),
+            accepter: None,
+        },
         run(a1, None),
         run(a1, Some("10.10.1.4")),
         Command::StopInstances { instance: i },
@@ -124,6 +131,32 @@ fn s11_what_others_do_alone_changes_no_answer() {
         let shown = |cloud: &Cloud| format!("{:?}", cloud.describe_peerings(&who, NOW));
         assert_eq!(shown(&lab.cloud), shown(&busy), "{who:?}");
     }
+}
+
+/// A host that asks for a name hears the same whether the name is a stranger's, a peer's that does
+/// not allow it, or nobody's: the reason is for the lab's own explanations.
+#[test]
+fn s11_names_of_others_read_like_nobodys() {
+    let lab = Lab::new(Profile::Today);
+    let hostnames = VpcAttribute::DnsHostnames(Switch::On);
+    let mut build = Build { cloud: lab.cloud.clone(), events: Vec::new() };
+    build.act(&one(), Command::ModifyVpcAttribute { vpc: lab.a, attribute: hostnames });
+    for cidr in ["10.50.0.0/24", "100.64.0.0/24"] {
+        let (vpc, ..) = build.vpc(&two(), cidr);
+        let subnet = build.subnet(&two(), vpc, cidr);
+        build.act(&two(), run(subnet, None));
+        if cidr.starts_with("100") {
+            let peering = build.request(&one(), lab.a, vpc, &two());
+            build.act(&two(), Command::AcceptVpcPeeringConnection { peering });
+        }
+    }
+    let heard = ["ip-10-50-0-4", "ip-100-64-0-4", "ip-10-60-0-4"].map(|host| {
+        let name = format!("{host}.ec2.internal").parse().unwrap();
+        build.cloud.resolve(lab.a, &name, NOW).unwrap_err()
+    });
+    let reasons = heard.map(|denial| denial.reason);
+    assert_eq!(reasons, [Reason::NotPeered, Reason::HostnamesOff, Reason::NoSuchName]);
+    assert_eq!(heard.map(|denial| denial.reason.rcode()), [Rcode::NxDomain; 3]);
 }
 
 /// A rejected or failed request looks the same to the requester whatever the other side has.

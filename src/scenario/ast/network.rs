@@ -10,6 +10,7 @@ use crate::base::id::AccountId;
 use crate::base::time::Span;
 use crate::base::units::{BitRate, Probability};
 use crate::cloud::account::{Region, Zone};
+use crate::cloud::dns::Switch;
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::quota::Quota;
 
@@ -53,6 +54,10 @@ pub struct Vpc {
     pub account: Option<Spanned<AccountRef>>,
     /// Its region; `None` is `us-east-1`.
     pub region: Option<Spanned<Region>>,
+    /// Whether it has a resolver; `None` is the cloud's default.
+    pub dns_support: Option<Spanned<Switch>>,
+    /// Whether its instances have hostnames; `None` is the cloud's default.
+    pub dns_hostnames: Option<Spanned<Switch>>,
     /// Its route tables beside the main one.
     pub route_tables: Vec<Spanned<Label>>,
     /// Its subnets; `None` if the key is left out, which asks for the default subnets.

@@ -1,7 +1,7 @@
 //! The declared network.
 
 use super::read::Read;
-use super::{Decoder, Fields, truth, whole_number};
+use super::{Decoder, Fields, switch, truth, whole_number};
 use crate::base::diag::Spanned;
 use crate::base::diag::{Diagnostic, Place};
 use crate::base::limit::LINK_DELAY_MAX;
@@ -71,6 +71,8 @@ impl Decoder<'_> {
             ipv6: fields.get("ipv6").map(|n| self.read_all(n)).unwrap_or_default(),
             account: fields.get("account").and_then(|n| self.read(n)),
             region: fields.get("region").and_then(|n| self.read(n)),
+            dns_support: fields.get("dns_support").and_then(switch),
+            dns_hostnames: fields.get("dns_hostnames").and_then(switch),
             route_tables: fields.get("route_tables").map(|n| self.read_all(n)).unwrap_or_default(),
             subnets: fields.get("subnets").map(|n| self.each(Some(n), Self::subnet)),
             link: self.link(fields.get("link")),

@@ -9,7 +9,7 @@ use crate::base::time::Span;
 use crate::base::units::{BitRate, PacketRate, Probability};
 use crate::cloud::account::{Region, Zone};
 use crate::scenario::ast::{
-    AccountRef, Bounds, Destination, FilePath, Label, Location, NamedTableRef, PeeringRef,
+    AccountRef, Bounds, Destination, FilePath, Label, Location, NameRef, NamedTableRef, PeeringRef,
     SubnetRef, TableRef, TargetRef, VpcRef,
 };
 
@@ -48,6 +48,7 @@ by_error! {
     NamedTableRef: "a route table";
     Destination: "a destination";
     Location: "a place in the network";
+    NameRef: "a hostname of an instance";
     FilePath: "a path that a scenario may name";
 }
 

@@ -4,7 +4,8 @@
 //! them.
 
 use crate::base::limit::{LINK_QUEUE_PACKETS_MAX, PACKETS_PER_RUN_MAX};
-use crate::cloud::peering::Status;
+use crate::cloud::dns::Reason;
+use crate::cloud::peering::{End, Status};
 use crate::cloud::route_table::RouteState;
 use crate::scenario::shape::{Form, Leaf};
 use crate::wire::Family;
@@ -72,6 +73,7 @@ leaves! {
         Form::TextOrNumber("^[A-Za-z0-9._-]+$");
     DESTINATION = "an instance, an address or `VPC:address`", Form::TextOrNumber("^\\S+$");
     PAIR = "a pair (`b -> c`)", Form::Text("^\\s*\\S+\\s*->\\s*\\S+\\s*$");
+    NAME = "a hostname or an instance", Form::TextOrNumber("^[A-Za-z0-9._-]+(/public)?$");
     LOCATION = "a peering, VPC, route table or instance",
         Form::TextOrNumber("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$");
     SPAN = "a span of time", Form::Text("^[0-9]+(\\.[0-9]+)? ?(ns|us|µs|ms|s|m|h|d)$");
@@ -91,5 +93,7 @@ leaves! {
     COUNT = "a whole number", Form::Whole { min: 1, max: PACKETS_PER_RUN_MAX };
     PORT = "a port", Form::Whole { min: 0, max: 65_535 };
     PAYLOAD = "a whole number", Form::Whole { min: 0, max: PAYLOAD_MAX };
+    SIDE = "a side of a peering", Form::Word(words_of!(End, name));
+    UNRESOLVED = "a reason for which a name does not resolve", Form::Word(words_of!(Reason, label));
     VERDICT = "an expectation", Form::Word(&["replied", "delivered"]);
 }

@@ -76,6 +76,18 @@ pub static VPC: Mapping = Mapping {
         ),
         Field::optional("region", Shape::Leaf(&REGION), "`us-east-1`", "its region"),
         Field::optional(
+            "dns_support",
+            Shape::Leaf(&BOOLEAN),
+            "`true`",
+            "whether it has a resolver that answers its instances",
+        ),
+        Field::optional(
+            "dns_hostnames",
+            Shape::Leaf(&BOOLEAN),
+            "`false`",
+            "whether its instances have hostnames",
+        ),
+        Field::optional(
             "route_tables",
             Shape::List(&Shape::Leaf(&LABEL)),
             "none",

@@ -2,8 +2,9 @@
 
 use super::leaf::{
     ACCOUNT, ADDRESS, BLOCK, BOOLEAN, BOUNDS, COUNT, DESTINATION, EC2_CODE, FAMILY, HEX, INSTANCE,
-    IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAMED_TABLE, PACKET_RATE, PAIR, PATH, PAYLOAD,
-    PEERING, PORT, REASON, REGION, SPAN, STATE, SUBNET, TABLE, TARGET, TEXT, VERDICT, VPC, ZONE,
+    IPV4, IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAME, NAMED_TABLE, PACKET_RATE, PAIR, PATH,
+    PAYLOAD, PEERING, PORT, REASON, REGION, SIDE, SPAN, STATE, SUBNET, TABLE, TARGET, TEXT,
+    UNRESOLVED, VERDICT, VPC, ZONE,
 };
 use super::network::PLACEMENT;
 use super::{Field, Mapping, Shape};
@@ -43,6 +44,11 @@ pub static STEP: Mapping = Mapping {
         action("accept-peering", Shape::Leaf(&PEERING), "accepts a request"),
         action("reject-peering", Shape::Leaf(&PEERING), "declines a request"),
         action("delete-peering", Shape::Leaf(&PEERING), "deletes a peering, from either side"),
+        action(
+            "modify-peering-options",
+            Shape::Mapping(&MODIFY_PEERING_OPTIONS),
+            "says what resolves across a peering",
+        ),
         action("describe-peering", Shape::Leaf(&PEERING), "looks, for an expected `state`"),
         action("create-vpc", Shape::Mapping(&CREATE_VPC), "makes a VPC"),
         action("delete-vpc", Shape::Leaf(&VPC), "deletes a VPC"),
@@ -52,6 +58,11 @@ pub static STEP: Mapping = Mapping {
             "gives a VPC a block more",
         ),
         action("disassociate-vpc-cidr-block", Shape::Mapping(&CIDR_OF_VPC), "takes a block away"),
+        action(
+            "modify-vpc-attribute",
+            Shape::Mapping(&MODIFY_VPC_ATTRIBUTE),
+            "switches what a VPC does for DNS",
+        ),
         action("create-subnet", Shape::Mapping(&CREATE_SUBNET), "makes a subnet"),
         action("delete-subnet", Shape::Leaf(&SUBNET), "deletes a subnet"),
         action("create-route-table", Shape::Mapping(&CREATE_ROUTE_TABLE), "makes a route table"),
@@ -83,6 +94,11 @@ pub static STEP: Mapping = Mapping {
             "modify-source-dest-check",
             Shape::Mapping(&MODIFY_SOURCE_DEST_CHECK),
             "switches the check of an instance's interface",
+        ),
+        action(
+            "resolve",
+            Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&RESOLVE)]),
+            "asks the resolver of the VPC for the address of a name",
         ),
         action(
             "ping",
@@ -126,6 +142,29 @@ pub static REQUEST_PEERING: Mapping = Mapping {
     one_of: &[],
 };
 
+/// `modify-peering-options`.
+pub static MODIFY_PEERING_OPTIONS: Mapping = Mapping {
+    name: "modify-peering-options",
+    what: "`modify-peering-options`",
+    doc: "`ModifyVpcPeeringConnectionOptions`.",
+    fields: &[
+        Field::required("peering", Shape::Leaf(&PEERING), "the peering"),
+        Field::required(
+            "dns_from_peer",
+            Shape::Leaf(&BOOLEAN),
+            "whether private addresses of the side's VPC resolve in the other from now on; profile \
+             `today` only",
+        ),
+        Field::optional(
+            "side",
+            Shape::Leaf(&SIDE),
+            "every side of whoever asks",
+            "the side that is set; its owner asks, unless `as` says another",
+        ),
+    ],
+    one_of: &[],
+};
+
 /// `create-vpc`.
 pub static CREATE_VPC: Mapping = Mapping {
     name: "create-vpc",
@@ -153,6 +192,29 @@ pub static CIDR_OF_VPC: Mapping = Mapping {
     fields: &[
         Field::required("vpc", Shape::Leaf(&VPC), "the VPC"),
         Field::required("cidr", Shape::Leaf(&BLOCK), "the block, IPv4 or IPv6"),
+    ],
+    one_of: &[],
+};
+
+/// `modify-vpc-attribute`.
+pub static MODIFY_VPC_ATTRIBUTE: Mapping = Mapping {
+    name: "modify-vpc-attribute",
+    what: "`modify-vpc-attribute`",
+    doc: "`ModifyVpcAttribute`, once for each attribute that is given.",
+    fields: &[
+        Field::required("vpc", Shape::Leaf(&VPC), "the VPC"),
+        Field::optional(
+            "dns_support",
+            Shape::Leaf(&BOOLEAN),
+            "as it is",
+            "whether it has a resolver from now on",
+        ),
+        Field::optional(
+            "dns_hostnames",
+            Shape::Leaf(&BOOLEAN),
+            "as it is",
+            "whether its instances have hostnames from now on; this or `dns_support` is needed",
+        ),
     ],
     one_of: &[],
 };
@@ -243,6 +305,23 @@ pub static MODIFY_SOURCE_DEST_CHECK: Mapping = Mapping {
     fields: &[
         Field::required("instance", Shape::Leaf(&INSTANCE), "the instance"),
         Field::required("value", Shape::Leaf(&BOOLEAN), "whether its interface checks from now on"),
+    ],
+    one_of: &[],
+};
+
+/// `resolve`.
+pub static RESOLVE: Mapping = Mapping {
+    name: "resolve",
+    what: "`resolve`",
+    doc: "A DNS query. `a -> b` is short for `{from: a, name: b}`.",
+    fields: &[
+        Field::required("from", Shape::Leaf(&INSTANCE), "the instance that asks"),
+        Field::required(
+            "name",
+            Shape::Leaf(&NAME),
+            "the name: a hostname, `b` for the private one of an instance, `b/public` for its public \
+             one",
+        ),
     ],
     one_of: &[],
 };
@@ -444,6 +523,13 @@ pub static EXPECTATION: Mapping = Mapping {
             Shape::Leaf(&STATE),
             "none",
             "state of the peering or route after the command",
+        ),
+        Field::optional("address", Shape::Leaf(&IPV4), "none", "the name resolves to this address"),
+        Field::optional(
+            "unresolved",
+            Shape::Leaf(&UNRESOLVED),
+            "none",
+            "the name does not resolve, for this reason",
         ),
     ],
     one_of: &[],
