@@ -373,13 +373,13 @@ impl Names<'_> {
             | Action::StartInstance(label)
             | Action::TerminateInstance(label) => self.instance_label(label),
             Action::ModifySourceDestCheck(modify) => self.instance_label(&modify.instance),
-            Action::Filter(filter) => self.filter(filter, has_asker),
             Action::Resolve(query) => {
                 self.instance_label(&query.from);
                 if let NameRef::PrivateOf(label) | NameRef::PublicOf(label) = &query.name.value {
                     self.scope.uses(Kind::Instance, label.as_str(), query.name.place);
                 }
             }
+            Action::Filter(filter) => self.filter(filter, has_asker),
             Action::Ping(ping) => {
                 self.instance_label(&ping.from);
                 ping.to.iter().for_each(|to| self.destination(to));

@@ -224,7 +224,6 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             };
             desk.about_vpc(known.vpc, &command)
         }
-        Action::Filter(filter) => desk.filter(filter),
         Action::Resolve(query) => {
             let from = desk.stage.instance(&query.from.value)?;
             let name = desk.stage.hostname(&query.name.value)?;
@@ -236,6 +235,7 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             let resolution = sim.cloud().resolve(from.vpc, &name, sim.now());
             Ok(Doing::Resolved(name, resolution))
         }
+        Action::Filter(filter) => desk.filter(filter),
         Action::Ping(ping) => traffic::pings(desk.stage, ping).map(Doing::Targets),
         Action::Udp(udp) => traffic::datagrams(desk.stage, udp).map(Doing::Probe),
         Action::Send(send) => traffic::bytes(desk.stage, send).map(Doing::Probe),

@@ -102,17 +102,31 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
         },
         20 | 21 => run(subnet(x)?, None),
         22 => Command::TerminateInstances { instance: instance(x)? },
-        23 => Command::CreateSecurityGroup { vpc: vpc(x)?, name: format!("g{}", y % 3) },
-        24 => Command::DeleteSecurityGroup { group: group(x)? },
-        25 => match z % 2 {
+        23 => Command::ModifyVpcAttribute {
+            vpc: vpc(x)?,
+            attribute: match y % 4 {
+                0 => VpcAttribute::DnsSupport(switch(z)),
+                // Mostly on, or no option of a peering would ever be taken.
+                1 => VpcAttribute::DnsHostnames(switch(z)),
+                _ => VpcAttribute::DnsHostnames(Switch::On),
+            },
+        },
+        24 => Command::ModifyVpcPeeringConnectionOptions {
+            peering: peering(x)?,
+            requester: (y % 3 > 0).then(|| switch(z)),
+            accepter: (y % 2 > 0).then(|| switch(z)),
+        },
+        25 => Command::CreateSecurityGroup { vpc: vpc(x)?, name: format!("g{}", y % 3) },
+        26 => Command::DeleteSecurityGroup { group: group(x)? },
+        27 => match z % 2 {
             0 => Command::AuthorizeSecurityGroupIngress { group: group(x)?, rules: vec![rule(y)?] },
             _ => Command::AuthorizeSecurityGroupEgress { group: group(x)?, rules: vec![rule(y)?] },
         },
-        26 => match z % 2 {
+        28 => match z % 2 {
             0 => Command::RevokeSecurityGroupIngress { group: group(x)?, rules: vec![rule(y)?] },
             _ => Command::RevokeSecurityGroupEgress { group: group(x)?, rules: vec![rule(y)?] },
         },
-        27 => match z % 3 {
+        29 => match z % 3 {
             0 => Command::ModifyNetworkInterfaceGroups {
                 interface: interface(x)?,
                 groups: vec![group(y)?],
@@ -120,12 +134,12 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
             1 => Command::CreateNetworkAcl { vpc: vpc(x)? },
             _ => Command::DeleteNetworkAcl { acl: acl(x)? },
         },
-        28 => {
+        30 => {
             let associations = cloud.acl_associations.keys().copied();
             let association = pick(associations, x)?;
             Command::ReplaceNetworkAclAssociation { association, acl: acl(y)? }
         }
-        29 => {
+        31 => {
             let number = RuleNumber::new(u16::try_from(y % 4).unwrap() + 1).unwrap();
             let (acl, direction) = (acl(x)?, Direction::ALL[z % 2]);
             let (traffic, block) = (Traffic::All, block(z));
@@ -136,20 +150,6 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
                 _ => Command::DeleteNetworkAclEntry { acl, direction, number },
             }
         }
-        30 => Command::ModifyVpcAttribute {
-            vpc: vpc(x)?,
-            attribute: match y % 4 {
-                0 => VpcAttribute::DnsSupport(switch(z)),
-                // Mostly on, or no option of a peering would ever be taken.
-                1 => VpcAttribute::DnsHostnames(switch(z)),
-                _ => VpcAttribute::DnsHostnames(Switch::On),
-            },
-        },
-        31 => Command::ModifyVpcPeeringConnectionOptions {
-            peering: peering(x)?,
-            requester: (y % 3 > 0).then(|| switch(z)),
-            accepter: (y % 2 > 0).then(|| switch(z)),
-        },
         _ => Command::CreateTags {
             resource: resource(x)?,
             tags: vec![(format!("k{}", y % 3), z.to_string())],

@@ -77,10 +77,10 @@ pub enum Action {
     TerminateInstance(Spanned<Label>),
     /// `modify-source-dest-check`.
     ModifySourceDestCheck(ModifySourceDestCheck),
-    /// About security groups, prefix lists and network ACLs.
-    Filter(Filter),
     /// `resolve`: changes nothing.
     Resolve(Resolve),
+    /// About security groups, prefix lists and network ACLs.
+    Filter(Filter),
     /// `ping`.
     Ping(Ping),
     /// `udp`.

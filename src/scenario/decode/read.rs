@@ -50,13 +50,13 @@ by_error! {
     NamedTableRef: "a route table";
     Destination: "a destination";
     Location: "a place in the network";
+    NameRef: "a hostname of an instance";
     GroupRef: "a security group";
     PrefixListRef: "a prefix list";
     PeerRef: "a block, a security group or a prefix list";
     AclRef: "a network ACL";
     AclName: "a network ACL";
     Traffic: "traffic";
-    NameRef: "a hostname of an instance";
     FilePath: "a path that a scenario may name";
 }
 

@@ -100,6 +100,11 @@ pub static STEP: Mapping = Mapping {
             "switches the check of an instance's interface",
         ),
         action(
+            "resolve",
+            Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&RESOLVE)]),
+            "asks the resolver of the VPC for the address of a name",
+        ),
+        action(
             "create-security-group",
             Shape::Mapping(&CREATE_SECURITY_GROUP),
             "makes a security group",
@@ -150,11 +155,6 @@ pub static STEP: Mapping = Mapping {
             "replace-network-acl-association",
             Shape::Mapping(&ACL_OF_SUBNET),
             "puts a subnet behind another network ACL",
-        ),
-        action(
-            "resolve",
-            Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&RESOLVE)]),
-            "asks the resolver of the VPC for the address of a name",
         ),
         action(
             "ping",
