@@ -270,7 +270,13 @@ impl Builder {
 
     fn host(&mut self, at: usize, subnet: SubnetId) -> (InterfaceId, IpAddr) {
         let source_dest_check = SourceDestCheck::On;
-        let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+        let run = Command::RunInstances {
+            subnet,
+            ipv4: None,
+            ipv6: None,
+            source_dest_check,
+            groups: Vec::new(),
+        };
         let Change::InstanceRun { interface, addresses, .. } = self.ask(at, &run) else {
             panic!("no instance")
         };

@@ -81,7 +81,13 @@ fn network() -> (Cloud, Vec<(InterfaceId, IpAddr)>) {
     let subnet = Command::CreateSubnet { vpc, cidr, ipv6: None, zone: None };
     let Change::SubnetCreated { subnet, .. } = ask(subnet) else { panic!() };
     let source_dest_check = SourceDestCheck::On;
-    let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+    let run = Command::RunInstances {
+        subnet,
+        ipv4: None,
+        ipv6: None,
+        source_dest_check,
+        groups: Vec::new(),
+    };
     let hosts = (0..HOSTS).map(|_| {
         let Change::InstanceRun { interface, addresses, .. } = ask(run.clone()) else { panic!() };
         (interface, addresses[0])

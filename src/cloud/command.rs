@@ -73,6 +73,8 @@ pub enum Command {
         ipv4: Option<Ipv4Addr>,
         ipv6: Option<Ipv6Addr>,
         source_dest_check: SourceDestCheck,
+        /// None is the VPC's default group.
+        groups: Vec<SecurityGroupId>,
     },
     /// Stops a running instance; its interface keeps its addresses.
     StopInstances { instance: InstanceId },

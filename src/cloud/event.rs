@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::account::{Region, Zone};
+use super::gateway::GatewayId;
 use super::instance::SourceDestCheck;
 use super::peering::{Party, State};
 use super::quota::Quotas;
@@ -27,6 +28,11 @@ pub enum ResourceId {
     Peering(PeeringId),
     Instance(InstanceId),
     Interface(InterfaceId),
+    SecurityGroup(SecurityGroupId),
+    PrefixList(PrefixListId),
+    NetworkAcl(NetworkAclId),
+    Gateway(GatewayId),
+    NatGateway(NatGatewayId),
 }
 
 impl fmt::Display for ResourceId {
@@ -38,6 +44,11 @@ impl fmt::Display for ResourceId {
             ResourceId::Peering(id) => id.fmt(f),
             ResourceId::Instance(id) => id.fmt(f),
             ResourceId::Interface(id) => id.fmt(f),
+            ResourceId::SecurityGroup(id) => id.fmt(f),
+            ResourceId::PrefixList(id) => id.fmt(f),
+            ResourceId::NetworkAcl(id) => id.fmt(f),
+            ResourceId::Gateway(id) => id.fmt(f),
+            ResourceId::NatGateway(id) => id.fmt(f),
         }
     }
 }
@@ -67,6 +78,8 @@ pub enum Change {
         block: Ipv4Net,
         main_table: RouteTableId,
         main_association: AssociationId,
+        default_acl: NetworkAclId,
+        default_group: SecurityGroupId,
     },
     VpcDeleted {
         vpc: VpcId,
@@ -86,6 +99,7 @@ pub enum Change {
         cidr: Ipv4Net,
         ipv6: Option<Ipv6Net>,
         zone: Zone,
+        acl_association: AclAssociationId,
     },
     SubnetDeleted {
         subnet: SubnetId,
@@ -143,6 +157,7 @@ pub enum Change {
         subnet: SubnetId,
         addresses: Vec<IpAddr>,
         source_dest_check: SourceDestCheck,
+        groups: Vec<SecurityGroupId>,
     },
     InstanceStopped {
         instance: InstanceId,

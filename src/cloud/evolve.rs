@@ -3,14 +3,17 @@
 //! Holds [`Cloud::evolve`], one arm for each change. Refuses to hold any rule: an event is a decision
 //! already taken, so nothing here can be refused.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Cloud;
 use super::account::Usage;
 use super::event::{Change, Event, ResourceId};
-use super::instance::{Instance, InstanceState, Interface};
+use super::instance::{Host, Instance, InstanceState, Interface};
+use super::network_acl::NetworkAcl;
 use super::peering::Peering;
 use super::route_table::RouteTable;
+use super::security_group::SecurityGroup;
 use super::subnet::Subnet;
 use super::vpc::Vpc;
 use crate::base::id::*;
@@ -25,12 +28,33 @@ impl Cloud {
                 self.accounts.entry(*account).or_default().quotas = quotas.clone();
             }
 
-            Change::VpcCreated { vpc, owner, region, block, main_table, main_association } => {
-                self.minted += 3;
+            Change::VpcCreated {
+                vpc,
+                owner,
+                region,
+                block,
+                main_table,
+                main_association,
+                default_acl,
+                default_group,
+            } => {
+                self.minted += 5;
                 let account = self.accounts.entry(*owner).or_default();
                 account.usage.entry(region.clone()).or_default().vpcs += 1;
-                let new = Vpc::new(*owner, region.clone(), *block, *main_table, *main_association);
+                let new = Vpc {
+                    owner: *owner,
+                    region: region.clone(),
+                    blocks: vec![(*block).into()],
+                    main: (*main_association, *main_table),
+                    tables: vec![*main_table],
+                    subnets: Vec::new(),
+                    peerings: BTreeSet::new(),
+                    default_acl: *default_acl,
+                    default_group: *default_group,
+                };
                 self.vpcs.insert(*vpc, new);
+                self.acls.insert(*default_acl, NetworkAcl::born_with(*vpc));
+                self.groups.insert(*default_group, SecurityGroup::born_with(*vpc, *default_group));
                 self.tables.insert(*main_table, RouteTable::new(*vpc));
             }
             Change::VpcDeleted { vpc } => {
@@ -39,6 +63,8 @@ impl Cloud {
                 }
                 if let Some(gone) = self.vpcs.remove(vpc) {
                     self.tables.remove(&gone.main_table());
+                    self.acls.remove(&gone.default_acl);
+                    self.groups.remove(&gone.default_group);
                     self.untag(ResourceId::Vpc(*vpc));
                     self.untag(ResourceId::RouteTable(gone.main_table()));
                 }
@@ -54,18 +80,21 @@ impl Cloud {
                 }
             }
 
-            Change::SubnetCreated { subnet, vpc, cidr, ipv6, zone } => {
-                self.minted += 1;
-                self.subnets.insert(*subnet, Subnet::new(*vpc, *cidr, *ipv6, zone.clone()));
-                if let Some(vpc) = self.vpcs.get_mut(vpc) {
-                    vpc.subnets.push(*subnet);
-                }
+            Change::SubnetCreated { subnet, vpc: vpc_id, cidr, ipv6, zone, acl_association } => {
+                self.minted += 2;
+                let Some(vpc) = self.vpcs.get_mut(vpc_id) else { return };
+                vpc.subnets.push(*subnet);
+                let acl = (*acl_association, vpc.default_acl);
+                let new = Subnet::new(*vpc_id, *cidr, *ipv6, zone.clone(), acl);
+                self.subnets.insert(*subnet, new);
+                self.acl_associations.insert(*acl_association, *subnet);
             }
             Change::SubnetDeleted { subnet } => {
                 if let Some(gone) = self.subnets.remove(subnet) {
                     if let Some(vpc) = self.vpcs.get_mut(&gone.vpc) {
                         vpc.subnets.retain(|s| s != subnet);
                     }
+                    self.acl_associations.remove(&gone.acl().0);
                     self.untag(ResourceId::Subnet(*subnet));
                 }
             }
@@ -140,7 +169,14 @@ impl Cloud {
                 }
             }
 
-            Change::InstanceRun { instance, interface, subnet, addresses, source_dest_check } => {
+            Change::InstanceRun {
+                instance,
+                interface,
+                subnet,
+                addresses,
+                source_dest_check,
+                groups,
+            } => {
                 self.minted += 2;
                 let Some(home) = self.subnets.get(subnet) else { return };
                 let vpc = home.vpc;
@@ -153,9 +189,10 @@ impl Cloud {
                     Interface {
                         vpc,
                         subnet: *subnet,
-                        instance: *instance,
+                        host: Host::Instance(*instance),
                         addresses: Vec::new(),
                         source_dest_check: *source_dest_check,
+                        groups: groups.clone(),
                     },
                 );
                 self.give_addresses(*interface, addresses);

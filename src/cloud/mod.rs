@@ -11,13 +11,17 @@ pub mod cidr;
 pub mod command;
 pub mod event;
 mod evolve;
+pub mod filter;
+pub mod gateway;
 pub mod instance;
+pub mod network_acl;
 pub mod peering;
 mod peering_commands;
 pub mod profile;
 pub mod quota;
 pub mod refusal;
 pub mod route_table;
+pub mod security_group;
 pub mod subnet;
 pub mod tag;
 pub mod vpc;
@@ -26,17 +30,20 @@ pub mod vpc;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use account::{Account, Caller, Usage};
 use command::Command;
 use event::{Change, Event, ResourceId};
-use instance::{Instance, Interface};
+use gateway::{Gateway, GatewayId, NatGateway, OutsideHost, PublicAddress, Site};
+use instance::{Host, Instance, InstanceState, Interface};
+use network_acl::NetworkAcl;
 use peering::{Pace, Peering};
 use profile::{Feature, Profile};
 use quota::Quota;
 use refusal::Refusal;
 use route_table::RouteTable;
+use security_group::{PrefixList, SecurityGroup};
 use subnet::Subnet;
 use vpc::Vpc;
 
@@ -58,6 +65,17 @@ pub struct Cloud {
     instances: BTreeMap<InstanceId, Instance>,
     interfaces: BTreeMap<InterfaceId, Interface>,
     owners: BTreeMap<(VpcId, IpAddr), InterfaceId>,
+    groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    prefix_lists: BTreeMap<PrefixListId, PrefixList>,
+    acls: BTreeMap<NetworkAclId, NetworkAcl>,
+    acl_associations: BTreeMap<AclAssociationId, SubnetId>,
+    gateways: BTreeMap<GatewayId, Gateway>,
+    nat_gateways: BTreeMap<NatGatewayId, NatGateway>,
+    public_addresses: BTreeMap<AllocationId, PublicAddress>,
+    /// Who holds a public address.
+    allocations: BTreeMap<Ipv4Addr, AllocationId>,
+    outside_hosts: BTreeMap<InterfaceId, OutsideHost>,
+    outside_owners: BTreeMap<(Site, IpAddr), InterfaceId>,
     tags: BTreeMap<(ResourceId, AccountId), BTreeMap<String, String>>,
     /// Ids handed out so far; the next one follows from it.
     minted: u64,
@@ -92,6 +110,16 @@ impl Cloud {
             instances: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             owners: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            prefix_lists: BTreeMap::new(),
+            acls: BTreeMap::new(),
+            acl_associations: BTreeMap::new(),
+            gateways: BTreeMap::new(),
+            nat_gateways: BTreeMap::new(),
+            public_addresses: BTreeMap::new(),
+            allocations: BTreeMap::new(),
+            outside_hosts: BTreeMap::new(),
+            outside_owners: BTreeMap::new(),
             tags: BTreeMap::new(),
             minted: 0,
             latest: Instant::START,
@@ -194,8 +222,8 @@ impl Cloud {
             C::AcceptVpcPeeringConnection { peering } => self.accept_peering(caller, *peering, now),
             C::RejectVpcPeeringConnection { peering } => self.reject_peering(caller, *peering, now),
             C::DeleteVpcPeeringConnection { peering } => self.delete_peering(caller, *peering, now),
-            C::RunInstances { subnet, ipv4, ipv6, source_dest_check } => {
-                self.run_instance(caller, *subnet, *ipv4, *ipv6, *source_dest_check)
+            C::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups } => {
+                self.run_instance(caller, *subnet, *ipv4, *ipv6, *source_dest_check, groups)
             }
             C::StopInstances { instance } => self.stop_instance(caller, *instance),
             C::StartInstances { instance } => self.start_instance(caller, *instance),
@@ -287,6 +315,111 @@ impl Cloud {
     /// both use it.
     pub fn owner(&self, vpc: VpcId, address: IpAddr) -> Option<InterfaceId> {
         self.owners.get(&(vpc, address)).copied()
+    }
+
+    /// A security group.
+    pub fn group(&self, id: SecurityGroupId) -> Option<&SecurityGroup> {
+        self.groups.get(&id)
+    }
+
+    /// Every security group, ordered by id.
+    pub fn groups(&self) -> impl Iterator<Item = (SecurityGroupId, &SecurityGroup)> {
+        self.groups.iter().map(|(id, group)| (*id, group))
+    }
+
+    /// A prefix list.
+    pub fn prefix_list(&self, id: PrefixListId) -> Option<&PrefixList> {
+        self.prefix_lists.get(&id)
+    }
+
+    /// A network ACL.
+    pub fn acl(&self, id: NetworkAclId) -> Option<&NetworkAcl> {
+        self.acls.get(&id)
+    }
+
+    /// Every network ACL, ordered by id.
+    pub fn acls(&self) -> impl Iterator<Item = (NetworkAclId, &NetworkAcl)> {
+        self.acls.iter().map(|(id, acl)| (*id, acl))
+    }
+
+    /// The network ACL at the boundary of a subnet.
+    pub fn acl_of(&self, subnet: SubnetId) -> Option<NetworkAclId> {
+        self.subnets.get(&subnet).map(|subnet| subnet.acl().1)
+    }
+
+    /// A gateway.
+    pub fn gateway(&self, id: GatewayId) -> Option<&Gateway> {
+        self.gateways.get(&id)
+    }
+
+    /// Every gateway, ordered by id.
+    pub fn gateways(&self) -> impl Iterator<Item = (GatewayId, &Gateway)> {
+        self.gateways.iter().map(|(id, gateway)| (*id, gateway))
+    }
+
+    /// A NAT gateway.
+    pub fn nat_gateway(&self, id: NatGatewayId) -> Option<&NatGateway> {
+        self.nat_gateways.get(&id)
+    }
+
+    /// Every NAT gateway, ordered by id.
+    pub fn nat_gateways(&self) -> impl Iterator<Item = (NatGatewayId, &NatGateway)> {
+        self.nat_gateways.iter().map(|(id, gateway)| (*id, gateway))
+    }
+
+    /// Every public address that an account holds, ordered by allocation.
+    pub fn public_addresses(&self) -> impl Iterator<Item = (AllocationId, &PublicAddress)> {
+        self.public_addresses.iter().map(|(id, address)| (*id, address))
+    }
+
+    /// The public address that stands for a private one of an interface. Linear in the addresses
+    /// held.
+    pub fn public_address(&self, interface: InterfaceId, private: Ipv4Addr) -> Option<Ipv4Addr> {
+        let stands_for = |held: &&PublicAddress| {
+            held.association.is_some_and(|(_, i, address)| (i, address) == (interface, private))
+        };
+        self.public_addresses.values().find(stands_for).map(|held| held.address)
+    }
+
+    /// The interface, and its private address, for which a public one stands.
+    pub fn behind_public(&self, public: Ipv4Addr) -> Option<(InterfaceId, Ipv4Addr)> {
+        let held = self.public_addresses.get(self.allocations.get(&public)?)?;
+        held.association.map(|(_, interface, private)| (interface, private))
+    }
+
+    /// The internet gateway that is attached to a VPC. Linear in the number of gateways.
+    pub fn internet_gateway_of(&self, vpc: VpcId) -> Option<GatewayId> {
+        let of_vpc = |(id, gateway): &(&GatewayId, &Gateway)| {
+            matches!(id, GatewayId::Internet(_)) && gateway.vpc == Some(vpc)
+        };
+        self.gateways.iter().find(of_vpc).map(|(id, _)| *id)
+    }
+
+    /// A host outside the cloud.
+    pub fn outside_host(&self, id: InterfaceId) -> Option<&OutsideHost> {
+        self.outside_hosts.get(&id)
+    }
+
+    /// Every host outside the cloud, ordered by id.
+    pub fn outside_hosts(&self) -> impl Iterator<Item = (InterfaceId, &OutsideHost)> {
+        self.outside_hosts.iter().map(|(id, host)| (*id, host))
+    }
+
+    /// The host that has the address in that network outside the cloud.
+    pub fn outside_owner(&self, site: Site, address: IpAddr) -> Option<InterfaceId> {
+        self.outside_owners.get(&(site, address)).copied()
+    }
+
+    /// Does what is behind an interface send and receive? A stopped instance does not; a NAT gateway
+    /// and a host outside the cloud always do.
+    pub fn runs(&self, interface: InterfaceId) -> bool {
+        match self.interfaces.get(&interface).map(|interface| interface.host) {
+            Some(Host::Instance(id)) => {
+                self.instances.get(&id).is_some_and(|i| i.state == InstanceState::Running)
+            }
+            Some(Host::NatGateway(_)) => true,
+            None => self.outside_hosts.contains_key(&interface),
+        }
     }
 
     /// The next moment after `now` at which passing time alone changes something (a request

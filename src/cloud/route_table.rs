@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::account::Caller;
 use super::event::Change;
-use super::instance::InstanceState;
+use super::gateway::GatewayId;
 use super::peering::Status;
 use super::profile::Feature;
 use super::quota::Quota;
@@ -27,6 +27,10 @@ pub enum RouteTarget {
     Peering(PeeringId),
     /// To an interface of the table's VPC: a middlebox.
     Interface(InterfaceId),
+    /// Over an edge of the table's VPC.
+    Gateway(GatewayId),
+    /// To a NAT gateway of the table's VPC.
+    Nat(NatGatewayId),
 }
 
 impl fmt::Display for RouteTarget {
@@ -34,6 +38,8 @@ impl fmt::Display for RouteTarget {
         match self {
             RouteTarget::Peering(id) => id.fmt(f),
             RouteTarget::Interface(id) => id.fmt(f),
+            RouteTarget::Gateway(id) => id.fmt(f),
+            RouteTarget::Nat(id) => id.fmt(f),
         }
     }
 }
@@ -121,11 +127,11 @@ impl Cloud {
             Hop::To(RouteTarget::Peering(id)) => {
                 self.peerings.get(&id).is_some_and(|p| p.active(now).is_some())
             }
-            Hop::To(RouteTarget::Interface(id)) => self
-                .interfaces
-                .get(&id)
-                .and_then(|i| self.instances.get(&i.instance))
-                .is_some_and(|i| i.state == InstanceState::Running),
+            Hop::To(RouteTarget::Interface(id)) => self.runs(id),
+            Hop::To(RouteTarget::Gateway(id)) => {
+                self.gateways.get(&id).is_some_and(|gateway| gateway.vpc.is_some())
+            }
+            Hop::To(RouteTarget::Nat(id)) => self.nat_gateways.contains_key(&id),
         };
         if usable { RouteState::Active } else { RouteState::Blackhole }
     }
@@ -279,6 +285,16 @@ impl Cloud {
             }
             RouteTarget::Interface(id) => {
                 if self.own_interface(caller, id)?.vpc != table.vpc {
+                    return Err(of_other_vpc());
+                }
+            }
+            RouteTarget::Gateway(id) => {
+                if self.gateways.get(&id).and_then(|gateway| gateway.vpc) != Some(table.vpc) {
+                    return Err(of_other_vpc());
+                }
+            }
+            RouteTarget::Nat(id) => {
+                if self.nat_gateways.get(&id).map(|nat| nat.vpc) != Some(table.vpc) {
                     return Err(of_other_vpc());
                 }
             }

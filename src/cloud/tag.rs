@@ -51,6 +51,22 @@ impl Cloud {
                 .get(&id)
                 .is_some_and(|i| self.own_interface(caller, i.interface).is_ok()),
             ResourceId::Interface(id) => self.own_interface(caller, id).is_ok(),
+            ResourceId::SecurityGroup(id) => {
+                self.groups.get(&id).is_some_and(|g| self.own_vpc(caller, g.vpc).is_ok())
+            }
+            ResourceId::PrefixList(id) => {
+                self.prefix_lists.get(&id).is_some_and(|list| list.owner == caller.account)
+            }
+            ResourceId::NetworkAcl(id) => {
+                self.acls.get(&id).is_some_and(|acl| self.own_vpc(caller, acl.vpc).is_ok())
+            }
+            ResourceId::Gateway(id) => self
+                .gateways
+                .get(&id)
+                .is_some_and(|g| g.owner == caller.account && g.region == caller.region),
+            ResourceId::NatGateway(id) => {
+                self.nat_gateways.get(&id).is_some_and(|nat| self.own_vpc(caller, nat.vpc).is_ok())
+            }
         };
         if found { Ok(()) } else { Err(Refusal::ResourceNotFound(id)) }
     }

@@ -230,6 +230,7 @@ fn run(subnet: SubnetId, ipv4: Option<&str>) -> Command {
         ipv4: ipv4.map(net),
         ipv6: None,
         source_dest_check: SourceDestCheck::On,
+        groups: Vec::new(),
     }
 }
 

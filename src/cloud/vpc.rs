@@ -29,27 +29,11 @@ pub struct Vpc {
     pub(super) tables: Vec<RouteTableId>,
     pub(super) subnets: Vec<SubnetId>,
     pub(super) peerings: BTreeSet<PeeringId>,
+    pub(super) default_acl: NetworkAclId,
+    pub(super) default_group: SecurityGroupId,
 }
 
 impl Vpc {
-    pub(super) fn new(
-        owner: AccountId,
-        region: Region,
-        block: Ipv4Net,
-        main_table: RouteTableId,
-        main_association: AssociationId,
-    ) -> Vpc {
-        Vpc {
-            owner,
-            region,
-            blocks: vec![block.into()],
-            main: (main_association, main_table),
-            tables: vec![main_table],
-            subnets: Vec::new(),
-            peerings: BTreeSet::new(),
-        }
-    }
-
     /// Its address blocks, the primary one first, then in order of association. Never overlapping.
     pub fn blocks(&self) -> &[IpNet] {
         &self.blocks
@@ -73,6 +57,16 @@ impl Vpc {
     /// Its subnets, in order of creation.
     pub fn subnets(&self) -> &[SubnetId] {
         &self.subnets
+    }
+
+    /// The network ACL that it was born with.
+    pub fn default_acl(&self) -> NetworkAclId {
+        self.default_acl
+    }
+
+    /// The security group that it was born with.
+    pub fn default_group(&self) -> SecurityGroupId {
+        self.default_group
     }
 
     /// Every peering it ever was a party to, ordered by id.
@@ -118,6 +112,8 @@ impl Cloud {
             block,
             main_table: RouteTableId::new(mint.next()),
             main_association: AssociationId::new(mint.next()),
+            default_acl: NetworkAclId::new(mint.next()),
+            default_group: SecurityGroupId::new(mint.next()),
         }])
     }
 

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use crate::base::id::{InterfaceId, PeeringId, VpcId};
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
-use crate::cloud::instance::{InstanceState, Interface};
+use crate::cloud::instance::Interface;
 use crate::cloud::peering::Status;
 
 /// The cloud as it is at one moment, without its route tables.
@@ -40,9 +40,8 @@ impl<'c> Arrivals<'c> {
         self.cloud.interface(id)
     }
 
-    /// Does the instance behind the interface run?
-    pub(super) fn runs(self, interface: &Interface) -> bool {
-        let instance = self.cloud.instance(interface.instance);
-        instance.is_some_and(|instance| instance.state == InstanceState::Running)
+    /// Does what is behind the interface run?
+    pub(super) fn runs(self, interface: InterfaceId) -> bool {
+        self.cloud.runs(interface)
     }
 }

@@ -68,8 +68,7 @@ impl<'c> Reference<'c> {
         let here = Place::Interface(from);
 
         // The sender exists and runs.
-        let Some(sender) = self.cloud.interface(id).filter(|sender| self.arrivals().runs(sender))
-        else {
+        let Some(sender) = self.cloud.interface(id).filter(|_| self.arrivals().runs(id)) else {
             steps.record(|| Step::Down { interface: id });
             return Err(Drop::new(InterfaceDown, here));
         };
@@ -113,6 +112,7 @@ impl<'c> Reference<'c> {
                     _ => Err(blackhole),
                 }
             }
+            Hop::To(RouteTarget::Gateway(_) | RouteTarget::Nat(_)) => Err(blackhole),
             Hop::To(RouteTarget::Peering(target)) => {
                 let peering = self.cloud.peering(target);
                 let status = peering.map(|p| p.status(self.now));
@@ -231,7 +231,7 @@ fn enter(
     let owner = owner.ok_or(nobody)?;
     let row = rows.interface(owner).ok_or(nobody)?;
     let receiver = here.interface(owner).ok_or(nobody)?;
-    if !here.runs(receiver) {
+    if !here.runs(owner) {
         steps.record(|| Step::Down { interface: owner });
         return Err(Drop::new(InterfaceDown, Place::Interface(row)));
     }

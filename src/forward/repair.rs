@@ -220,7 +220,16 @@ impl Bench {
                 })
             }
             DropReason::NoSuchHost => self.pull_out(blocked),
-            DropReason::Malformed
+            DropReason::GroupEgress
+            | DropReason::ConntrackFull
+            | DropReason::AclEgress
+            | DropReason::TooBig
+            | DropReason::AclIngress
+            | DropReason::GroupIngress
+            | DropReason::NoPublicAddress
+            | DropReason::HopLimit
+            | DropReason::NoTranslation
+            | DropReason::Malformed
             | DropReason::LinkLoss
             | DropReason::QueueFull
             | DropReason::PeeringGone => None,
@@ -311,7 +320,7 @@ impl Bench {
         match fix {
             Fix::Start(interface) => {
                 let interface = self.cloud.interface(interface)?;
-                let (vpc, instance) = (interface.vpc, interface.instance);
+                let (vpc, instance) = (interface.vpc, interface.instance()?);
                 self.ask(vpc, &Command::StartInstances { instance })?;
             }
             Fix::CheckOff(interface) => {

@@ -292,7 +292,7 @@ fn interface_row(cloud: &Cloud, rows: &Rows, id: InterfaceId) -> Option<Interfac
         subnet: subnet.cidr,
         address,
         check: interface.source_dest_check,
-        state: cloud.instance(interface.instance)?.state,
+        state: if cloud.runs(id) { InstanceState::Running } else { InstanceState::Stopped },
         more: is_needed.then(|| Box::new(more)),
     })
 }
@@ -301,6 +301,7 @@ fn table_row(cloud: &Cloud, rows: &Rows, id: RouteTableId) -> Option<ByAddress<T
     cloud.table(id)?;
     let target = |hop| match hop {
         Hop::Local => Target::Local,
+        Hop::To(RouteTarget::Gateway(_) | RouteTarget::Nat(_)) => Target::Unknown,
         Hop::To(RouteTarget::Interface(id)) => {
             rows.interface(id).map_or(Target::Unknown, Target::Interface)
         }

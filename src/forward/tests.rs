@@ -111,7 +111,13 @@ impl World {
         // A router `x` beside host `a`, for tables that name one.
         for host in [name.to_lowercase(), format!("{}x", name.to_lowercase())] {
             let source_dest_check = SourceDestCheck::On;
-            let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+            let run = Command::RunInstances {
+                subnet,
+                ipv4: None,
+                ipv6: None,
+                source_dest_check,
+                groups: Vec::new(),
+            };
             let [Change::InstanceRun { interface, instance, ref addresses, .. }] =
                 self.ask(&run)[..]
             else {

@@ -6,6 +6,8 @@
 use crate::base::id::*;
 use crate::cloud::Cloud;
 use crate::cloud::event::ResourceId;
+use crate::cloud::gateway::GatewayId;
+use crate::cloud::instance::Interface;
 use crate::cloud::route_table::{Hop, RouteTarget};
 use crate::forward::Location;
 
@@ -50,10 +52,36 @@ impl Names<'_> {
 
     /// An interface, by the name of its instance.
     pub fn interface(self, id: InterfaceId) -> String {
-        let instance = self.0.interface(id).map(|interface| interface.instance);
+        let instance = self.0.interface(id).and_then(Interface::instance);
         instance
             .and_then(|instance| self.0.name(ResourceId::Instance(instance)))
             .map_or_else(|| id.to_string(), str::to_owned)
+    }
+
+    /// A gateway.
+    pub fn gateway(self, id: GatewayId) -> String {
+        self.named(ResourceId::Gateway(id))
+    }
+
+    /// A network ACL: by its name, or as the one that its VPC was born with.
+    pub fn acl(self, id: NetworkAclId) -> String {
+        let vpc = self.0.acl(id).map(|acl| acl.vpc);
+        match (vpc, self.0.name(ResourceId::NetworkAcl(id))) {
+            (Some(vpc), Some(name)) => format!("{}/{name}", self.vpc(vpc)),
+            (Some(vpc), None) if self.0.vpc(vpc).is_some_and(|v| v.default_acl() == id) => {
+                format!("{}/default", self.vpc(vpc))
+            }
+            _ => id.to_string(),
+        }
+    }
+
+    /// A security group: by its name tag, else as the group of this name of its VPC.
+    pub fn group(self, id: SecurityGroupId) -> String {
+        match (self.0.name(ResourceId::SecurityGroup(id)), self.0.group(id)) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(group)) => format!("{}/{}", self.vpc(group.vpc), group.name),
+            (None, None) => id.to_string(),
+        }
     }
 
     /// Where a route leads.
@@ -62,6 +90,8 @@ impl Names<'_> {
             Hop::Local => "local".to_owned(),
             Hop::To(RouteTarget::Peering(id)) => self.peering(id),
             Hop::To(RouteTarget::Interface(id)) => self.interface(id),
+            Hop::To(RouteTarget::Gateway(id)) => self.gateway(id),
+            Hop::To(RouteTarget::Nat(id)) => self.named(ResourceId::NatGateway(id)),
         }
     }
 

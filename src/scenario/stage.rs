@@ -413,7 +413,8 @@ impl Stage {
         plan: InstancePlan,
     ) -> Result<InterfaceId, Trouble> {
         let InstancePlan { ip: ipv4, ipv6, check: source_dest_check } = plan;
-        let command = Command::RunInstances { subnet, ipv4, ipv6, source_dest_check };
+        let command =
+            Command::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups: Vec::new() };
         let changes = self.ask(caller, &command)?;
         let vpc = self.sim.cloud().subnet(subnet).map(|s| s.vpc);
         let (known, id) = made(changes, |c| match c {

@@ -33,7 +33,13 @@ impl Pair {
         let Change::SubnetCreated { subnet, .. } = ask(subnet) else { panic!() };
         let ends = [(); 2].map(|()| {
             let source_dest_check = SourceDestCheck::On;
-            let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+            let run = Command::RunInstances {
+                subnet,
+                ipv4: None,
+                ipv6: None,
+                source_dest_check,
+                groups: Vec::new(),
+            };
             let Change::InstanceRun { interface, addresses, .. } = ask(run) else { panic!() };
             (interface, addresses[0])
         });

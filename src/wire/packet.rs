@@ -143,6 +143,11 @@ impl Packet {
         }
     }
 
+    /// The port it is for, or 0 where there are none (see [`FlowKey`]).
+    pub fn destination_port(&self) -> u16 {
+        self.ports().map_or(0, |[_, destination]| destination)
+    }
+
     /// Type and code, if it is an ICMP message of its family and has its header.
     pub fn icmp(&self) -> Option<Icmp> {
         let own = Protocol::icmp_of(self.family());
@@ -205,7 +210,9 @@ impl Packet {
         Packet { bytes, layout: self.layout }
     }
 
-    pub(super) fn is_later_fragment(&self) -> bool {
+    /// Is it a fragment that does not begin its packet, so that it has neither ports nor an ICMP
+    /// header?
+    pub fn is_later_fragment(&self) -> bool {
         matches!(self.layout.fragment, Some(FragmentPlace::Middle | FragmentPlace::Last))
     }
 

@@ -112,7 +112,13 @@ impl Lab {
     pub(crate) fn host(&mut self, subnet: SubnetId) -> Result<InterfaceId, Refusal> {
         let vpc = self.cloud.subnet(subnet).unwrap().vpc;
         let source_dest_check = SourceDestCheck::On;
-        let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+        let run = Command::RunInstances {
+            subnet,
+            ipv4: None,
+            ipv6: None,
+            source_dest_check,
+            groups: Vec::new(),
+        };
         match self.ask(vpc, &run)?[..] {
             [Change::InstanceRun { interface, .. }] => Ok(interface),
             ref other => panic!("{other:?}"),
