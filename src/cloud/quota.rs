@@ -16,6 +16,8 @@ pub enum Quota {
     RouteTablesPerVpc,
     /// Routes of one table beside the local ones, IPv4 and IPv6 counted apart.
     RoutesPerTable,
+    /// Routes of one table that a virtual private gateway propagates.
+    PropagatedRoutesPerTable,
     /// Active peerings of one VPC, those being provisioned included.
     ActivePeeringsPerVpc,
     /// Peering requests that an account has made and nobody has answered.
@@ -26,12 +28,13 @@ pub enum Quota {
 
 impl Quota {
     /// Every quota.
-    pub const ALL: [Quota; 8] = [
+    pub const ALL: [Quota; 9] = [
         Quota::VpcsPerRegion,
         Quota::CidrsPerVpc,
         Quota::SubnetsPerVpc,
         Quota::RouteTablesPerVpc,
         Quota::RoutesPerTable,
+        Quota::PropagatedRoutesPerTable,
         Quota::ActivePeeringsPerVpc,
         Quota::OutstandingPeeringRequests,
         Quota::InterfacesPerRegion,
@@ -45,6 +48,7 @@ impl Quota {
             Quota::SubnetsPerVpc => "subnets-per-vpc",
             Quota::RouteTablesPerVpc => "route-tables-per-vpc",
             Quota::RoutesPerTable => "routes-per-table",
+            Quota::PropagatedRoutesPerTable => "propagated-routes-per-table",
             Quota::ActivePeeringsPerVpc => "active-peerings-per-vpc",
             Quota::OutstandingPeeringRequests => "outstanding-peering-requests",
             Quota::InterfacesPerRegion => "interfaces-per-region",
@@ -63,6 +67,7 @@ impl Quota {
             Quota::CidrsPerVpc => 5,
             Quota::SubnetsPerVpc | Quota::RouteTablesPerVpc => 200,
             Quota::RoutesPerTable | Quota::ActivePeeringsPerVpc => 50,
+            Quota::PropagatedRoutesPerTable => 100,
             Quota::OutstandingPeeringRequests => 25,
             Quota::InterfacesPerRegion => 100_000,
         }

@@ -6,12 +6,13 @@
 //! Codes and message templates: vpc-semantics 1.4, 2.2, 2.3, 6.7. Where AWS's answer is not known,
 //! the variant says so.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use thiserror::Error;
 
 use super::event::ResourceId;
+use super::gateway::GatewayId;
 use super::peering::Status;
 use super::quota::Quota;
 use crate::base::id::*;
@@ -42,6 +43,24 @@ pub enum Refusal {
     /// No such interface.
     #[error("The networkInterface ID '{0}' does not exist")]
     InterfaceNotFound(InterfaceId),
+    /// No such gateway or endpoint.
+    #[error("The {noun} ID '{0}' does not exist", noun = noun(*.0))]
+    GatewayNotFound(GatewayId),
+    /// No such gateway to route to.
+    #[error("The gateway ID '{0}' does not exist")]
+    RouteGatewayNotFound(GatewayId),
+    /// No such NAT gateway.
+    #[error("The NAT gateway '{0}' does not exist")]
+    NatGatewayNotFound(NatGatewayId),
+    /// No such NAT gateway to route to.
+    #[error("The natGateway ID '{0}' does not exist")]
+    RouteNatGatewayNotFound(NatGatewayId),
+    /// The account holds no such public address.
+    #[error("The allocation ID '{0}' does not exist")]
+    AllocationNotFound(AllocationId),
+    /// No such association of a public address.
+    #[error("The association ID '{0}' does not exist")]
+    AddressAssociationNotFound(AddressAssociationId),
     /// Nothing with this id can be tagged.
     #[error("The ID '{0}' is not valid")]
     ResourceNotFound(ResourceId),
@@ -109,6 +128,31 @@ pub enum Refusal {
     /// The address belongs to another interface.
     #[error("Address {0} is in use.")]
     AddressInUse(IpAddr),
+    /// The address is not one that an account can hold on the internet.
+    #[error("Address {0} is not a public address")]
+    AddressNotPublic(IpAddr),
+    /// The private address is not one of the interface.
+    #[error("Address {address} is not assigned to {interface}")]
+    AddressNotOfInterface {
+        /// The interface.
+        interface: InterfaceId,
+        /// The address asked for; none if the interface has no IPv4 address.
+        address: Ipv4Addr,
+    },
+    /// The public address, or the private one, has its counterpart already.
+    #[error("resource {0} is already associated with an address")]
+    AddressAlreadyAssociated(String),
+    /// The emulator's pool of public addresses is used up.
+    #[error("There are not enough addresses available to satisfy the request.")]
+    NoPublicAddressLeft,
+    /// A host outside the cloud cannot have this address where it is to live (the emulator's own).
+    #[error("A host beyond {beyond} cannot have the address {address}")]
+    AddressNotBeyond {
+        /// Where it is to live.
+        beyond: GatewayId,
+        /// The address.
+        address: IpAddr,
+    },
     /// No address is left.
     #[error(
         "There are not enough free addresses in subnet '{0}' to satisfy the requested number of instances."
@@ -125,6 +169,60 @@ pub enum Refusal {
     /// The table is a main table or has associations.
     #[error("The routeTable '{0}' has dependencies and cannot be deleted.")]
     RouteTableInUse(RouteTableId),
+
+    /// The gateway is attached to a VPC.
+    #[error("The {noun} '{0}' has dependencies and cannot be deleted.", noun = noun(*.0))]
+    GatewayInUse(GatewayId),
+    /// Interfaces of the VPC have public addresses.
+    #[error(
+        "Network {0} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway."
+    )]
+    PublicAddressesMapped(VpcId),
+    /// The interface belongs to a NAT gateway. AWS's code is not known; `OperationNotPermitted` is
+    /// a choice.
+    #[error("The interface {0} is managed by its NAT gateway")]
+    ManagedInterface(InterfaceId),
+
+    // ---- gateways ---------------------------------------------------------------------------
+    /// The internet gateway is attached already.
+    #[error("resource {gateway} is already attached to network {vpc}")]
+    GatewayAlreadyAttached {
+        /// The gateway.
+        gateway: GatewayId,
+        /// The VPC that it is attached to.
+        vpc: VpcId,
+    },
+    /// The VPC has an internet gateway.
+    #[error("Network {0} already has an internet gateway attached")]
+    VpcHasInternetGateway(VpcId),
+    /// The VPC has a virtual private gateway.
+    #[error("Network {0} already has a virtual private gateway attached")]
+    VpcHasVpnGateway(VpcId),
+    /// The gateway is not attached to this VPC.
+    #[error("resource {gateway} is not attached to network {vpc}")]
+    GatewayNotAttached {
+        /// The gateway.
+        gateway: GatewayId,
+        /// The VPC.
+        vpc: VpcId,
+    },
+    /// A table can learn routes only from the gateway that is attached to its VPC.
+    #[error("{gateway} is not attached to the network of route table {table}")]
+    PropagationNotAttached {
+        /// The gateway.
+        gateway: VpnGatewayId,
+        /// The table.
+        table: RouteTableId,
+    },
+    /// The VPC has no way to the internet, so a public address would lead nowhere.
+    #[error("Network {0} is not attached to any internet gateway")]
+    NoInternetGateway(VpcId),
+    /// The virtual private gateway can't be deleted while it is attached.
+    #[error("The vpnGateway '{0}' is in an incorrect state: it is attached")]
+    VpnGatewayAttached(VpnGatewayId),
+    /// What a line announces, or a service has, cannot be routed: reserved, or (of a service) nothing.
+    #[error("The prefixes of {0} are not valid")]
+    PrefixesInvalid(String),
 
     // ---- routes and tables ------------------------------------------------------------------
     /// The destination has a route.
@@ -176,6 +274,17 @@ pub enum Refusal {
         table: RouteTableId,
         /// The target's id.
         target: String,
+    },
+    /// Routes to an endpoint follow from the endpoint's tables; nobody sets them.
+    #[error("cannot set a route to {0}: its routes follow from its route tables")]
+    RouteToEndpoint(GatewayId),
+    /// Table and endpoint are of two VPCs.
+    #[error("route table {table} and endpoint vpc {vpc} belong to different networks")]
+    EndpointOfOtherVpc {
+        /// The table.
+        table: RouteTableId,
+        /// The endpoint's VPC.
+        vpc: VpcId,
     },
     /// Table and subnet are of two VPCs.
     #[error("route table {table} and subnet {subnet} belong to different networks")]
@@ -269,11 +378,18 @@ impl Refusal {
         "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
         "CidrLimitExceeded",
         "DependencyViolation",
+        "Gateway.NotAttached",
+        "IncorrectState",
+        "InsufficientAddressCapacity",
         "InsufficientFreeAddressesInSubnet",
+        "InvalidAllocationID.NotFound",
         "InvalidAssociationID.NotFound",
+        "InvalidGatewayID.NotFound",
         "InvalidID",
         "InvalidIPAddress.InUse",
         "InvalidInstanceID.NotFound",
+        "InvalidInternetGatewayID.NotFound",
+        "InvalidNatGatewayID.NotFound",
         "InvalidNetworkInterfaceID.NotFound",
         "InvalidParameterValue",
         "InvalidRoute.NotFound",
@@ -283,9 +399,14 @@ impl Refusal {
         "InvalidSubnet.Range",
         "InvalidSubnetID.NotFound",
         "InvalidVpc.Range",
+        "InvalidVpcEndpointId.NotFound",
         "InvalidVpcID.NotFound",
         "InvalidVpcPeeringConnectionID.NotFound",
+        "InvalidVpcState",
+        "InvalidVpnGatewayAttachment.NotFound",
+        "InvalidVpnGatewayID.NotFound",
         "InvalidZone.NotFound",
+        "NatGatewayNotFound",
         "NetworkInterfaceLimitExceeded",
         "OperationNotPermitted",
         "OutstandingVpcPeeringConnectionLimitExceeded",
@@ -298,6 +419,7 @@ impl Refusal {
         "UnknownParameter",
         "VpcLimitExceeded",
         "VpcPeeringConnectionAlreadyExists",
+        "VpnGatewayAttachmentLimitExceeded",
     ];
 
     /// The EC2 error code, exactly as on the wire.
@@ -310,6 +432,16 @@ impl Refusal {
             Refusal::PeeringNotFound(_) => "InvalidVpcPeeringConnectionID.NotFound",
             Refusal::InstanceNotFound(_) => "InvalidInstanceID.NotFound",
             Refusal::InterfaceNotFound(_) => "InvalidNetworkInterfaceID.NotFound",
+            Refusal::GatewayNotFound(id) => match id {
+                GatewayId::Internet(_) => "InvalidInternetGatewayID.NotFound",
+                GatewayId::Vpn(_) => "InvalidVpnGatewayID.NotFound",
+                GatewayId::Endpoint(_) => "InvalidVpcEndpointId.NotFound",
+            },
+            Refusal::RouteGatewayNotFound(_) => "InvalidGatewayID.NotFound",
+            Refusal::NatGatewayNotFound(_) => "NatGatewayNotFound",
+            Refusal::RouteNatGatewayNotFound(_) => "InvalidNatGatewayID.NotFound",
+            Refusal::AllocationNotFound(_) => "InvalidAllocationID.NotFound",
+            Refusal::AddressAssociationNotFound(_) => "InvalidAssociationID.NotFound",
             Refusal::ResourceNotFound(_) => "InvalidID",
             Refusal::VpcBlockInvalid(_)
             | Refusal::VpcBlockRestricted(_)
@@ -324,6 +456,30 @@ impl Refusal {
             Refusal::ZoneNotFound(_) => "InvalidZone.NotFound",
             Refusal::AddressNotInSubnet(_) => "InvalidParameterValue",
             Refusal::AddressInUse(_) => "InvalidIPAddress.InUse",
+            Refusal::AddressNotPublic(_)
+            | Refusal::AddressNotOfInterface { .. }
+            | Refusal::AddressNotBeyond { .. }
+            | Refusal::PrefixesInvalid(_)
+            | Refusal::RouteToEndpoint(_)
+            | Refusal::EndpointOfOtherVpc { .. }
+            | Refusal::VpcHasInternetGateway(_) => "InvalidParameterValue",
+            Refusal::AddressAlreadyAssociated(_) => "Resource.AlreadyAssociated",
+            Refusal::NoPublicAddressLeft => "InsufficientAddressCapacity",
+            Refusal::GatewayInUse(_) | Refusal::PublicAddressesMapped(_) => "DependencyViolation",
+            Refusal::ManagedInterface(_) => "OperationNotPermitted",
+            Refusal::GatewayAlreadyAttached { gateway, .. } => match gateway {
+                GatewayId::Vpn(_) => "VpnGatewayAttachmentLimitExceeded",
+                _ => "Resource.AlreadyAssociated",
+            },
+            Refusal::VpcHasVpnGateway(_) => "InvalidVpcState",
+            Refusal::GatewayNotAttached { gateway, .. } => match gateway {
+                GatewayId::Vpn(_) => "InvalidVpnGatewayAttachment.NotFound",
+                _ => "Gateway.NotAttached",
+            },
+            Refusal::NoInternetGateway(_) | Refusal::PropagationNotAttached { .. } => {
+                "Gateway.NotAttached"
+            }
+            Refusal::VpnGatewayAttached(_) => "IncorrectState",
             Refusal::SubnetFull(_) => "InsufficientFreeAddressesInSubnet",
             Refusal::VpcInUse(_) | Refusal::SubnetInUse(_) | Refusal::RouteTableInUse(_) => {
                 "DependencyViolation"
@@ -351,7 +507,8 @@ impl Refusal {
                 Quota::CidrsPerVpc => "CidrLimitExceeded",
                 Quota::SubnetsPerVpc => "SubnetLimitExceeded",
                 Quota::RouteTablesPerVpc => "RouteTableLimitExceeded",
-                Quota::RoutesPerTable => "RouteLimitExceeded",
+                // AWS names no code for propagated routes; that of static ones is a choice.
+                Quota::RoutesPerTable | Quota::PropagatedRoutesPerTable => "RouteLimitExceeded",
                 Quota::ActivePeeringsPerVpc => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
                 Quota::OutstandingPeeringRequests => "OutstandingVpcPeeringConnectionLimitExceeded",
                 Quota::InterfacesPerRegion => "NetworkInterfaceLimitExceeded",
@@ -360,6 +517,15 @@ impl Refusal {
             Refusal::TooManyTags => "TagLimitExceeded",
             Refusal::InvalidTag(_) => "InvalidParameterValue",
         }
+    }
+}
+
+/// What EC2 calls this kind of gateway in its messages.
+const fn noun(gateway: GatewayId) -> &'static str {
+    match gateway {
+        GatewayId::Internet(_) => "internetGateway",
+        GatewayId::Vpn(_) => "vpnGateway",
+        GatewayId::Endpoint(_) => "vpcEndpoint",
     }
 }
 
@@ -372,7 +538,7 @@ mod tests {
     fn the_list_of_codes_is_that_of_the_arms() {
         let text = include_str!("refusal.rs");
         let arms = text.split("pub const fn code").nth(1).unwrap();
-        let arms = arms.split("#[cfg(test)]").next().unwrap();
+        let arms = arms.split("\n}\n").next().unwrap();
         let mut codes: Vec<&str> = arms.split('"').skip(1).step_by(2).collect();
         codes.sort_unstable();
         codes.dedup();

@@ -50,7 +50,9 @@ impl Cloud {
                 .instances
                 .get(&id)
                 .is_some_and(|i| self.own_interface(caller, i.interface).is_ok()),
-            ResourceId::Interface(id) => self.own_interface(caller, id).is_ok(),
+            ResourceId::Interface(id) => {
+                self.own_interface(caller, id).is_ok() || self.own_outside_host(caller, id).is_ok()
+            }
             ResourceId::SecurityGroup(id) => {
                 self.groups.get(&id).is_some_and(|g| self.own_vpc(caller, g.vpc).is_ok())
             }
@@ -60,10 +62,7 @@ impl Cloud {
             ResourceId::NetworkAcl(id) => {
                 self.acls.get(&id).is_some_and(|acl| self.own_vpc(caller, acl.vpc).is_ok())
             }
-            ResourceId::Gateway(id) => self
-                .gateways
-                .get(&id)
-                .is_some_and(|g| g.owner == caller.account && g.region == caller.region),
+            ResourceId::Gateway(id) => self.own_gateway(caller, id).is_ok(),
             ResourceId::NatGateway(id) => {
                 self.nat_gateways.get(&id).is_some_and(|nat| self.own_vpc(caller, nat.vpc).is_ok())
             }

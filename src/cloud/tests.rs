@@ -3,6 +3,7 @@
 //! Holds the network ([`Lab`]) and the one function that touches the API ([`check`]). The rows are
 //! beside it, one file per noun. Refuses to repeat the life of a peering: `tests/it/lifecycle.rs`.
 
+mod gateway;
 mod instance;
 mod peering;
 mod properties;

@@ -9,6 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::account::{Caller, Region};
 use super::event::Change;
+use super::gateway::GatewayId;
 use super::peering::{Action, FailureCause, Role, Status};
 use super::profile::Feature;
 use super::quota::Quota;
@@ -29,6 +30,7 @@ pub struct Vpc {
     pub(super) tables: Vec<RouteTableId>,
     pub(super) subnets: Vec<SubnetId>,
     pub(super) peerings: BTreeSet<PeeringId>,
+    pub(super) gateways: BTreeSet<GatewayId>,
     pub(super) default_acl: NetworkAclId,
     pub(super) default_group: SecurityGroupId,
 }
@@ -72,6 +74,11 @@ impl Vpc {
     /// Every peering it ever was a party to, ordered by id.
     pub fn peerings(&self) -> impl Iterator<Item = PeeringId> + '_ {
         self.peerings.iter().copied()
+    }
+
+    /// The gateways attached to it and its endpoints, ordered by kind and id.
+    pub fn gateways(&self) -> impl Iterator<Item = GatewayId> + '_ {
+        self.gateways.iter().copied()
     }
 
     /// Does the address lie in one of its blocks?
@@ -124,7 +131,8 @@ impl Cloud {
         now: Instant,
     ) -> Result<Vec<Change>, Refusal> {
         let vpc = self.own_vpc(caller, id)?;
-        if !vpc.subnets.is_empty() || vpc.tables.iter().any(|t| *t != vpc.main_table()) {
+        let other_tables = vpc.tables.iter().any(|t| *t != vpc.main_table());
+        if !vpc.subnets.is_empty() || other_tables || !vpc.gateways.is_empty() {
             return Err(Refusal::VpcInUse(id));
         }
         let mut changes = Vec::new();

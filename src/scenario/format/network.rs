@@ -40,6 +40,11 @@ pub static QUOTAS: Mapping = Mapping {
         quota(Quota::SubnetsPerVpc, "`200`", "subnets of one VPC"),
         quota(Quota::RouteTablesPerVpc, "`200`", "route tables of one VPC"),
         quota(Quota::RoutesPerTable, "`50`", "routes of one table, local ones not counted"),
+        quota(
+            Quota::PropagatedRoutesPerTable,
+            "`100`",
+            "routes of one table that a virtual private gateway propagates",
+        ),
         quota(Quota::ActivePeeringsPerVpc, "`50`", "active peerings of one VPC"),
         quota(
             Quota::OutstandingPeeringRequests,
