@@ -313,7 +313,7 @@ fn an_endpoint_gives_its_tables_their_routes() {
     let (add, remove) = (modify(&[side, side], &[]), modify(&[], &[main]));
     let e = e.with([(one(), add), (one(), remove)]);
     assert!(!e.routes(main).contains(&row));
-    assert_eq!(e.routes(side), [row.clone()]);
+    assert_eq!(e.routes(side), [row]);
     // An endpoint wins over an equal propagated route, a route that is set over an endpoint.
     let mut build = Build { cloud: e.lab.cloud.clone(), events: Vec::new() };
     build.act(&one(), Command::DetachVpnGateway { gateway: e.vgw, vpc: e.lab.a });
