@@ -78,6 +78,11 @@ impl Line {
             Line::DirectConnect => "direct-connect",
         }
     }
+
+    /// The line with this name.
+    pub fn from_name(name: &str) -> Option<Line> {
+        Line::ALL.into_iter().find(|line| line.name() == name)
+    }
 }
 
 /// A gateway.

@@ -7,7 +7,7 @@ use crate::base::id::*;
 use crate::cloud::Cloud;
 use crate::cloud::event::ResourceId;
 use crate::cloud::gateway::GatewayId;
-use crate::cloud::instance::Interface;
+use crate::cloud::instance::Host;
 use crate::cloud::route_table::{Hop, RouteTarget};
 use crate::forward::Location;
 
@@ -50,12 +50,14 @@ impl Names<'_> {
         }
     }
 
-    /// An interface, by the name of its instance.
+    /// An interface, by the name of what it belongs to; of a host outside the cloud by its own.
     pub fn interface(self, id: InterfaceId) -> String {
-        let instance = self.0.interface(id).and_then(Interface::instance);
-        instance
-            .and_then(|instance| self.0.name(ResourceId::Instance(instance)))
-            .map_or_else(|| id.to_string(), str::to_owned)
+        let host = match self.0.interface(id).map(|interface| interface.host) {
+            Some(Host::Instance(instance)) => ResourceId::Instance(instance),
+            Some(Host::NatGateway(nat)) => ResourceId::NatGateway(nat),
+            None => ResourceId::Interface(id),
+        };
+        self.0.name(host).map_or_else(|| id.to_string(), str::to_owned)
     }
 
     /// A gateway.

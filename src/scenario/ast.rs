@@ -6,6 +6,7 @@
 
 mod action;
 mod expect;
+mod gateway;
 mod network;
 
 use crate::base::diag::{Place, Spanned};
@@ -23,6 +24,11 @@ pub use action::{
     SetRoute, Toggle, Udp,
 };
 pub use expect::{Because, Bounds, Expect, Loss};
+pub use gateway::{
+    AllocateAddress, AssociateAddress, Attachment, CreateNatGateway, CreateVpcEndpoint,
+    CreateVpnGateway, Gateway, GatewayAction, GatewayKind, ModifyVpcEndpoint, NewOwned,
+    NotAPublicIp, OutsideHost, Propagation, PublicIp, Service,
+};
 pub use network::{Account, Instance, Link, Network, Peering, Placement, Route, Subnet, Vpc};
 
 /// A scenario file, together with the network file that it names, if any.

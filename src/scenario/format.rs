@@ -3,6 +3,7 @@
 //! Check, JSON Schema and reference are derived from it; a test holds the decoder to it. Refuses to
 //! hold code. Beginnings of documentation texts are lower case, because they follow the key.
 
+mod gateway;
 mod leaf;
 mod network;
 mod step;
@@ -11,6 +12,11 @@ use super::shape::{Field, Form, Leaf, Mapping, Shape};
 use crate::cloud::profile::Profile;
 use leaf::{LABEL, PATH, SPAN, TEXT, words_of};
 
+pub use gateway::{
+    ALLOCATE_ADDRESS, ASSOCIATE_ADDRESS, ATTACHMENT, CREATE_INTERNET_GATEWAY, CREATE_NAT_GATEWAY,
+    CREATE_VPC_ENDPOINT, CREATE_VPN_GATEWAY, GATEWAY, MODIFY_VPC_ENDPOINT, OUTSIDE_HOST,
+    PLACE_OUTSIDE_HOST, PROPAGATION,
+};
 pub use network::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
 pub use step::{
     ASSOCIATE_ROUTE_TABLE, CIDR_OF_VPC, CREATE_ROUTE_TABLE, CREATE_SUBNET, CREATE_VPC, EXPECTATION,
@@ -33,6 +39,9 @@ const VPCS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&VPC) };
 const PEERINGS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&PEERING) };
 const INSTANCES: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&INSTANCE) };
 
+const GATEWAYS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&GATEWAY) };
+const OUTSIDE: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&OUTSIDE_HOST) };
+
 const ACCOUNTS_FIELD: Field =
     Field::optional("accounts", ACCOUNTS, "one account, `123456789012`", "the accounts, by label");
 const VPCS_FIELD: Field = Field::optional("vpcs", VPCS, "none", "the VPCs, by label");
@@ -50,6 +59,14 @@ const ROUTES_FIELD: Field = Field::optional(
 );
 const INSTANCES_FIELD: Field =
     Field::optional("instances", INSTANCES, "none", "the instances, by label");
+const GATEWAYS_FIELD: Field = Field::optional(
+    "gateways",
+    GATEWAYS,
+    "none",
+    "the gateways: edges of VPCs and NAT gateways, by label",
+);
+const OUTSIDE_FIELD: Field =
+    Field::optional("outside", OUTSIDE, "none", "the hosts outside the cloud, by label");
 const VERSION_FIELD: Field =
     Field::required("vpclab", Shape::Leaf(&VERSION), "version of the format, `1`");
 const ABOUT_FIELD: Field =
@@ -99,6 +116,8 @@ pub static SCENARIO: Mapping = Mapping {
         PEERINGS_FIELD,
         ROUTES_FIELD,
         INSTANCES_FIELD,
+        GATEWAYS_FIELD,
+        OUTSIDE_FIELD,
         Field::optional(
             "steps",
             Shape::List(&Shape::Mapping(&STEP)),
@@ -123,6 +142,8 @@ pub static NETWORK_FILE: Mapping = Mapping {
         PEERINGS_FIELD,
         ROUTES_FIELD,
         INSTANCES_FIELD,
+        GATEWAYS_FIELD,
+        OUTSIDE_FIELD,
     ],
     one_of: &[],
 };

@@ -198,6 +198,8 @@ fn merge(own: &mut Network, mut included: Network) {
     included.peerings.append(&mut own.peerings);
     included.routes.append(&mut own.routes);
     included.instances.append(&mut own.instances);
+    included.gateways.append(&mut own.gateways);
+    included.outside.append(&mut own.outside);
     *own = included;
 }
 

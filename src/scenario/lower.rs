@@ -4,6 +4,8 @@
 //! says no to. Goes on after an error, so that all are reported at once; what depends on something
 //! that failed is left out without a word of its own. Refuses any other way into the cloud.
 
+mod gateway;
+
 use ipnet::IpNet;
 
 use super::ast::{self, Label, Network, Placement, VpcRef};
@@ -36,7 +38,12 @@ pub(super) fn build(
     let mut builder = Builder { stage, network, diagnostics: Diagnostics::default() };
     builder.accounts();
     builder.vpcs();
+    builder.edges();
+    builder.named_addresses();
     builder.instances();
+    builder.public_instances();
+    builder.nat_gateways();
+    builder.outside();
     builder.peerings();
     builder.routes();
     builder.links();
@@ -308,7 +315,10 @@ impl Builder<'_> {
     fn refused_route(&mut self, route: &ast::Route, refusal: &Refusal) {
         match refusal {
             // The cloud would name the two by ids, of which the file knows nothing.
-            Refusal::RouteTargetOfOtherVpc { .. } | Refusal::PeeringNotFound(_) => {
+            Refusal::RouteTargetOfOtherVpc { .. }
+            | Refusal::PeeringNotFound(_)
+            | Refusal::RouteGatewayNotFound(_)
+            | Refusal::RouteNatGatewayNotFound(_) => {
                 let (table, target) = (&route.table.value, &route.target.value);
                 let message = format!(
                     "the cloud refuses this route: `{target}` does not belong to the VPC of the table `{table}`"

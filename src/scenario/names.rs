@@ -4,6 +4,7 @@
 //! Refuses to look up anything: what a label stands for at run time is the lowering's business, and
 //! whether a resource still exists is the cloud's.
 
+mod gateway;
 mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ use super::ast::{
 use super::code;
 use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned};
 use crate::base::id::AccountId;
+use gateway::GATEWAYS;
+pub(super) use gateway::new_owned;
 use scope::{Kind, Outcome, Scope};
 
 /// Complains about labels that nothing carries and labels that are taken. Labels in `unread` belong
@@ -48,6 +51,7 @@ fn introduction(action: &Action) -> Option<Introduction<'_>> {
         Action::CreateSubnet(new) => (Kind::Subnet, Some(&new.vpc), &new.name),
         Action::CreateRouteTable(new) => (Kind::Table, Some(&new.vpc), &new.name),
         Action::RunInstance(new) => (Kind::Instance, None, &new.label),
+        Action::Gateway(action) => return gateway::introduction(action),
         _ => return None,
     };
     let name = match vpc {
@@ -93,6 +97,7 @@ impl Names<'_> {
                 self.scope.uses(Kind::Vpc, side.value.as_str(), side.place);
             }
         }
+        self.gateways(network);
         let mut seen: BTreeMap<(&TableRef, IpNet), Place> = BTreeMap::new();
         for route in &network.routes {
             self.declared_table(&route.table);
@@ -168,11 +173,15 @@ impl Names<'_> {
         for instance in &network.instances {
             let label = &instance.label;
             self.scope.introduces(Kind::Instance, label.value.as_str(), label.place);
+            if instance.public_ip.is_some() {
+                self.scope.introduces(Kind::Address, label.value.as_str(), label.place);
+            }
         }
+        self.declare_gateways(network);
     }
 
     fn vpc(&mut self, vpc: &Vpc) {
-        self.owner(vpc.account.as_ref(), &vpc.label);
+        self.owner(vpc.account.as_ref(), Kind::Vpc.noun(), &vpc.label);
         for subnet in vpc.subnets.iter().flatten() {
             if let Some(table) = &subnet.route_table {
                 let name = format!("{}/{}", vpc.label.value, table.value);
@@ -181,15 +190,15 @@ impl Names<'_> {
         }
     }
 
-    /// The owner of a new VPC: named, or the only one there is.
-    fn owner(&mut self, account: Option<&Spanned<AccountRef>>, vpc: &Spanned<Label>) {
+    /// The owner of something new, a VPC for example: named, or the only one there is.
+    fn owner(&mut self, account: Option<&Spanned<AccountRef>>, noun: &str, label: &Spanned<Label>) {
         match account {
             Some(account) => self.account(account),
             None if self.accounts.len() > 1 => self.scope.push(
                 Diagnostic::at(
-                    vpc.place,
+                    label.place,
                     code::MISSING_KEY,
-                    format!("the VPC `{}` needs the key `account`", vpc.value),
+                    format!("the {noun} `{}` needs the key `account`", label.value),
                 )
                 .help("a file with several accounts says which of them owns what"),
             ),
@@ -275,12 +284,18 @@ impl Names<'_> {
     }
 
     fn target(&mut self, label: &Label, place: Place) {
-        self.scope.uses_any(&[Kind::Peering, Kind::Instance], label.as_str(), place);
+        let [igw, vpn, endpoint, nat] = GATEWAYS;
+        let kinds = [Kind::Peering, Kind::Instance, igw, vpn, endpoint, nat];
+        self.scope.uses_any(&kinds, label.as_str(), place);
     }
 
     fn destination(&mut self, to: &Spanned<Destination>) {
         match &to.value {
-            Destination::Instance(label) => {
+            Destination::Host(label) => {
+                let kinds = [Kind::Instance, Kind::OutsideHost];
+                self.scope.uses_any(&kinds, label.as_str(), to.place);
+            }
+            Destination::Public(label) => {
                 self.scope.uses(Kind::Instance, label.as_str(), to.place);
             }
             Destination::AddressIn { vpc, .. } => self.vpc_ref(vpc, to.place),
@@ -320,7 +335,7 @@ impl Names<'_> {
             | Action::DescribePeering(peering) => self.peering_ref(peering),
             Action::CreateVpc(vpc) => {
                 if vpc.account.is_some() || !has_asker {
-                    self.owner(vpc.account.as_ref(), &vpc.name);
+                    self.owner(vpc.account.as_ref(), Kind::Vpc.noun(), &vpc.name);
                 }
             }
             Action::DeleteVpc(vpc) => self.vpc_ref(&vpc.value, vpc.place),
@@ -351,19 +366,20 @@ impl Names<'_> {
             | Action::StartInstance(label)
             | Action::TerminateInstance(label) => self.instance_label(label),
             Action::ModifySourceDestCheck(modify) => self.instance_label(&modify.instance),
+            Action::Gateway(action) => self.gateway_action(action, has_asker),
             Action::Ping(ping) => {
-                self.instance_label(&ping.from);
+                self.host_label(&ping.from);
                 ping.to.iter().for_each(|to| self.destination(to));
             }
             Action::Udp(udp) => {
-                self.instance_label(&udp.from);
+                self.host_label(&udp.from);
                 self.destination(&udp.to);
             }
-            Action::Send(send) => self.instance_label(&send.from),
-            Action::Replay(replay) => self.instance_label(&replay.from),
+            Action::Send(send) => self.host_label(&send.from),
+            Action::Replay(replay) => self.host_label(&replay.from),
             Action::Flows(flows) => {
                 for Flow { from, to } in &flows.pairs {
-                    self.instance_label(from);
+                    self.host_label(from);
                     self.destination(to);
                 }
             }
@@ -373,7 +389,7 @@ impl Names<'_> {
 
     fn expect(&mut self, expect: &Expect) {
         match expect {
-            Expect::DeliveredTo(label) => self.instance_label(label),
+            Expect::DeliveredTo(label) => self.host_label(label),
             Expect::Dropped { at: Some(at), .. } | Expect::ReplyLost { at: Some(at), .. } => {
                 self.location(at);
             }
@@ -385,7 +401,17 @@ impl Names<'_> {
     fn location(&mut self, at: &Spanned<Location>) {
         match &at.value {
             Location::Label(label) => {
-                let kinds = [Kind::Peering, Kind::Vpc, Kind::Instance];
+                let [igw, vpn, endpoint, nat] = GATEWAYS;
+                let kinds = [
+                    Kind::Peering,
+                    Kind::Vpc,
+                    Kind::Instance,
+                    Kind::OutsideHost,
+                    igw,
+                    vpn,
+                    endpoint,
+                    nat,
+                ];
                 self.scope.uses_any(&kinds, label.as_str(), at.place);
             }
             Location::Table(table) => self.named_table(table, at.place),

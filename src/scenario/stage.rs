@@ -4,6 +4,8 @@
 //! resource and give it its name; the declared network and the steps use the same ones. Refuses to
 //! know how a file is written (places and diagnostics are the callers').
 
+mod gateway;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,6 +26,7 @@ use crate::cloud::route_table::RouteTarget;
 use crate::cloud::tag;
 use crate::sim::Sim;
 use crate::wire::Family;
+use gateway::{KnownAddress, KnownGateway, KnownOutside};
 
 /// Why the stage cannot do what a file wants.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -75,6 +78,12 @@ pub(super) enum Trouble {
         /// The family.
         family: Family,
     },
+    /// No public address stands for the instance.
+    #[error("`{instance}` has no public address")]
+    NoPublicAddress {
+        /// The instance.
+        instance: String,
+    },
     /// The subnet uses the main table without being told to.
     #[error("`{subnet}` has no association of its own: it uses the main table")]
     NoAssociation {
@@ -96,6 +105,14 @@ pub(super) struct KnownInstance {
     pub(super) addresses: Vec<IpAddr>,
 }
 
+/// Whoever sends and receives: an instance, or a host outside the cloud.
+#[derive(Clone, Debug)]
+pub(super) struct KnownHost {
+    pub(super) interface: InterfaceId,
+    /// Its addresses when it was started or placed; they stay known after its end.
+    pub(super) addresses: Vec<IpAddr>,
+}
+
 /// What labels stand for. A label keeps its meaning after the resource is gone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Labels {
@@ -105,6 +122,10 @@ pub(super) struct Labels {
     pub(super) tables: BTreeMap<(VpcId, Label), RouteTableId>,
     pub(super) peerings: BTreeMap<Label, PeeringId>,
     pub(super) instances: BTreeMap<Label, KnownInstance>,
+    gateways: BTreeMap<Label, KnownGateway>,
+    nat_gateways: BTreeMap<Label, (NatGatewayId, VpcId)>,
+    addresses: BTreeMap<Label, KnownAddress>,
+    outside: BTreeMap<Label, KnownOutside>,
 }
 
 /// The world and its labels.
@@ -239,15 +260,39 @@ impl Stage {
         find(&self.labels.instances, label, "instance", label)
     }
 
+    /// Whoever has this label among those that send and receive.
+    pub(super) fn host(&self, label: &Label) -> Result<KnownHost, Trouble> {
+        if let Some(outside) = self.labels.outside.get(label) {
+            return Ok(outside.host.clone());
+        }
+        let KnownInstance { interface, addresses, .. } = self.instance(label)?;
+        Ok(KnownHost { interface, addresses })
+    }
+
+    /// The interface of the instance, NAT gateway or outside host with this label.
+    pub(super) fn interface(&self, label: &Label) -> Option<InterfaceId> {
+        let nat = || {
+            let (id, _) = self.labels.nat_gateways.get(label)?;
+            Some(self.sim.cloud().nat_gateway(*id)?.interface)
+        };
+        self.host(label).ok().map(|host| host.interface).or_else(nat)
+    }
+
     pub(super) fn target(&self, target: &TargetRef) -> Result<RouteTarget, Trouble> {
-        match target {
-            TargetRef::Id(id) => Ok(RouteTarget::Peering(*id)),
-            TargetRef::Label(l) => match self.labels.peerings.get(l) {
-                Some(id) => Ok(RouteTarget::Peering(*id)),
-                None => Ok(RouteTarget::Interface(
-                    find(&self.labels.instances, l, "peering or instance", l)?.interface,
-                )),
-            },
+        let label = match target {
+            TargetRef::Id(id) => return Ok(RouteTarget::Peering(*id)),
+            TargetRef::Label(label) => label,
+        };
+        let labels = &self.labels;
+        // No two of these carry the same label.
+        let peering = labels.peerings.get(label).map(|id| RouteTarget::Peering(*id));
+        let gateway = || labels.gateways.get(label).map(|known| RouteTarget::Gateway(known.id));
+        let nat = || labels.nat_gateways.get(label).map(|known| RouteTarget::Nat(known.0));
+        match peering.or_else(gateway).or_else(nat) {
+            Some(target) => Ok(target),
+            None => Ok(RouteTarget::Interface(
+                find(&labels.instances, label, "peering, gateway or instance", label)?.interface,
+            )),
         }
     }
 
@@ -258,8 +303,20 @@ impl Stage {
         family: Option<Family>,
     ) -> Result<(IpAddr, Option<InterfaceId>), Trouble> {
         match to {
-            Destination::Instance(label) => {
+            Destination::Public(label) => {
                 let known = self.instance(label)?;
+                let private = known.addresses.iter().find_map(|address| match address {
+                    IpAddr::V4(address) => Some(*address),
+                    IpAddr::V6(_) => None,
+                });
+                let public = private
+                    .and_then(|private| self.sim.cloud().public_address(known.interface, private));
+                let public = public
+                    .ok_or_else(|| Trouble::NoPublicAddress { instance: label.to_string() })?;
+                Ok((public.into(), Some(known.interface)))
+            }
+            Destination::Host(label) => {
+                let known = self.host(label)?;
                 let wanted = family.unwrap_or(Family::V4);
                 let address = primary(&known.addresses, wanted).ok_or_else(|| {
                     Trouble::NoAddress { instance: label.to_string(), family: wanted }
@@ -277,11 +334,11 @@ impl Stage {
         }
     }
 
-    /// The address that an instance sends from towards `to`.
+    /// The address that a host sends from towards `to`.
     pub(super) fn source_address(
         &self,
         label: &Label,
-        known: &KnownInstance,
+        known: &KnownHost,
         to: IpAddr,
     ) -> Result<IpAddr, Trouble> {
         let family = Family::of(to);

@@ -3,6 +3,7 @@
 //! Holds the translation of commands; `traffic` has that of traffic, `words` says what is done.
 //! Refuses to judge and to move time.
 
+mod gateway;
 mod traffic;
 mod words;
 
@@ -209,6 +210,7 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             };
             desk.about_vpc(known.vpc, &command)
         }
+        Action::Gateway(action) => desk.gateway_action(action),
         Action::Ping(ping) => traffic::pings(desk.stage, ping).map(Doing::Targets),
         Action::Udp(udp) => traffic::datagrams(desk.stage, udp).map(Doing::Probe),
         Action::Send(send) => traffic::bytes(desk.stage, send).map(Doing::Probe),

@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::{
-    AccountRef, Destination, Instance, Label, NamedTableRef, PeeringRef, SubnetRef, TableRef,
-    TargetRef, VpcRef,
+    AccountRef, Destination, GatewayAction, Instance, Label, NamedTableRef, PeeringRef, SubnetRef,
+    TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::Spanned;
 use crate::base::time::Span;
@@ -71,6 +71,8 @@ pub enum Action {
     TerminateInstance(Spanned<Label>),
     /// `modify-source-dest-check`.
     ModifySourceDestCheck(ModifySourceDestCheck),
+    /// One about gateways, public addresses or hosts outside the cloud.
+    Gateway(GatewayAction),
     /// `ping`.
     Ping(Ping),
     /// `udp`.
@@ -185,7 +187,7 @@ pub struct ModifySourceDestCheck {
 /// `ping`: ICMP echo requests.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ping {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The targets, at least one; more than one only if the file gives a list.
     pub to: Vec<Spanned<Destination>>,
@@ -205,7 +207,7 @@ pub struct Ping {
 /// `udp`: datagrams.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Udp {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The target.
     pub to: Spanned<Destination>,
@@ -240,7 +242,7 @@ pub enum Toggle {
 /// `send`: one packet as given.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SendBytes {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The packet from its IP header on, 1 to [`crate::base::limit::PACKET_BYTES_MAX`] bytes.
     pub bytes: Spanned<Vec<u8>>,
@@ -249,7 +251,7 @@ pub struct SendBytes {
 /// `replay`: the IP packets of a capture, with their spacing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Replay {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The capture.
     pub capture: Spanned<FilePath>,
@@ -275,7 +277,7 @@ pub struct Flows {
 /// Who sends to whom, written `b -> c`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Flow {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The target.
     pub to: Spanned<Destination>,

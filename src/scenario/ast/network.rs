@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{AccountRef, Label, SubnetRef, TableRef, TargetRef, VpcRef};
+use super::{
+    AccountRef, Gateway, Label, OutsideHost, PublicIp, SubnetRef, TableRef, TargetRef, VpcRef,
+};
 use crate::base::diag::{Place, Spanned};
 use crate::base::id::AccountId;
 use crate::base::time::Span;
@@ -26,6 +28,10 @@ pub struct Network {
     pub routes: Vec<Route>,
     /// The instances.
     pub instances: Vec<Instance>,
+    /// The gateways.
+    pub gateways: Vec<Gateway>,
+    /// The hosts outside the cloud.
+    pub outside: Vec<OutsideHost>,
 }
 
 /// An account.
@@ -115,6 +121,8 @@ pub struct Instance {
     pub ipv6: Option<Spanned<Ipv6Addr>>,
     /// Whether its interface drops what is neither from nor to itself.
     pub source_dest_check: SourceDestCheck,
+    /// The public address that stands for its IPv4 address. Left empty by `run-instance`.
+    pub public_ip: Option<Spanned<PublicIp>>,
     /// What it sends goes through this first. Left empty by `run-instance`.
     pub link: Link,
 }
@@ -129,6 +137,14 @@ pub enum Placement {
 }
 
 impl Placement {
+    /// The VPC.
+    pub fn vpc(&self) -> &VpcRef {
+        match self {
+            Placement::Vpc(vpc) => &vpc.value,
+            Placement::Subnet(subnet) => &subnet.value.vpc,
+        }
+    }
+
     /// Where the placement is written.
     pub fn place(&self) -> Place {
         match self {

@@ -25,6 +25,8 @@ impl Decoder<'_> {
                 let place = label.place;
                 decoder.instance(label, &Fields::of(node, &INSTANCE), place)
             }),
+            gateways: self.each(fields.get("gateways"), Self::gateway),
+            outside: self.each(fields.get("outside"), Self::declared_outside_host),
         }
     }
 
@@ -126,6 +128,9 @@ impl Decoder<'_> {
         let ipv6 = fields.get("ipv6").and_then(|n| self.read(n));
         let source_dest_check =
             fields.get("source_dest_check").and_then(truth).map(|t| check(t.value));
+        // A step that starts an instance has neither: each would be a command of its own.
+        let public_ip = if fields.has("public_ip") { fields.get("public_ip") } else { None };
+        let public_ip = public_ip.and_then(|n| self.read(n));
         let link = if fields.has("link") { self.link(fields.get("link")) } else { Link::default() };
         Some(Instance {
             label,
@@ -133,6 +138,7 @@ impl Decoder<'_> {
             ip,
             ipv6,
             source_dest_check: source_dest_check.unwrap_or_default(),
+            public_ip,
             link,
         })
     }

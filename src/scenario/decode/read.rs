@@ -10,7 +10,7 @@ use crate::base::units::{BitRate, PacketRate, Probability};
 use crate::cloud::account::{Region, Zone};
 use crate::scenario::ast::{
     AccountRef, Bounds, Destination, FilePath, Label, Location, NamedTableRef, PeeringRef,
-    SubnetRef, TableRef, TargetRef, VpcRef,
+    PublicIp, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 
 /// What was wanted instead of a text.
@@ -65,6 +65,7 @@ macro_rules! by_example {
 
 by_example! {
     AccountId: "an account id", "`\"123456789012\"`: twelve digits, in quotes";
+    PublicIp: "a public address", "`203.0.113.7` or `auto`";
     Ipv4Addr: "an IPv4 address", "`10.0.0.5`";
     Ipv6Addr: "an IPv6 address", "`2001:db8::5`";
     IpAddr: "an IP address", "`10.0.0.5` or `2001:db8::5`";

@@ -2,7 +2,7 @@
 
 use super::leaf::{
     ACCOUNT as ACCOUNT_REF, ACCOUNT_ID, BIT_RATE, BLOCK, BOOLEAN, CHANCE, IPV4, IPV4_BLOCK, IPV6,
-    IPV6_BLOCK, LABEL, QUEUE, QUOTA, REGION, SPAN, SUBNET as SUBNET_REF, TABLE, TARGET,
+    IPV6_BLOCK, LABEL, PUBLIC_IP, QUEUE, QUOTA, REGION, SPAN, SUBNET as SUBNET_REF, TABLE, TARGET,
     VPC as VPC_REF, ZONE,
 };
 use super::{Field, Mapping, Shape};
@@ -224,7 +224,13 @@ pub static INSTANCE: Mapping = Mapping {
             "none",
             "what it sends goes through this before anything else",
         );
-        [vpc, subnet, ip, ipv6, check, link]
+        let public = Field::optional(
+            "public_ip",
+            Shape::Leaf(&PUBLIC_IP),
+            "none",
+            "the public address that stands for `ip`, or `auto`",
+        );
+        [vpc, subnet, ip, ipv6, check, public, link]
     },
     one_of: &[],
 };

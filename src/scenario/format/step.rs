@@ -1,14 +1,15 @@
 //! The keys of a step: actions and expectations.
 
 use super::leaf::{
-    ACCOUNT, ADDRESS, BLOCK, BOOLEAN, BOUNDS, COUNT, DESTINATION, EC2_CODE, FAMILY, HEX, INSTANCE,
-    IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAMED_TABLE, PACKET_RATE, PAIR, PATH, PAYLOAD,
-    PEERING, PORT, REASON, REGION, SPAN, STATE, SUBNET, TABLE, TARGET, TEXT, VERDICT, VPC, ZONE,
+    ACCOUNT, ADDRESS, BLOCK, BOOLEAN, BOUNDS, COUNT, DESTINATION, EC2_CODE, FAMILY, HEX, HOST,
+    INSTANCE, IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAMED_TABLE, PACKET_RATE, PAIR, PATH,
+    PAYLOAD, PEERING, PORT, REASON, REGION, SPAN, STATE, SUBNET, TABLE, TARGET, TEXT, VERDICT, VPC,
+    ZONE,
 };
 use super::network::PLACEMENT;
-use super::{Field, Mapping, Shape};
+use super::{Field, Mapping, Shape, gateway};
 
-const fn action(key: &'static str, shape: Shape, doc: &'static str) -> Field {
+pub(super) const fn action(key: &'static str, shape: Shape, doc: &'static str) -> Field {
     Field::optional(key, shape, "none", doc)
 }
 
@@ -38,67 +39,79 @@ pub static STEP: Mapping = Mapping {
         ),
         Field::optional("note", Shape::Leaf(&TEXT), "none", "a line for the reader and the report"),
     ],
-    one_of: &[
-        action("request-peering", Shape::Mapping(&REQUEST_PEERING), "asks for a peering"),
-        action("accept-peering", Shape::Leaf(&PEERING), "accepts a request"),
-        action("reject-peering", Shape::Leaf(&PEERING), "declines a request"),
-        action("delete-peering", Shape::Leaf(&PEERING), "deletes a peering, from either side"),
-        action("describe-peering", Shape::Leaf(&PEERING), "looks, for an expected `state`"),
-        action("create-vpc", Shape::Mapping(&CREATE_VPC), "makes a VPC"),
-        action("delete-vpc", Shape::Leaf(&VPC), "deletes a VPC"),
-        action(
-            "associate-vpc-cidr-block",
-            Shape::Mapping(&CIDR_OF_VPC),
-            "gives a VPC a block more",
-        ),
-        action("disassociate-vpc-cidr-block", Shape::Mapping(&CIDR_OF_VPC), "takes a block away"),
-        action("create-subnet", Shape::Mapping(&CREATE_SUBNET), "makes a subnet"),
-        action("delete-subnet", Shape::Leaf(&SUBNET), "deletes a subnet"),
-        action("create-route-table", Shape::Mapping(&CREATE_ROUTE_TABLE), "makes a route table"),
-        action("delete-route-table", Shape::Leaf(&NAMED_TABLE), "deletes a route table"),
-        action(
-            "associate-route-table",
-            Shape::Mapping(&ASSOCIATE_ROUTE_TABLE),
-            "gives a subnet a table",
-        ),
-        action(
-            "disassociate-route-table",
-            Shape::Leaf(&SUBNET),
-            "gives a subnet back to the main table",
-        ),
-        action(
-            "replace-main-route-table",
-            Shape::Leaf(&NAMED_TABLE),
-            "makes this the main table of its VPC",
-        ),
-        action("create-route", Shape::Mapping(&SET_ROUTE), "adds a route"),
-        action("replace-route", Shape::Mapping(&SET_ROUTE), "points a route elsewhere"),
-        action("delete-route", Shape::Mapping(&ROUTE_KEY), "removes a route"),
-        action("describe-route", Shape::Mapping(&ROUTE_KEY), "looks, for an expected `state`"),
-        action("run-instance", Shape::Mapping(&RUN_INSTANCE), "starts a new instance"),
-        action("stop-instance", Shape::Leaf(&INSTANCE), "stops an instance"),
-        action("start-instance", Shape::Leaf(&INSTANCE), "starts a stopped instance"),
-        action("terminate-instance", Shape::Leaf(&INSTANCE), "ends an instance for good"),
-        action(
-            "modify-source-dest-check",
-            Shape::Mapping(&MODIFY_SOURCE_DEST_CHECK),
-            "switches the check of an instance's interface",
-        ),
-        action(
-            "ping",
-            Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&PING)]),
-            "ICMP echo; the target answers",
-        ),
-        action("udp", Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&UDP)]), "datagrams"),
-        action("send", Shape::Mapping(&SEND), "one packet of raw bytes"),
-        action(
-            "replay",
-            Shape::Mapping(&REPLAY),
-            "the IP packets of a capture, with their spacing",
-        ),
-        action("flows", Shape::Mapping(&FLOWS), "many UDP flows at once"),
-        action("wait", Shape::Leaf(&SPAN), "lets virtual time pass"),
-    ],
+    one_of: &ACTIONS,
+};
+
+const COMMANDS: &[Field] = &[
+    action("request-peering", Shape::Mapping(&REQUEST_PEERING), "asks for a peering"),
+    action("accept-peering", Shape::Leaf(&PEERING), "accepts a request"),
+    action("reject-peering", Shape::Leaf(&PEERING), "declines a request"),
+    action("delete-peering", Shape::Leaf(&PEERING), "deletes a peering, from either side"),
+    action("describe-peering", Shape::Leaf(&PEERING), "looks, for an expected `state`"),
+    action("create-vpc", Shape::Mapping(&CREATE_VPC), "makes a VPC"),
+    action("delete-vpc", Shape::Leaf(&VPC), "deletes a VPC"),
+    action("associate-vpc-cidr-block", Shape::Mapping(&CIDR_OF_VPC), "gives a VPC a block more"),
+    action("disassociate-vpc-cidr-block", Shape::Mapping(&CIDR_OF_VPC), "takes a block away"),
+    action("create-subnet", Shape::Mapping(&CREATE_SUBNET), "makes a subnet"),
+    action("delete-subnet", Shape::Leaf(&SUBNET), "deletes a subnet"),
+    action("create-route-table", Shape::Mapping(&CREATE_ROUTE_TABLE), "makes a route table"),
+    action("delete-route-table", Shape::Leaf(&NAMED_TABLE), "deletes a route table"),
+    action(
+        "associate-route-table",
+        Shape::Mapping(&ASSOCIATE_ROUTE_TABLE),
+        "gives a subnet a table",
+    ),
+    action(
+        "disassociate-route-table",
+        Shape::Leaf(&SUBNET),
+        "gives a subnet back to the main table",
+    ),
+    action(
+        "replace-main-route-table",
+        Shape::Leaf(&NAMED_TABLE),
+        "makes this the main table of its VPC",
+    ),
+    action("create-route", Shape::Mapping(&SET_ROUTE), "adds a route"),
+    action("replace-route", Shape::Mapping(&SET_ROUTE), "points a route elsewhere"),
+    action("delete-route", Shape::Mapping(&ROUTE_KEY), "removes a route"),
+    action("describe-route", Shape::Mapping(&ROUTE_KEY), "looks, for an expected `state`"),
+    action("run-instance", Shape::Mapping(&RUN_INSTANCE), "starts a new instance"),
+    action("stop-instance", Shape::Leaf(&INSTANCE), "stops an instance"),
+    action("start-instance", Shape::Leaf(&INSTANCE), "starts a stopped instance"),
+    action("terminate-instance", Shape::Leaf(&INSTANCE), "ends an instance for good"),
+    action(
+        "modify-source-dest-check",
+        Shape::Mapping(&MODIFY_SOURCE_DEST_CHECK),
+        "switches the check of an instance's interface",
+    ),
+];
+
+const PAIR_OR_PING: Shape = Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&PING)]);
+const PAIR_OR_UDP: Shape = Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&UDP)]);
+
+const TRAFFIC: &[Field] = &[
+    action("ping", PAIR_OR_PING, "ICMP echo; the target answers"),
+    action("udp", PAIR_OR_UDP, "datagrams"),
+    action("send", Shape::Mapping(&SEND), "one packet of raw bytes"),
+    action("replay", Shape::Mapping(&REPLAY), "the IP packets of a capture, with their spacing"),
+    action("flows", Shape::Mapping(&FLOWS), "many UDP flows at once"),
+    action("wait", Shape::Leaf(&SPAN), "lets virtual time pass"),
+];
+
+/// Every action: commands, those about gateways among them, then traffic.
+const ACTIONS: [Field; COMMANDS.len() + gateway::ACTIONS.len() + TRAFFIC.len()] = {
+    let groups = [COMMANDS, &gateway::ACTIONS, TRAFFIC];
+    let mut all = [COMMANDS[0]; COMMANDS.len() + gateway::ACTIONS.len() + TRAFFIC.len()];
+    let (mut group, mut row) = (0, 0);
+    while group < groups.len() {
+        let mut of_group = 0;
+        while of_group < groups[group].len() {
+            all[row] = groups[group][of_group];
+            (row, of_group) = (row + 1, of_group + 1);
+        }
+        group += 1;
+    }
+    all
 };
 
 /// `request-peering`.
@@ -248,12 +261,12 @@ pub static MODIFY_SOURCE_DEST_CHECK: Mapping = Mapping {
 };
 
 const FROM_FIELD: Field =
-    Field::required("from", Shape::Leaf(&INSTANCE), "the instance that sends");
+    Field::required("from", Shape::Leaf(&HOST), "the instance or outside host that sends");
 const SOURCE_FIELD: Field = Field::optional(
     "source",
     Shape::Leaf(&ADDRESS),
-    "the instance's own",
-    "source address, also one that the instance does not own",
+    "the sender's own",
+    "source address, also one that the sender does not own",
 );
 const FAMILY_FIELD: Field = Field::optional(
     "family",
@@ -381,9 +394,9 @@ pub static EXPECTATION: Mapping = Mapping {
     fields: &[
         Field::optional(
             "delivered-to",
-            Shape::Leaf(&INSTANCE),
+            Shape::Leaf(&HOST),
             "none",
-            "every packet is delivered, to this instance",
+            "every packet is delivered, to this instance or outside host",
         ),
         Field::optional(
             "delivered",
@@ -410,7 +423,7 @@ pub static EXPECTATION: Mapping = Mapping {
             "at",
             Shape::Leaf(&LOCATION),
             "anywhere",
-            "where, beside `dropped` or `reply-lost`: a peering, VPC, route table or instance",
+            "where, beside `dropped` or `reply-lost`: a peering, gateway, VPC, route table or host",
         ),
         Field::optional(
             "reaches",
