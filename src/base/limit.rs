@@ -81,6 +81,9 @@ pub const SCENARIO_SUBNETS_MAX: usize = 10_000;
 pub const SCENARIO_INTERFACES_MAX: usize = 100_000;
 /// Routes of one scenario, local ones not counted (ours).
 pub const SCENARIO_ROUTES_MAX: usize = 100_000;
+/// Rules of security groups, entries of prefix lists and entries of network ACLs of one scenario
+/// together (ours).
+pub const SCENARIO_RULES_MAX: usize = 100_000;
 /// Length of a label in bytes (ours).
 pub const LABEL_BYTES_MAX: usize = 64;
 /// Diagnostics printed for one file before the rest is only counted (ours).

@@ -5,9 +5,11 @@
 
 mod dns;
 mod instance;
+mod network_acl;
 mod peering;
 mod properties;
 mod route_table;
+mod security_group;
 mod separation;
 mod subnet;
 mod tag;

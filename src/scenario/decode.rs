@@ -6,6 +6,7 @@
 
 mod expect;
 mod fields;
+mod filter;
 mod network;
 mod read;
 mod step;

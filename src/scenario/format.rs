@@ -3,14 +3,21 @@
 //! Check, JSON Schema and reference are derived from it; a test holds the decoder to it. Refuses to
 //! hold code. Beginnings of documentation texts are lower case, because they follow the key.
 
+mod filter;
 mod leaf;
 mod network;
 mod step;
 
 use super::shape::{Field, Form, Leaf, Mapping, Shape};
 use crate::cloud::profile::Profile;
-use leaf::{LABEL, PATH, SPAN, TEXT, words_of};
+use leaf::{ACL, BLOCK, LABEL, PATH, SPAN, TEXT, words_of};
 
+pub use filter::{
+    ACL_OF_SUBNET, CREATE_NETWORK_ACL, CREATE_PREFIX_LIST, CREATE_SECURITY_GROUP, EGRESS_ENTRY,
+    EGRESS_OF_GROUP, EGRESS_RULE, ENTRY_KEY, ENTRY_OF_ACL, INGRESS_ENTRY, INGRESS_OF_GROUP,
+    INGRESS_RULE, MODIFY_PREFIX_LIST, MODIFY_SECURITY_GROUPS, NETWORK_ACL, PREFIX_LIST,
+    SECURITY_GROUP,
+};
 pub use network::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
 pub use step::{
     ASSOCIATE_ROUTE_TABLE, CIDR_OF_VPC, CREATE_ROUTE_TABLE, CREATE_SUBNET, CREATE_VPC, EXPECTATION,
@@ -33,6 +40,13 @@ const VPCS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&VPC) };
 const PEERINGS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&PEERING) };
 const INSTANCES: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&INSTANCE) };
 
+const GROUPS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&SECURITY_GROUP) };
+const PREFIX_LISTS: Shape = Shape::Map {
+    key: &LABEL,
+    value: &Shape::Either(&[Shape::List(&Shape::Leaf(&BLOCK)), Shape::Mapping(&PREFIX_LIST)]),
+};
+const ACLS: Shape = Shape::Map { key: &ACL, value: &Shape::Mapping(&NETWORK_ACL) };
+
 const ACCOUNTS_FIELD: Field =
     Field::optional("accounts", ACCOUNTS, "one account, `123456789012`", "the accounts, by label");
 const VPCS_FIELD: Field = Field::optional("vpcs", VPCS, "none", "the VPCs, by label");
@@ -47,6 +61,20 @@ const ROUTES_FIELD: Field = Field::optional(
     network::ROUTES,
     "none",
     "the routes: table (`A` is the main table of A, `A/x` its table x) to destination to target",
+);
+const GROUPS_FIELD: Field =
+    Field::optional("security_groups", GROUPS, "none", "the security groups, by label");
+const PREFIX_LISTS_FIELD: Field = Field::optional(
+    "prefix_lists",
+    PREFIX_LISTS,
+    "none",
+    "the prefix lists, by label: blocks, or a mapping",
+);
+const ACLS_FIELD: Field = Field::optional(
+    "network_acls",
+    ACLS,
+    "none",
+    "the network ACLs: `A/x` is a new one of A, `A/default` the one that A was born with",
 );
 const INSTANCES_FIELD: Field =
     Field::optional("instances", INSTANCES, "none", "the instances, by label");
@@ -98,6 +126,9 @@ pub static SCENARIO: Mapping = Mapping {
         VPCS_FIELD,
         PEERINGS_FIELD,
         ROUTES_FIELD,
+        GROUPS_FIELD,
+        PREFIX_LISTS_FIELD,
+        ACLS_FIELD,
         INSTANCES_FIELD,
         Field::optional(
             "steps",
@@ -122,6 +153,9 @@ pub static NETWORK_FILE: Mapping = Mapping {
         VPCS_FIELD,
         PEERINGS_FIELD,
         ROUTES_FIELD,
+        GROUPS_FIELD,
+        PREFIX_LISTS_FIELD,
+        ACLS_FIELD,
         INSTANCES_FIELD,
     ],
     one_of: &[],

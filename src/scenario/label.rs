@@ -3,15 +3,19 @@
 //! Holds the types and their parsers. Refuses to know which labels a file declares: that is
 //! the business of [`super::names`].
 
+mod filter;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::base::id::{AccountId, PeeringId, VpcId};
+use crate::base::id::{AccountId, PeeringId, PrefixListId, VpcId};
 use crate::base::limit::LABEL_BYTES_MAX;
 use crate::cloud::hostname::Hostname;
+
+pub use filter::{AclName, AclRef, GroupRef, PeerRef};
 
 /// What a file calls a resource: 1 to 64 of `A-Z a-z 0-9 . _ -`, not starting with `.` or `-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -38,6 +42,22 @@ pub enum MalformedName {
     /// The main table where another one is wanted.
     #[error("want a VPC and a route table of it, for example `A/x`")]
     NotATable,
+    /// A VPC and something else than its default group.
+    #[error(
+        "want the label of a group, or the one that a VPC was born with, for example `A/default`"
+    )]
+    NotAGroup,
+    /// A network ACL without its VPC.
+    #[error("want a VPC and a network ACL of it, for example `A/strict` or `A/default`")]
+    NotAnAcl,
+    /// Neither a block nor a name.
+    #[error(
+        "want a block such as `10.0.0.0/8`, the label of a security group or prefix list, or `A/default`"
+    )]
+    NotAPeer,
+    /// An address where a block is wanted.
+    #[error("an address is not a block: say how much of it counts, for example `10.0.0.5/32`")]
+    AddressWithoutLength,
     /// Something after a colon that is no address.
     #[error(
         "want an instance, an address, or a VPC and an address: `A:10.0.0.5`, `A:[2001:db8::5]`"
@@ -128,6 +148,9 @@ label_or_id!(
 label_or_id!(
     /// A peering.
     PeeringRef, PeeringId);
+label_or_id!(
+    /// A prefix list.
+    PrefixListRef, PrefixListId);
 label_or_id!(
     /// What a route points at: a peering, or (by label only) the interface of an instance.
     TargetRef, PeeringId);

@@ -4,6 +4,8 @@
 //! says no to. Goes on after an error, so that all are reported at once; what depends on something
 //! that failed is left out without a word of its own. Refuses any other way into the cloud.
 
+mod filter;
+
 use ipnet::IpNet;
 
 use super::ast::{self, Label, Network, Placement, VpcRef};
@@ -36,8 +38,13 @@ pub(super) fn build(
     let mut builder = Builder { stage, network, diagnostics: Diagnostics::default() };
     builder.accounts();
     builder.vpcs();
+    builder.prefix_lists();
+    builder.groups();
+    builder.acls();
+    builder.acls_of_subnets();
     builder.instances();
     builder.peerings();
+    builder.group_rules();
     builder.routes();
     builder.links();
     builder.stage.sim.set_settle(file.settle);
@@ -178,7 +185,13 @@ impl Builder<'_> {
             if let Err(trouble) = start_instance(&mut self.stage, None, instance) {
                 let ip = instance.ip.as_ref().map(|ip| ip.place);
                 let ipv6 = instance.ipv6.as_ref().map(|ip| ip.place);
-                let place = ip.or(ipv6).unwrap_or(instance.placement.place());
+                let place = match &trouble {
+                    Trouble::Refused(Refusal::GroupOfOtherVpc(_) | Refusal::GroupNotFound(_)) => {
+                        self.refused_groups(instance);
+                        continue;
+                    }
+                    _ => ip.or(ipv6).unwrap_or(instance.placement.place()),
+                };
                 self.report(place, "this instance", &trouble);
             }
         }
@@ -369,7 +382,9 @@ pub(super) fn start_instance(
         }
     };
     let owner = stage.owner(vpc);
+    let groups = instance.groups.iter().map(|group| Ok(stage.group(&group.value)?.0));
     let plan = InstancePlan {
+        groups: groups.collect::<Result<_, Trouble>>()?,
         ip,
         ipv6: instance.ipv6.as_ref().map(|ip| ip.value),
         check: instance.source_dest_check,

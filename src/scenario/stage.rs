@@ -4,6 +4,8 @@
 //! resource and give it its name; the declared network and the steps use the same ones. Refuses to
 //! know how a file is written (places and diagnostics are the callers').
 
+mod filter;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,6 +28,8 @@ use crate::cloud::route_table::RouteTarget;
 use crate::cloud::tag;
 use crate::sim::Sim;
 use crate::wire::Family;
+
+pub(super) use filter::{authorize, revoke};
 
 /// Why the stage cannot do what a file wants.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -119,6 +123,11 @@ pub(super) struct Labels {
     pub(super) tables: BTreeMap<(VpcId, Label), RouteTableId>,
     pub(super) peerings: BTreeMap<Label, PeeringId>,
     pub(super) instances: BTreeMap<Label, KnownInstance>,
+    /// Groups with their VPCs.
+    pub(super) groups: BTreeMap<Label, (SecurityGroupId, VpcId)>,
+    /// Prefix lists with their owners.
+    pub(super) prefix_lists: BTreeMap<Label, (PrefixListId, Caller)>,
+    pub(super) acls: BTreeMap<(VpcId, Label), NetworkAclId>,
 }
 
 /// The world and its labels.
@@ -130,6 +139,8 @@ pub(super) struct Stage {
     owners: BTreeMap<VpcId, Caller>,
     /// VPCs whose subnets were left out, so that the first default one stands for all.
     default_subnets: BTreeSet<VpcId>,
+    /// The group that allows everything, of VPCs in which an instance has needed it.
+    open_groups: BTreeMap<VpcId, SecurityGroupId>,
     /// Who owns and asks where the file names nobody.
     account: AccountId,
     /// Pings so far, modulo 2^16.
@@ -145,12 +156,14 @@ pub(super) struct SubnetPlan {
     pub(super) zone: Option<Zone>,
 }
 
-/// Addresses and check of an instance to be started.
-#[derive(Clone, Copy, Debug)]
+/// Addresses, check and groups of an instance to be started.
+#[derive(Clone, Debug)]
 pub(super) struct InstancePlan {
     pub(super) ip: Option<Ipv4Addr>,
     pub(super) ipv6: Option<Ipv6Addr>,
     pub(super) check: SourceDestCheck,
+    /// None is the VPC's open group.
+    pub(super) groups: Vec<SecurityGroupId>,
 }
 
 /// `label` in `map`, or trouble.
@@ -170,6 +183,7 @@ impl Stage {
             labels: Labels::default(),
             owners: BTreeMap::new(),
             default_subnets: BTreeSet::new(),
+            open_groups: BTreeMap::new(),
             account,
             pings: 0,
         }
@@ -474,11 +488,13 @@ impl Stage {
         subnet: SubnetId,
         plan: InstancePlan,
     ) -> Result<InterfaceId, Trouble> {
-        let InstancePlan { ip: ipv4, ipv6, check: source_dest_check } = plan;
-        let command =
-            Command::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups: Vec::new() };
-        let changes = self.ask(caller, &command)?;
+        let InstancePlan { ip: ipv4, ipv6, check: source_dest_check, mut groups } = plan;
         let vpc = self.sim.cloud().subnet(subnet).map(|s| s.vpc);
+        if let Some(vpc) = vpc {
+            groups = self.groups_of_interface(caller, vpc, groups)?;
+        }
+        let command = Command::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups };
+        let changes = self.ask(caller, &command)?;
         let (known, id) = made(changes, |c| match c {
             Change::InstanceRun { instance, interface, addresses, .. } => {
                 Some((KnownInstance { instance, interface, vpc: vpc?, addresses }, instance))

@@ -3,6 +3,7 @@
 //! Holds the translation of commands; `traffic` has that of traffic, `words` says what is done.
 //! Refuses to judge and to move time.
 
+mod filter;
 mod traffic;
 mod words;
 
@@ -23,6 +24,7 @@ use crate::cloud::hostname::Hostname;
 use crate::cloud::peering::{End, Status};
 use crate::cloud::refusal::Refusal;
 use crate::sim::{Datagrams, Source};
+pub(super) use filter::acl_entry;
 pub(super) use traffic::capture_of;
 pub(super) use words::words;
 
@@ -111,6 +113,8 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
         Action::CreateVpc(vpc) => desk.create_vpc(vpc),
         Action::DeleteVpc(v) => {
             let vpc = desk.stage.vpc(&v.value)?;
+            let caller = desk.caller(desk.stage.owner(vpc))?;
+            desk.stage.close(&v.value, &caller);
             desk.about_vpc(vpc, &Command::DeleteVpc { vpc })
         }
         Action::AssociateVpcCidrBlock(block) => {
@@ -231,6 +235,7 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             let resolution = sim.cloud().resolve(from.vpc, &name, sim.now());
             Ok(Doing::Resolved(name, resolution))
         }
+        Action::Filter(filter) => desk.filter(filter),
         Action::Ping(ping) => traffic::pings(desk.stage, ping).map(Doing::Targets),
         Action::Udp(udp) => traffic::datagrams(desk.stage, udp).map(Doing::Probe),
         Action::Send(send) => traffic::bytes(desk.stage, send).map(Doing::Probe),

@@ -3,12 +3,12 @@
 //! Holds the count of what the declared network and the steps introduce, before anything of it is
 //! built. Refuses to enforce quotas: those are the cloud's, and an account may raise them.
 
-use super::ast::{Action, File};
+use super::ast::{Action, File, Filter};
 use super::code;
 use crate::base::diag::{Diagnostic, Diagnostics, Place};
 use crate::base::limit::{
-    SCENARIO_ACCOUNTS_MAX, SCENARIO_INTERFACES_MAX, SCENARIO_ROUTES_MAX, SCENARIO_SUBNETS_MAX,
-    SCENARIO_VPCS_MAX,
+    SCENARIO_ACCOUNTS_MAX, SCENARIO_INTERFACES_MAX, SCENARIO_ROUTES_MAX, SCENARIO_RULES_MAX,
+    SCENARIO_SUBNETS_MAX, SCENARIO_VPCS_MAX,
 };
 
 /// One kind of resource, counted.
@@ -42,6 +42,8 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics) {
     let mut interfaces = Total::new("network interfaces", SCENARIO_INTERFACES_MAX);
     let mut routes = Total::new("routes", SCENARIO_ROUTES_MAX);
 
+    let mut rules = Total::new("rules and entries", SCENARIO_RULES_MAX);
+
     let network = &file.network;
     network.accounts.iter().for_each(|account| accounts.add(1, account.label.place));
     for vpc in &network.vpcs {
@@ -54,16 +56,36 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics) {
     }
     network.instances.iter().for_each(|instance| interfaces.add(1, instance.label.place));
     network.routes.iter().for_each(|route| routes.add(1, route.destination.place));
+    for group in &network.security_groups {
+        let of_group = group.ingress.iter().chain(&group.egress).flatten();
+        of_group.for_each(|rule| rules.add(1, rule.traffic.place));
+    }
+    for list in &network.prefix_lists {
+        list.entries.iter().for_each(|entry| rules.add(1, entry.place));
+    }
+    for acl in &network.network_acls {
+        let of_acl = acl.ingress.iter().chain(&acl.egress).flatten();
+        of_acl.for_each(|entry| rules.add(1, entry.number.place));
+    }
     for step in &file.steps {
         match &step.action {
             Action::CreateVpc(_) => vpcs.add(1, step.place),
             Action::CreateSubnet(_) => subnets.add(1, step.place),
             Action::RunInstance(_) => interfaces.add(1, step.place),
             Action::CreateRoute(_) => routes.add(1, step.place),
+            Action::Filter(Filter::Authorize(_) | Filter::CreateNetworkAclEntry(_)) => {
+                rules.add(1, step.place);
+            }
+            Action::Filter(Filter::CreateManagedPrefixList(new)) => {
+                rules.add(new.entries.len(), step.place);
+            }
+            Action::Filter(Filter::ModifyManagedPrefixList(modify)) => {
+                rules.add(modify.add.len(), step.place);
+            }
             _ => {}
         }
     }
-    for total in [accounts, vpcs, subnets, interfaces, routes] {
+    for total in [accounts, vpcs, subnets, interfaces, routes, rules] {
         let Some(place) = total.beyond else { continue };
         let Total { what, max, count, .. } = total;
         let message = format!("the file has {count} {what}, a scenario may have {max}");

@@ -5,6 +5,9 @@
 
 use super::super::dns::{Rcode, Reason, Switch, VpcAttribute};
 use super::super::event::ResourceId;
+use super::super::filter::{Direction, Traffic};
+use super::super::network_acl::{AclAction, AclEntry, RuleNumber};
+use super::super::security_group::GroupRule;
 use super::*;
 
 fn stranger() -> Caller {
@@ -20,9 +23,21 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
     let association = |id| if unknown { AssociationId::new(digits) } else { id };
     let instance = |id| if unknown { InstanceId::new(digits) } else { id };
     let interface = |id| if unknown { InterfaceId::new(digits) } else { id };
+    let group = |id| if unknown { SecurityGroupId::new(digits) } else { id };
+    let acl = |id| if unknown { NetworkAclId::new(digits) } else { id };
+    let acl_association = |id| if unknown { AclAssociationId::new(digits) } else { id };
     let peering = if unknown { PeeringId::new(digits) } else { lab.ab };
     let (a, side, i) = (vpc(lab.a), table(lab.side), instance(lab.i.0));
     let (a1, eni) = (subnet(lab.a1), interface(lab.i.1));
+    let (default_group, default_acl) = {
+        let vpc = lab.cloud.vpc(lab.a).unwrap();
+        (group(vpc.default_group()), acl(vpc.default_acl()))
+    };
+    let acl_of_a1 = acl_association(lab.cloud.subnet(lab.a1).unwrap().acl().0);
+    let rules = || GroupRule::everybody().to_vec();
+    let (direction, number) = (Direction::Ingress, RuleNumber::new(100).unwrap());
+    let entry =
+        AclEntry { traffic: Traffic::All, block: net("192.0.2.0/24"), action: AclAction::Allow };
     let destination = net("192.0.2.0/24");
     let target = RouteTarget::Peering(peering);
     let mut commands = vec![
@@ -57,6 +72,19 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
             interface: eni,
             source_dest_check: SourceDestCheck::Off,
         },
+        Command::ModifyNetworkInterfaceGroups { interface: eni, groups: vec![default_group] },
+        Command::CreateSecurityGroup { vpc: a, name: "web".into() },
+        Command::DeleteSecurityGroup { group: default_group },
+        Command::AuthorizeSecurityGroupIngress { group: default_group, rules: rules() },
+        Command::AuthorizeSecurityGroupEgress { group: default_group, rules: rules() },
+        Command::RevokeSecurityGroupIngress { group: default_group, rules: rules() },
+        Command::RevokeSecurityGroupEgress { group: default_group, rules: rules() },
+        Command::CreateNetworkAcl { vpc: a },
+        Command::DeleteNetworkAcl { acl: default_acl },
+        Command::CreateNetworkAclEntry { acl: default_acl, direction, number, entry },
+        Command::ReplaceNetworkAclEntry { acl: default_acl, direction, number, entry },
+        Command::DeleteNetworkAclEntry { acl: default_acl, direction, number },
+        Command::ReplaceNetworkAclAssociation { association: acl_of_a1, acl: default_acl },
     ];
     for id in [lab.side_association, lab.a_main_association] {
         commands.push(Command::DisassociateRouteTable { association: association(id) });
@@ -72,6 +100,8 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
         ResourceId::Peering(peering),
         ResourceId::Instance(i),
         ResourceId::Interface(eni),
+        ResourceId::SecurityGroup(default_group),
+        ResourceId::NetworkAcl(default_acl),
     ] {
         commands.push(Command::CreateTags { resource, tags: vec![("k".into(), "v".into())] });
         commands.push(Command::DeleteTags { resource, keys: vec!["k".into()] });
@@ -92,6 +122,9 @@ fn s11_not_yours_reads_like_does_not_exist() {
         lab.ab.to_string(),
         lab.side_association.to_string(),
         lab.a_main_association.to_string(),
+        lab.cloud.vpc(lab.a).unwrap().default_group().to_string(),
+        lab.cloud.vpc(lab.a).unwrap().default_acl().to_string(),
+        lab.cloud.subnet(lab.a1).unwrap().acl().0.to_string(),
     ];
     let neutral = |text: String| {
         theirs.iter().fold(text, |text, id| {

@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::{
-    AccountRef, Destination, Instance, Label, NameRef, NamedTableRef, PeeringRef, SubnetRef,
-    TableRef, TargetRef, VpcRef,
+    AccountRef, Destination, Filter, Instance, Label, NameRef, NamedTableRef, PeeringRef,
+    SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::Spanned;
 use crate::base::time::Span;
@@ -79,6 +79,8 @@ pub enum Action {
     ModifySourceDestCheck(ModifySourceDestCheck),
     /// `resolve`: changes nothing.
     Resolve(Resolve),
+    /// About security groups, prefix lists and network ACLs.
+    Filter(Filter),
     /// `ping`.
     Ping(Ping),
     /// `udp`.

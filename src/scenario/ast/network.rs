@@ -4,7 +4,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{AccountRef, Label, SubnetRef, TableRef, TargetRef, VpcRef};
+use super::{
+    AccountRef, AclName, GroupRef, Label, NetworkAcl, PrefixList, SecurityGroup, SubnetRef,
+    TableRef, TargetRef, VpcRef,
+};
 use crate::base::diag::{Place, Spanned};
 use crate::base::id::AccountId;
 use crate::base::time::Span;
@@ -25,6 +28,12 @@ pub struct Network {
     pub peerings: Vec<Peering>,
     /// The routes of all tables.
     pub routes: Vec<Route>,
+    /// The security groups.
+    pub security_groups: Vec<SecurityGroup>,
+    /// The prefix lists.
+    pub prefix_lists: Vec<PrefixList>,
+    /// The network ACLs.
+    pub network_acls: Vec<NetworkAcl>,
     /// The instances.
     pub instances: Vec<Instance>,
 }
@@ -79,6 +88,8 @@ pub struct Subnet {
     pub az: Option<Spanned<Zone>>,
     /// The table it is associated with; `None` leaves it with the main table.
     pub route_table: Option<Spanned<Label>>,
+    /// The network ACL that guards it; `None` leaves it with the one that the VPC was born with.
+    pub network_acl: Option<Spanned<AclName>>,
 }
 
 /// A peering, requested by the owner of `requester`.
@@ -120,6 +131,8 @@ pub struct Instance {
     pub ipv6: Option<Spanned<Ipv6Addr>>,
     /// Whether its interface drops what is neither from nor to itself.
     pub source_dest_check: SourceDestCheck,
+    /// Its security groups; empty is one that allows everything.
+    pub groups: Vec<Spanned<GroupRef>>,
     /// What it sends goes through this first. Left empty by `run-instance`.
     pub link: Link,
 }

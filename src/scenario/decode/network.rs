@@ -8,7 +8,8 @@ use crate::base::limit::LINK_DELAY_MAX;
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::quota::Quota;
 use crate::scenario::ast::{
-    Account, Instance, Label, Link, Network, Peering, Placement, Route, Subnet, TableRef, Vpc,
+    Account, Instance, Label, Link, Network, NetworkAcl, Peering, Placement, Route, Subnet,
+    TableRef, Vpc,
 };
 use crate::scenario::code;
 use crate::scenario::format::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
@@ -21,6 +22,9 @@ impl Decoder<'_> {
             vpcs: self.each(fields.get("vpcs"), Self::vpc),
             peerings: self.each(fields.get("peerings"), Self::peering),
             routes: fields.get("routes").map(|n| self.routes(n)).unwrap_or_default(),
+            security_groups: self.each(fields.get("security_groups"), Self::security_group),
+            prefix_lists: self.each(fields.get("prefix_lists"), Self::prefix_list),
+            network_acls: self.network_acls(fields.get("network_acls")),
             instances: self.each(fields.get("instances"), |decoder, label, node| {
                 let place = label.place;
                 decoder.instance(label, &Fields::of(node, &INSTANCE), place)
@@ -87,7 +91,8 @@ impl Decoder<'_> {
         let ipv6 = fields.get("ipv6").and_then(|n| self.read(n));
         let az = fields.get("az").and_then(|n| self.read(n));
         let route_table = fields.get("route_table").and_then(|n| self.read(n));
-        Some(Subnet { label, cidr: cidr?, ipv6, az, route_table })
+        let network_acl = fields.get("network_acl").and_then(|n| self.read(n));
+        Some(Subnet { label, cidr: cidr?, ipv6, az, route_table, network_acl })
     }
 
     fn peering(&mut self, label: Spanned<Label>, node: &Node) -> Option<Peering> {
@@ -116,6 +121,10 @@ impl Decoder<'_> {
         out
     }
 
+    fn network_acls(&mut self, node: Option<&Node>) -> Vec<NetworkAcl> {
+        entries(node).iter().filter_map(|entry| self.network_acl(entry)).collect()
+    }
+
     /// Reads a declared instance, or one that a step starts; `owner` stands for it.
     pub(super) fn instance(
         &mut self,
@@ -128,6 +137,7 @@ impl Decoder<'_> {
         let ipv6 = fields.get("ipv6").and_then(|n| self.read(n));
         let source_dest_check =
             fields.get("source_dest_check").and_then(truth).map(|t| check(t.value));
+        let groups = fields.get("groups").map(|n| self.read_all(n)).unwrap_or_default();
         let link = if fields.has("link") { self.link(fields.get("link")) } else { Link::default() };
         Some(Instance {
             label,
@@ -135,6 +145,7 @@ impl Decoder<'_> {
             ip,
             ipv6,
             source_dest_check: source_dest_check.unwrap_or_default(),
+            groups,
             link,
         })
     }

@@ -199,7 +199,7 @@ impl Decoder<'_> {
             }
             "flows" => Action::Flows(self.flows(node)?),
             "wait" => Action::Wait(self.span(node, RUN_SPAN_MAX)?),
-            _ => return None,
+            _ => Action::Filter(self.filter(key, entry)?),
         })
     }
 

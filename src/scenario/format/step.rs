@@ -1,10 +1,14 @@
 //! The keys of a step: actions and expectations.
 
+use super::filter::{
+    ACL_OF_SUBNET, CREATE_NETWORK_ACL, CREATE_PREFIX_LIST, CREATE_SECURITY_GROUP, EGRESS_OF_GROUP,
+    ENTRY_KEY, ENTRY_OF_ACL, INGRESS_OF_GROUP, MODIFY_PREFIX_LIST, MODIFY_SECURITY_GROUPS,
+};
 use super::leaf::{
-    ACCOUNT, ADDRESS, BLOCK, BOOLEAN, BOUNDS, COUNT, DESTINATION, EC2_CODE, FAMILY, HEX, INSTANCE,
-    IPV4, IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAME, NAMED_TABLE, PACKET_RATE, PAIR, PATH,
-    PAYLOAD, PEERING, PORT, REASON, REGION, SIDE, SPAN, STATE, SUBNET, TABLE, TARGET, TEXT,
-    UNRESOLVED, VERDICT, VPC, ZONE,
+    ACCOUNT, ACL, ADDRESS, BLOCK, BOOLEAN, BOUNDS, COUNT, DESTINATION, EC2_CODE, FAMILY, GROUP,
+    HEX, INSTANCE, IPV4, IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAME, NAMED_TABLE, PACKET_RATE,
+    PAIR, PATH, PAYLOAD, PEERING, PORT, PREFIX_LIST, REASON, REGION, SIDE, SPAN, STATE, SUBNET,
+    TABLE, TARGET, TEXT, UNRESOLVED, VERDICT, VPC, ZONE,
 };
 use super::network::PLACEMENT;
 use super::{Field, Mapping, Shape};
@@ -99,6 +103,58 @@ pub static STEP: Mapping = Mapping {
             "resolve",
             Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&RESOLVE)]),
             "asks the resolver of the VPC for the address of a name",
+        ),
+        action(
+            "create-security-group",
+            Shape::Mapping(&CREATE_SECURITY_GROUP),
+            "makes a security group",
+        ),
+        action("delete-security-group", Shape::Leaf(&GROUP), "deletes a security group"),
+        action(
+            "authorize-security-group-ingress",
+            Shape::Mapping(&INGRESS_OF_GROUP),
+            "adds a rule for what comes in",
+        ),
+        action(
+            "authorize-security-group-egress",
+            Shape::Mapping(&EGRESS_OF_GROUP),
+            "adds a rule for what goes out",
+        ),
+        action(
+            "revoke-security-group-ingress",
+            Shape::Mapping(&INGRESS_OF_GROUP),
+            "takes away a rule for what comes in",
+        ),
+        action(
+            "revoke-security-group-egress",
+            Shape::Mapping(&EGRESS_OF_GROUP),
+            "takes away a rule for what goes out",
+        ),
+        action(
+            "modify-security-groups",
+            Shape::Mapping(&MODIFY_SECURITY_GROUPS),
+            "gives an instance's interface other groups",
+        ),
+        action(
+            "create-managed-prefix-list",
+            Shape::Mapping(&CREATE_PREFIX_LIST),
+            "makes a prefix list",
+        ),
+        action(
+            "modify-managed-prefix-list",
+            Shape::Mapping(&MODIFY_PREFIX_LIST),
+            "adds blocks to a prefix list and removes others",
+        ),
+        action("delete-managed-prefix-list", Shape::Leaf(&PREFIX_LIST), "deletes a prefix list"),
+        action("create-network-acl", Shape::Mapping(&CREATE_NETWORK_ACL), "makes a network ACL"),
+        action("delete-network-acl", Shape::Leaf(&ACL), "deletes a network ACL"),
+        action("create-network-acl-entry", Shape::Mapping(&ENTRY_OF_ACL), "adds an entry"),
+        action("replace-network-acl-entry", Shape::Mapping(&ENTRY_OF_ACL), "changes an entry"),
+        action("delete-network-acl-entry", Shape::Mapping(&ENTRY_KEY), "removes an entry"),
+        action(
+            "replace-network-acl-association",
+            Shape::Mapping(&ACL_OF_SUBNET),
+            "puts a subnet behind another network ACL",
         ),
         action(
             "ping",
@@ -290,9 +346,9 @@ pub static RUN_INSTANCE: Mapping = Mapping {
     what: "`run-instance`",
     doc: "`RunInstances` for one instance.",
     fields: &{
-        let [vpc, subnet, ip, ipv6, check] = PLACEMENT;
+        let [vpc, subnet, ip, ipv6, check, groups] = PLACEMENT;
         let name = Field::required("name", Shape::Leaf(&LABEL), "label of the new instance");
-        [name, vpc, subnet, ip, ipv6, check]
+        [name, vpc, subnet, ip, ipv6, check, groups]
     },
     one_of: &[],
 };
@@ -489,7 +545,7 @@ pub static EXPECTATION: Mapping = Mapping {
             "at",
             Shape::Leaf(&LOCATION),
             "anywhere",
-            "where, beside `dropped` or `reply-lost`: a peering, VPC, route table or instance",
+            "where, beside `dropped` or `reply-lost`: a peering, VPC, route table, network ACL or instance",
         ),
         Field::optional(
             "reaches",

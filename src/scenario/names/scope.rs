@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::diag::{Diagnostic, Diagnostics, Place, quote};
-use crate::base::id::{AccountId, PeeringId, VpcId};
+use crate::base::id::{AccountId, PeeringId, PrefixListId, SecurityGroupId, VpcId};
 use crate::scenario::code;
 use crate::scenario::near::nearest;
 
@@ -16,11 +16,23 @@ pub(super) enum Kind {
     Table,
     Peering,
     Instance,
+    Group,
+    PrefixList,
+    Acl,
 }
 
 impl Kind {
-    const ALL: [Kind; 6] =
-        [Kind::Account, Kind::Vpc, Kind::Subnet, Kind::Table, Kind::Peering, Kind::Instance];
+    const ALL: [Kind; 9] = [
+        Kind::Account,
+        Kind::Vpc,
+        Kind::Subnet,
+        Kind::Table,
+        Kind::Peering,
+        Kind::Instance,
+        Kind::Group,
+        Kind::PrefixList,
+        Kind::Acl,
+    ];
 
     fn noun(self) -> &'static str {
         match self {
@@ -30,6 +42,9 @@ impl Kind {
             Kind::Table => "route table",
             Kind::Peering => "peering",
             Kind::Instance => "instance",
+            Kind::Group => "security group",
+            Kind::PrefixList => "prefix list",
+            Kind::Acl => "network ACL",
         }
     }
 
@@ -39,7 +54,9 @@ impl Kind {
             Kind::Account => label.parse::<AccountId>().is_ok(),
             Kind::Vpc => label.parse::<VpcId>().is_ok(),
             Kind::Peering => label.parse::<PeeringId>().is_ok(),
-            Kind::Subnet | Kind::Table | Kind::Instance => false,
+            Kind::Group => label.parse::<SecurityGroupId>().is_ok(),
+            Kind::PrefixList => label.parse::<PrefixListId>().is_ok(),
+            Kind::Subnet | Kind::Table | Kind::Instance | Kind::Acl => false,
         }
     }
 }
@@ -88,10 +105,12 @@ impl<'d> Scope<'d> {
             let message = format!("the label {} would be taken for an id", quote(name));
             self.push(Diagnostic::at(place, code::VALUE, message).help("choose another one"));
         }
-        // A route names its target by label, so these two kinds share theirs.
+        // A route names its target by label, so these two kinds share theirs; a rule its far end.
         let rival = match kind {
             Kind::Peering => Kind::Instance,
             Kind::Instance => Kind::Peering,
+            Kind::Group => Kind::PrefixList,
+            Kind::PrefixList => Kind::Group,
             _ => kind,
         };
         for taken_by in [kind, rival] {
@@ -157,6 +176,6 @@ impl<'d> Scope<'d> {
 fn article(kind: Kind) -> &'static str {
     match kind {
         Kind::Account | Kind::Instance => "an",
-        Kind::Vpc | Kind::Subnet | Kind::Table | Kind::Peering => "a",
+        _ => "a",
     }
 }
