@@ -26,12 +26,42 @@ pub const PACKET_BYTES_MAX: usize = 65_535;
 pub const IPV6_EXTENSIONS_MAX: usize = 8;
 /// Bytes of all IPv6 extension headers of one packet (ours).
 pub const IPV6_EXTENSION_BYTES_MAX: usize = 2_048;
+/// Smallest MTU in bytes: what every link must carry in one piece (RFC 791, 3.2).
+pub const MTU_BYTES_MIN: u16 = 68;
+/// Smallest MTU in bytes that a file may give (RFC 8200, 5: what IPv6 asks of every link).
+pub const MTU_BYTES_CONFIGURED_MIN: u16 = 1_280;
+/// Largest MTU in bytes (AWS, vpc-semantics 3.4: jumbo frames inside a region).
+pub const MTU_BYTES_MAX: u16 = 9_001;
+/// Packets that one host puts together at the same time, given up ones included (ours).
+pub const REASSEMBLY_PACKETS_MAX: usize = 64;
+/// Fragments of one packet (ours): a packet of 65,535 bytes, cut to the smallest MTU of a file, has
+/// 53, and each may have been cut in two once more on the way.
+pub const REASSEMBLY_FRAGMENTS_MAX: usize = 128;
+/// Bytes of all fragments that one host keeps (ours).
+pub const REASSEMBLY_BYTES_MAX: usize = 1 << 20;
+/// How long a host waits for the rest of an IPv4 packet, from its first fragment on (ours, as
+/// Linux; RFC 791, 3.2 starts at 15 s, RFC 1122, 3.3.2 at 60 s).
+pub const REASSEMBLY_IPV4_SPAN: Span = Span::from_secs(30);
+/// How long a host waits for the rest of an IPv6 packet, likewise (RFC 8200, 4.5).
+pub const REASSEMBLY_IPV6_SPAN: Span = Span::from_secs(60);
 /// Packets waiting on one link, by default (ours).
 pub const LINK_QUEUE_PACKETS_DEFAULT: u32 = 1_000;
 /// Packets waiting on one link, at most (ours).
 pub const LINK_QUEUE_PACKETS_MAX: u32 = 1_000_000;
 /// Packets one run may inject (ours).
 pub const PACKETS_PER_RUN_MAX: u64 = 1_000_000_000;
+
+// ---- TCP of instances -----------------------------------------------------------------------
+
+/// Connections of one instance at a time (ours); a SYN beyond it is not answered.
+pub const TCP_CONNECTIONS_PER_STACK_MAX: usize = 1_024;
+/// Bytes that one direction of a TCP connection may have under way (ours): above 100 Mbit/s times
+/// 100 ms, 1.25 MB, with as much again in a queue.
+pub const TCP_BUFFER_BYTES: usize = 2 << 20;
+/// Bytes of the other direction if nothing is meant to go there (ours).
+pub const TCP_SMALL_BUFFER_BYTES: usize = 64 << 10;
+/// Destinations whose path MTU one instance remembers (ours).
+pub const TCP_PATHS_PER_STACK_MAX: usize = 1_024;
 
 // ---- scenario files -------------------------------------------------------------------------
 
@@ -51,6 +81,9 @@ pub const SCENARIO_SUBNETS_MAX: usize = 10_000;
 pub const SCENARIO_INTERFACES_MAX: usize = 100_000;
 /// Routes of one scenario, local ones not counted (ours).
 pub const SCENARIO_ROUTES_MAX: usize = 100_000;
+/// Rules of security groups, entries of prefix lists and entries of network ACLs of one scenario
+/// together (ours).
+pub const SCENARIO_RULES_MAX: usize = 100_000;
 /// Length of a label in bytes (ours).
 pub const LABEL_BYTES_MAX: usize = 64;
 /// Diagnostics printed for one file before the rest is only counted (ours).
@@ -88,7 +121,26 @@ pub const TAGS_PER_RESOURCE_MAX: usize = 50;
 pub const TAG_KEY_CHARS_MAX: usize = 128;
 /// Characters of a tag's value (AWS).
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Characters of a security group's name (AWS).
+pub const GROUP_NAME_CHARS_MAX: usize = 255;
+
+// ---- what the data plane remembers -----------------------------------------------------------
+
+/// Connections that one interface tracks (ours; invariants 6.5).
+pub const TRACKED_CONNECTIONS_DEFAULT: usize = 65_536;
+/// The most that a file may let one interface track (ours; invariants 6.5).
+pub const TRACKED_CONNECTIONS_MAX: usize = 1_000_000;
+/// Packets whose later fragments one interface waits for (ours).
+pub const FRAGMENTS_TRACKED_MAX: usize = 4_096;
+/// Translations of one NAT device (ours; AWS gives 55,000 for each destination).
+pub const NAT_TRANSLATIONS_MAX: usize = 65_536;
+/// Middleboxes that one walk follows a packet through before it calls it a loop (ours).
+pub const WALK_RELAYS_MAX: usize = 64;
 
 const _: () = assert!(LINK_QUEUE_PACKETS_DEFAULT <= LINK_QUEUE_PACKETS_MAX);
+const _: () = assert!(MTU_BYTES_MIN <= MTU_BYTES_CONFIGURED_MIN);
+const _: () = assert!(MTU_BYTES_CONFIGURED_MIN < MTU_BYTES_MAX);
+// The longest packet can always be put together.
+const _: () = assert!(REASSEMBLY_BYTES_MAX >= PACKET_BYTES_MAX + 60 * REASSEMBLY_FRAGMENTS_MAX);
 // An instant plus two link delays and a request's life must not saturate within a run.
 const _: () = assert!(RUN_SPAN_MAX.as_nanos() < u64::MAX / 2);

@@ -1,14 +1,15 @@
 //! Quantities with units: how they are written in files and printed in reports.
 //!
-//! Holds probabilities, bit rates, packet rates and the parser of time spans. Refuses floating
-//! point: a quantity that is read is kept exactly, so it prints as it was written and behaves the
-//! same on every machine.
+//! Holds probabilities, bit rates, packet rates, MTUs and the parser of time spans. Refuses
+//! floating point: a quantity that is read is kept exactly, so it prints as it was written and
+//! behaves the same on every machine.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::limit::{MTU_BYTES_CONFIGURED_MIN, MTU_BYTES_MAX, MTU_BYTES_MIN};
 use super::rng::Stream;
 use super::time::Span;
 
@@ -201,6 +202,57 @@ impl fmt::Display for PacketRate {
     }
 }
 
+/// The longest packet that a link carries in one piece, in bytes, IP header included: 68..=9,001.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Mtu(u16);
+
+impl Mtu {
+    /// What every link must carry (RFC 791, 3.2).
+    pub const MIN: Mtu = Mtu(MTU_BYTES_MIN);
+    /// What every link under IPv6 must carry (RFC 8200, 5), and the least that a file may give.
+    pub const IPV6_MIN: Mtu = Mtu(MTU_BYTES_CONFIGURED_MIN);
+    /// Ethernet's, which always gets through (vpc-semantics 3.4).
+    pub const ETHERNET: Mtu = Mtu(1_500);
+    /// Jumbo frames: the most there is (vpc-semantics 3.4).
+    pub const JUMBO: Mtu = Mtu(MTU_BYTES_MAX);
+
+    /// An MTU of `bytes` bytes; `None` if no link has it. Wider than what a file may give, because
+    /// a path can turn out narrower than any link that was configured.
+    pub const fn new(bytes: u16) -> Option<Mtu> {
+        if MTU_BYTES_MIN <= bytes && bytes <= MTU_BYTES_MAX { Some(Mtu(bytes)) } else { None }
+    }
+
+    /// In bytes.
+    pub const fn bytes(self) -> u16 {
+        self.0
+    }
+
+    /// Does a packet of `length` bytes pass in one piece?
+    pub const fn holds(self, length: usize) -> bool {
+        length <= self.0 as usize
+    }
+}
+
+impl FromStr for Mtu {
+    type Err = MalformedQuantity;
+
+    /// What a file may give: a whole number of bytes, 1280 to 9001.
+    fn from_str(text: &str) -> Result<Mtu, MalformedQuantity> {
+        let mtu = text.trim().parse().ok().and_then(Mtu::new);
+        mtu.filter(|mtu| *mtu >= Mtu::IPV6_MIN).ok_or_else(|| MalformedQuantity {
+            text: text.to_owned(),
+            kind: "link MTU in bytes",
+            example: "`1500`; from 1280 to 9001",
+        })
+    }
+}
+
+impl fmt::Display for Mtu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +305,24 @@ mod tests {
             ("100MB/s", None),
         ]);
         reads::<PacketRate>(&[("1000/s", Some("1000/s")), ("0/s", None), ("1.5/s", None)]);
+    }
+
+    #[test]
+    fn mtus() {
+        reads::<Mtu>(&[
+            ("1500", Some("1500")),
+            ("1280", Some("1280")),
+            ("9001", Some("9001")),
+            ("1279", None),
+            ("9002", None),
+            ("65536", None),
+            ("1500B", None),
+            ("-1", None),
+        ]);
+        for (bytes, is_one) in [(67, false), (68, true), (9_001, true), (9_002, false)] {
+            assert_eq!(Mtu::new(bytes).is_some(), is_one, "{bytes}");
+        }
+        assert!(Mtu::ETHERNET.holds(1_500) && !Mtu::ETHERNET.holds(1_501));
     }
 
     #[test]

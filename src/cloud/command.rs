@@ -8,11 +8,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::account::{Region, Zone};
+use super::dns::{Switch, VpcAttribute};
 use super::event::ResourceId;
+use super::filter::Direction;
 use super::gateway::{GatewayId, Line};
 use super::instance::SourceDestCheck;
+use super::network_acl::{AclEntry, RuleNumber};
 use super::quota::Quotas;
 use super::route_table::RouteTarget;
+use super::security_group::GroupRule;
 use crate::base::id::*;
 
 /// One request to the control plane. Applied whole or not at all.
@@ -30,6 +34,8 @@ pub enum Command {
     AssociateVpcCidrBlock { vpc: VpcId, block: IpNet },
     /// Removes a block that is not the primary one.
     DisassociateVpcCidrBlock { vpc: VpcId, block: IpNet },
+    /// Sets an attribute of a VPC.
+    ModifyVpcAttribute { vpc: VpcId, attribute: VpcAttribute },
 
     /// Creates a subnet; without a zone, in the region's first.
     CreateSubnet { vpc: VpcId, cidr: Ipv4Net, ipv6: Option<Ipv6Net>, zone: Option<Zone> },
@@ -67,6 +73,13 @@ pub enum Command {
     RejectVpcPeeringConnection { peering: PeeringId },
     /// Takes back a request (requester) or ends a peering (either).
     DeleteVpcPeeringConnection { peering: PeeringId },
+    /// Sets `AllowDnsResolutionFromRemoteVpc` of the sides that are given (`today`): whether private
+    /// addresses of that side's VPC resolve in the other. Each side is its owner's to set.
+    ModifyVpcPeeringConnectionOptions {
+        peering: PeeringId,
+        requester: Option<Switch>,
+        accepter: Option<Switch>,
+    },
 
     /// Starts one instance with one interface; without addresses it gets the lowest free ones.
     RunInstances {
@@ -87,6 +100,52 @@ pub enum Command {
     AssignPrivateIpAddresses { interface: InterfaceId, addresses: Vec<Ipv4Addr> },
     /// Switches an interface's source/destination check.
     ModifyNetworkInterfaceAttribute { interface: InterfaceId, source_dest_check: SourceDestCheck },
+    /// Gives an interface other groups: the same call of EC2's, which changes one attribute at a
+    /// time.
+    ModifyNetworkInterfaceGroups { interface: InterfaceId, groups: Vec<SecurityGroupId> },
+
+    /// Creates a group that lets nothing in and everything out.
+    CreateSecurityGroup { vpc: VpcId, name: String },
+    /// Deletes a group that no interface has and no other group of its VPC names.
+    DeleteSecurityGroup { group: SecurityGroupId },
+    /// Adds rules for what comes in: all of them or none.
+    AuthorizeSecurityGroupIngress { group: SecurityGroupId, rules: Vec<GroupRule> },
+    /// Adds rules for what goes out: all of them or none.
+    AuthorizeSecurityGroupEgress { group: SecurityGroupId, rules: Vec<GroupRule> },
+    /// Takes away rules for what comes in: all of them or none.
+    RevokeSecurityGroupIngress { group: SecurityGroupId, rules: Vec<GroupRule> },
+    /// Takes away rules for what goes out: all of them or none.
+    RevokeSecurityGroupEgress { group: SecurityGroupId, rules: Vec<GroupRule> },
+
+    /// Creates a prefix list in the caller's region.
+    CreateManagedPrefixList { entries: Vec<IpNet> },
+    /// Adds entries to a prefix list and removes others from it.
+    ModifyManagedPrefixList { list: PrefixListId, add: Vec<IpNet>, remove: Vec<IpNet> },
+    /// Deletes a prefix list that no rule names.
+    DeleteManagedPrefixList { list: PrefixListId },
+
+    /// Creates a list without entries: everything is denied.
+    CreateNetworkAcl { vpc: VpcId },
+    /// Deletes a list that no subnet uses.
+    DeleteNetworkAcl { acl: NetworkAclId },
+    /// Adds an entry under a number that is free.
+    CreateNetworkAclEntry {
+        acl: NetworkAclId,
+        direction: Direction,
+        number: RuleNumber,
+        entry: AclEntry,
+    },
+    /// Puts another entry under a number that is taken.
+    ReplaceNetworkAclEntry {
+        acl: NetworkAclId,
+        direction: Direction,
+        number: RuleNumber,
+        entry: AclEntry,
+    },
+    /// Removes an entry.
+    DeleteNetworkAclEntry { acl: NetworkAclId, direction: Direction, number: RuleNumber },
+    /// Puts the subnet of an association behind another list of its VPC.
+    ReplaceNetworkAclAssociation { association: AclAssociationId, acl: NetworkAclId },
 
     /// Creates an internet gateway, attached to nothing.
     CreateInternetGateway,

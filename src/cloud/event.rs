@@ -10,11 +10,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::account::{Region, Zone};
+use super::dns::{Switch, VpcAttribute};
+use super::filter::Direction;
 use super::gateway::{Gateway, GatewayId};
 use super::instance::SourceDestCheck;
-use super::peering::{Party, State};
+use super::network_acl::{AclEntry, RuleNumber};
+use super::peering::{End, Party, State};
 use super::quota::Quotas;
 use super::route_table::RouteTarget;
+use super::security_group::GroupRule;
 use crate::base::id::*;
 use crate::base::time::Instant;
 
@@ -92,6 +96,10 @@ pub enum Change {
         vpc: VpcId,
         block: IpNet,
     },
+    VpcAttributeSet {
+        vpc: VpcId,
+        attribute: VpcAttribute,
+    },
 
     SubnetCreated {
         subnet: SubnetId,
@@ -150,6 +158,11 @@ pub enum Change {
         peering: PeeringId,
         to: State,
     },
+    PeeringOptionSet {
+        peering: PeeringId,
+        end: End,
+        dns_from_peer: Switch,
+    },
 
     InstanceRun {
         instance: InstanceId,
@@ -175,6 +188,70 @@ pub enum Change {
     SourceDestCheckSet {
         interface: InterfaceId,
         source_dest_check: SourceDestCheck,
+    },
+    InterfaceGroupsSet {
+        interface: InterfaceId,
+        groups: Vec<SecurityGroupId>,
+    },
+
+    SecurityGroupCreated {
+        group: SecurityGroupId,
+        vpc: VpcId,
+        name: String,
+    },
+    SecurityGroupDeleted {
+        group: SecurityGroupId,
+    },
+    GroupRuleAuthorized {
+        group: SecurityGroupId,
+        direction: Direction,
+        rule: GroupRule,
+    },
+    GroupRuleRevoked {
+        group: SecurityGroupId,
+        direction: Direction,
+        rule: GroupRule,
+    },
+
+    PrefixListCreated {
+        list: PrefixListId,
+        owner: AccountId,
+        region: Region,
+        entries: Vec<IpNet>,
+    },
+    /// The list has these entries from now on.
+    PrefixListModified {
+        list: PrefixListId,
+        entries: Vec<IpNet>,
+    },
+    PrefixListDeleted {
+        list: PrefixListId,
+    },
+
+    NetworkAclCreated {
+        acl: NetworkAclId,
+        vpc: VpcId,
+    },
+    NetworkAclDeleted {
+        acl: NetworkAclId,
+    },
+    /// An entry was created, or replaced.
+    AclEntrySet {
+        acl: NetworkAclId,
+        direction: Direction,
+        number: RuleNumber,
+        entry: AclEntry,
+    },
+    AclEntryDeleted {
+        acl: NetworkAclId,
+        direction: Direction,
+        number: RuleNumber,
+    },
+    /// The subnet is behind this list from now on; its association has a new id.
+    AclAssociationReplaced {
+        association: AclAssociationId,
+        subnet: SubnetId,
+        acl: NetworkAclId,
     },
 
     GatewayCreated {

@@ -11,10 +11,12 @@ use std::net::IpAddr;
 
 use super::Cloud;
 use super::account::Usage;
+use super::dns::{DnsAttributes, VpcAttribute};
 use super::event::{Change, Event, ResourceId};
 use super::instance::{Host, Instance, InstanceState, Interface};
-use super::network_acl::NetworkAcl;
+use super::network_acl::{AclKind, NetworkAcl};
 use super::peering::Peering;
+use super::prefix_list::PrefixList;
 use super::route_table::RouteTable;
 use super::security_group::SecurityGroup;
 use super::subnet::Subnet;
@@ -52,9 +54,12 @@ impl Cloud {
                     tables: vec![*main_table],
                     subnets: Vec::new(),
                     peerings: BTreeSet::new(),
+                    dns: DnsAttributes::default(),
                     gateways: BTreeSet::new(),
                     default_acl: *default_acl,
+                    acls: vec![*default_acl],
                     default_group: *default_group,
+                    groups: vec![*default_group],
                 };
                 self.vpcs.insert(*vpc, new);
                 self.acls.insert(*default_acl, NetworkAcl::born_with(*vpc));
@@ -71,6 +76,8 @@ impl Cloud {
                     self.groups.remove(&gone.default_group);
                     self.untag(ResourceId::Vpc(*vpc));
                     self.untag(ResourceId::RouteTable(gone.main_table()));
+                    self.untag(ResourceId::NetworkAcl(gone.default_acl));
+                    self.untag(ResourceId::SecurityGroup(gone.default_group));
                 }
             }
             Change::VpcBlockAssociated { vpc, block } => {
@@ -81,6 +88,14 @@ impl Cloud {
             Change::VpcBlockDisassociated { vpc, block } => {
                 if let Some(vpc) = self.vpcs.get_mut(vpc) {
                     vpc.blocks.retain(|b| b != block);
+                }
+            }
+            Change::VpcAttributeSet { vpc, attribute } => {
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    match attribute {
+                        VpcAttribute::DnsSupport(switch) => vpc.dns.support = *switch,
+                        VpcAttribute::DnsHostnames(switch) => vpc.dns.hostnames = *switch,
+                    }
                 }
             }
 
@@ -172,6 +187,11 @@ impl Cloud {
                     peering.move_to(*to);
                 }
             }
+            Change::PeeringOptionSet { peering, end, dns_from_peer } => {
+                if let Some(peering) = self.peerings.get_mut(peering) {
+                    peering.set_dns_from_peer(*end, *dns_from_peer);
+                }
+            }
 
             Change::InstanceRun {
                 instance,
@@ -216,6 +236,90 @@ impl Cloud {
                 if let Some(interface) = self.interfaces.get_mut(interface) {
                     interface.source_dest_check = *source_dest_check;
                 }
+            }
+            Change::InterfaceGroupsSet { interface, groups } => {
+                if let Some(interface) = self.interfaces.get_mut(interface) {
+                    interface.groups.clone_from(groups);
+                }
+            }
+
+            Change::SecurityGroupCreated { group, vpc, name } => {
+                self.minted += 1;
+                self.groups.insert(*group, SecurityGroup::new(*vpc, name.clone()));
+                if let Some(usage) = self.usage_of(*vpc) {
+                    usage.groups += 1;
+                }
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    vpc.groups.push(*group);
+                }
+            }
+            Change::SecurityGroupDeleted { group } => {
+                let Some(gone) = self.groups.remove(group) else { return };
+                if let Some(usage) = self.usage_of(gone.vpc) {
+                    usage.groups = usage.groups.saturating_sub(1);
+                }
+                if let Some(vpc) = self.vpcs.get_mut(&gone.vpc) {
+                    vpc.groups.retain(|g| g != group);
+                }
+                self.untag(ResourceId::SecurityGroup(*group));
+            }
+            Change::GroupRuleAuthorized { group, direction, rule } => {
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.rules_mut(*direction).push(*rule);
+                }
+            }
+            Change::GroupRuleRevoked { group, direction, rule } => {
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.rules_mut(*direction).retain(|r| r != rule);
+                }
+            }
+
+            Change::PrefixListCreated { list, owner, region, entries } => {
+                self.minted += 1;
+                let (owner, region, entries) = (*owner, region.clone(), entries.clone());
+                self.prefix_lists.insert(*list, PrefixList { owner, region, entries });
+            }
+            Change::PrefixListModified { list, entries } => {
+                if let Some(list) = self.prefix_lists.get_mut(list) {
+                    list.entries.clone_from(entries);
+                }
+            }
+            Change::PrefixListDeleted { list } => {
+                self.prefix_lists.remove(list);
+                self.untag(ResourceId::PrefixList(*list));
+            }
+
+            Change::NetworkAclCreated { acl, vpc } => {
+                self.minted += 1;
+                self.acls.insert(*acl, NetworkAcl::new(*vpc, AclKind::Custom));
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    vpc.acls.push(*acl);
+                }
+            }
+            Change::NetworkAclDeleted { acl } => {
+                let Some(gone) = self.acls.remove(acl) else { return };
+                if let Some(vpc) = self.vpcs.get_mut(&gone.vpc) {
+                    vpc.acls.retain(|a| a != acl);
+                }
+                self.untag(ResourceId::NetworkAcl(*acl));
+            }
+            Change::AclEntrySet { acl, direction, number, entry } => {
+                if let Some(acl) = self.acls.get_mut(acl) {
+                    acl.entries_mut(*direction).insert(*number, *entry);
+                }
+            }
+            Change::AclEntryDeleted { acl, direction, number } => {
+                if let Some(acl) = self.acls.get_mut(acl) {
+                    acl.entries_mut(*direction).remove(number);
+                }
+            }
+            Change::AclAssociationReplaced { association, subnet, acl } => {
+                self.minted += 1;
+                if let Some(subnet) = self.subnets.get_mut(subnet) {
+                    self.acl_associations.remove(&subnet.acl.0);
+                    subnet.acl = (*association, *acl);
+                }
+                self.acl_associations.insert(*association, *subnet);
             }
 
             Change::GatewayCreated { id, gateway } => {

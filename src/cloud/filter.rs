@@ -5,8 +5,11 @@
 //! interface remembers is the forwarder's.
 
 use std::fmt;
+use std::str::FromStr;
 
-use crate::wire::{Family, Icmp, Packet, Protocol};
+use thiserror::Error;
+
+use crate::wire::{Family, Icmp, Packet, Protocol, Transport};
 
 /// A range of ports, both ends included. Never empty.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -99,8 +102,10 @@ impl Traffic {
         let protocol = packet.protocol();
         let ports = |wanted: Protocol, range: PortRange| {
             protocol == wanted
-                && (range == PortRange::ALL
-                    || !packet.is_later_fragment() && range.contains(packet.destination_port()))
+                && match packet.transport() {
+                    Transport::Ports { destination, .. } => range.contains(destination),
+                    _ => range == PortRange::ALL,
+                }
         };
         let icmp = |wanted: Protocol, family: Family, which: IcmpMatch| {
             protocol == wanted
@@ -152,6 +157,68 @@ impl fmt::Display for Traffic {
     }
 }
 
+/// A text that says no traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "`{0}` is no traffic (want for example `all`, `tcp 443`, `udp 5000-5999`, `icmp 3/4` or `protocol 47`)"
+)]
+pub struct MalformedTraffic(
+    /// What was given.
+    pub String,
+);
+
+impl FromStr for Traffic {
+    type Err = MalformedTraffic;
+
+    /// What the traffic is written as; a protocol that has a word is never a number.
+    fn from_str(text: &str) -> Result<Traffic, MalformedTraffic> {
+        let (protocol, detail) = match text.split_once(' ') {
+            Some((protocol, detail)) => (protocol, Some(detail)),
+            None => (text, None),
+        };
+        let ports = || detail.map_or(Some(PortRange::ALL), port_range);
+        let icmp = || detail.map_or(Some(IcmpMatch::Any), icmp_match);
+        let traffic = match protocol {
+            "all" => detail.is_none().then_some(Traffic::All),
+            "tcp" => ports().map(Traffic::Tcp),
+            "udp" => ports().map(Traffic::Udp),
+            "icmp" => icmp().map(Traffic::Icmp),
+            "icmpv6" => icmp().map(Traffic::Icmpv6),
+            "protocol" => {
+                let has_word = |p: &Protocol| {
+                    [Protocol::TCP, Protocol::UDP, Protocol::ICMP, Protocol::ICMPV6].contains(p)
+                };
+                let number = detail.and_then(digits::<u8>).map(Protocol);
+                number.filter(|p| !has_word(p)).map(Traffic::Other)
+            }
+            _ => None,
+        };
+        traffic.ok_or_else(|| MalformedTraffic(text.to_owned()))
+    }
+}
+
+/// A number of digits alone.
+fn digits<T: FromStr>(text: &str) -> Option<T> {
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+fn port_range(text: &str) -> Option<PortRange> {
+    match text.split_once('-') {
+        Some((first, last)) => PortRange::new(digits(first)?, digits(last)?),
+        None => digits(text).map(PortRange::one),
+    }
+}
+
+fn icmp_match(text: &str) -> Option<IcmpMatch> {
+    match text.split_once('/') {
+        Some((kind, code)) => Some(IcmpMatch::TypeAndCode(digits(kind)?, digits(code)?)),
+        None => digits(text).map(IcmpMatch::Type),
+    }
+}
+
 /// Which way packets go, seen from an interface or a subnet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Direction {
@@ -181,10 +248,77 @@ impl Direction {
             Direction::Egress => "egress",
         }
     }
+
+    /// The direction with this name.
+    pub fn from_name(name: &str) -> Option<Direction> {
+        Direction::ALL.into_iter().find(|direction| direction.name() == name)
+    }
 }
 
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traffic_is_read_as_it_is_written() {
+        for text in [
+            "all",
+            "tcp",
+            "tcp 443",
+            "tcp 0",
+            "udp 5000-5999",
+            "udp 53",
+            "icmp",
+            "icmp 8",
+            "icmp 3/4",
+            "icmpv6",
+            "icmpv6 128",
+            "icmpv6 2/0",
+            "protocol 47",
+            "protocol 0",
+            "protocol 255",
+        ] {
+            assert_eq!(text.parse::<Traffic>().unwrap().to_string(), text);
+        }
+        assert_eq!("tcp 0-65535".parse::<Traffic>(), "tcp".parse());
+        assert_eq!("udp 7-7".parse::<Traffic>(), "udp 7".parse());
+    }
+
+    #[test]
+    fn other_texts_are_no_traffic() {
+        for text in [
+            "",
+            " ",
+            "ALL",
+            "all 1",
+            "tcp ",
+            "tcp  443",
+            "tcp 443 ",
+            "tcp 65536",
+            "tcp 9-8",
+            "tcp 1-",
+            "tcp -1",
+            "tcp +1",
+            "tcp 443,80",
+            "icmp 256",
+            "icmp 3/",
+            "icmp /4",
+            "icmp 3-4",
+            "gre",
+            "protocol",
+            "protocol 6",
+            "protocol 17",
+            "protocol 1",
+            "protocol 58",
+            "protocol 256",
+        ] {
+            assert!(text.parse::<Traffic>().is_err(), "{text:?}");
+        }
     }
 }

@@ -9,14 +9,18 @@
 pub mod account;
 pub mod cidr;
 pub mod command;
+pub mod dns;
 pub mod event;
 mod evolve;
 pub mod filter;
 pub mod gateway;
+pub mod hostname;
 pub mod instance;
+mod mtu;
 pub mod network_acl;
 pub mod peering;
 mod peering_commands;
+pub mod prefix_list;
 pub mod profile;
 pub mod quota;
 pub mod refusal;
@@ -35,15 +39,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use account::{Account, Caller, Usage};
 use command::Command;
 use event::{Change, Event, ResourceId};
+use filter::Direction;
 use gateway::{Gateway, GatewayId, NatGateway, OutsideHost, PublicAddress, Site};
 use instance::{Host, Instance, InstanceState, Interface};
 use network_acl::NetworkAcl;
 use peering::{Pace, Peering};
+use prefix_list::PrefixList;
 use profile::{Feature, Profile};
 use quota::Quota;
 use refusal::Refusal;
 use route_table::RouteTable;
-use security_group::{PrefixList, SecurityGroup};
+use security_group::SecurityGroup;
 use subnet::Subnet;
 use vpc::Vpc;
 
@@ -179,6 +185,7 @@ impl Cloud {
         use Command as C;
         match command {
             C::OpenAccount { quotas } => {
+                quotas.check()?;
                 Ok(vec![Change::AccountOpened { account: caller.account, quotas: quotas.clone() }])
             }
             C::CreateVpc { cidr } => self.create_vpc(caller, *cidr),
@@ -188,6 +195,9 @@ impl Cloud {
             }
             C::DisassociateVpcCidrBlock { vpc, block } => {
                 self.disassociate_block(caller, *vpc, *block)
+            }
+            C::ModifyVpcAttribute { vpc, attribute } => {
+                self.modify_vpc_attribute(caller, *vpc, *attribute)
             }
             C::CreateSubnet { vpc, cidr, ipv6, zone } => {
                 self.create_subnet(caller, *vpc, *cidr, *ipv6, zone.clone())
@@ -225,6 +235,9 @@ impl Cloud {
             C::AcceptVpcPeeringConnection { peering } => self.accept_peering(caller, *peering, now),
             C::RejectVpcPeeringConnection { peering } => self.reject_peering(caller, *peering, now),
             C::DeleteVpcPeeringConnection { peering } => self.delete_peering(caller, *peering, now),
+            C::ModifyVpcPeeringConnectionOptions { peering, requester, accepter } => {
+                self.modify_peering_options(caller, *peering, *requester, *accepter, now)
+            }
             C::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups } => {
                 self.run_instance(caller, *subnet, *ipv4, *ipv6, *source_dest_check, groups)
             }
@@ -236,6 +249,42 @@ impl Cloud {
             }
             C::ModifyNetworkInterfaceAttribute { interface, source_dest_check } => {
                 self.set_source_dest_check(caller, *interface, *source_dest_check)
+            }
+            C::ModifyNetworkInterfaceGroups { interface, groups } => {
+                self.set_interface_groups(caller, *interface, groups)
+            }
+            C::CreateSecurityGroup { vpc, name } => self.create_group(caller, *vpc, name),
+            C::DeleteSecurityGroup { group } => self.delete_group(caller, *group),
+            C::AuthorizeSecurityGroupIngress { group, rules } => {
+                self.authorize(caller, *group, Direction::Ingress, rules, now)
+            }
+            C::AuthorizeSecurityGroupEgress { group, rules } => {
+                self.authorize(caller, *group, Direction::Egress, rules, now)
+            }
+            C::RevokeSecurityGroupIngress { group, rules } => {
+                self.revoke(caller, *group, Direction::Ingress, rules)
+            }
+            C::RevokeSecurityGroupEgress { group, rules } => {
+                self.revoke(caller, *group, Direction::Egress, rules)
+            }
+            C::CreateManagedPrefixList { entries } => self.create_prefix_list(caller, entries),
+            C::ModifyManagedPrefixList { list, add, remove } => {
+                self.modify_prefix_list(caller, *list, add, remove)
+            }
+            C::DeleteManagedPrefixList { list } => self.delete_prefix_list(caller, *list),
+            C::CreateNetworkAcl { vpc } => self.create_acl(caller, *vpc),
+            C::DeleteNetworkAcl { acl } => self.delete_acl(caller, *acl),
+            C::CreateNetworkAclEntry { acl, direction, number, entry } => {
+                self.create_acl_entry(caller, *acl, *direction, *number, *entry)
+            }
+            C::ReplaceNetworkAclEntry { acl, direction, number, entry } => {
+                self.replace_acl_entry(caller, *acl, *direction, *number, *entry)
+            }
+            C::DeleteNetworkAclEntry { acl, direction, number } => {
+                self.delete_acl_entry(caller, *acl, *direction, *number)
+            }
+            C::ReplaceNetworkAclAssociation { association, acl } => {
+                self.replace_acl_association(caller, *association, *acl)
             }
             C::CreateInternetGateway => self.create_internet_gateway(caller),
             C::AttachInternetGateway { gateway, vpc } => {
@@ -544,11 +593,19 @@ impl Cloud {
         quota: Quota,
         count: impl FnOnce() -> usize,
     ) -> Result<(), Refusal> {
-        let limit = self
-            .accounts
-            .get(&account)
-            .map_or(quota.default_limit(), |account| account.quotas.limit(quota));
+        let limit = self.limit(account, quota);
         if count() < limit { Ok(()) } else { Err(Refusal::QuotaExceeded { quota, limit }) }
+    }
+
+    /// May the account have as many as this?
+    fn at_most(&self, account: AccountId, quota: Quota, count: usize) -> Result<(), Refusal> {
+        let limit = self.limit(account, quota);
+        if count <= limit { Ok(()) } else { Err(Refusal::QuotaExceeded { quota, limit }) }
+    }
+
+    fn limit(&self, account: AccountId, quota: Quota) -> usize {
+        let account = self.accounts.get(&account);
+        account.map_or(quota.default_limit(), |account| account.quotas.limit(quota))
     }
 }
 

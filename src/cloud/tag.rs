@@ -53,15 +53,9 @@ impl Cloud {
             ResourceId::Interface(id) => {
                 self.own_interface(caller, id).is_ok() || self.own_outside_host(caller, id).is_ok()
             }
-            ResourceId::SecurityGroup(id) => {
-                self.groups.get(&id).is_some_and(|g| self.own_vpc(caller, g.vpc).is_ok())
-            }
-            ResourceId::PrefixList(id) => {
-                self.prefix_lists.get(&id).is_some_and(|list| list.owner == caller.account)
-            }
-            ResourceId::NetworkAcl(id) => {
-                self.acls.get(&id).is_some_and(|acl| self.own_vpc(caller, acl.vpc).is_ok())
-            }
+            ResourceId::SecurityGroup(id) => self.own_group(caller, id).is_ok(),
+            ResourceId::PrefixList(id) => self.own_prefix_list(caller, id).is_ok(),
+            ResourceId::NetworkAcl(id) => self.own_acl(caller, id).is_ok(),
             ResourceId::Gateway(id) => self.own_gateway(caller, id).is_ok(),
             ResourceId::NatGateway(id) => {
                 self.nat_gateways.get(&id).is_some_and(|nat| self.own_vpc(caller, nat.vpc).is_ok())

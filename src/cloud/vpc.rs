@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::account::{Caller, Region};
+use super::dns::DnsAttributes;
 use super::event::Change;
 use super::gateway::GatewayId;
 use super::peering::{Action, FailureCause, Role, Status};
@@ -32,7 +33,10 @@ pub struct Vpc {
     pub(super) peerings: BTreeSet<PeeringId>,
     pub(super) gateways: BTreeSet<GatewayId>,
     pub(super) default_acl: NetworkAclId,
+    pub(super) acls: Vec<NetworkAclId>,
     pub(super) default_group: SecurityGroupId,
+    pub(super) groups: Vec<SecurityGroupId>,
+    pub(super) dns: DnsAttributes,
 }
 
 impl Vpc {
@@ -69,6 +73,21 @@ impl Vpc {
     /// The security group that it was born with.
     pub fn default_group(&self) -> SecurityGroupId {
         self.default_group
+    }
+
+    /// Its network ACLs, the default one first, then in order of creation.
+    pub fn acls(&self) -> &[NetworkAclId] {
+        &self.acls
+    }
+
+    /// Its security groups, the default one first, then in order of creation.
+    pub fn groups(&self) -> &[SecurityGroupId] {
+        &self.groups
+    }
+
+    /// What it does for DNS.
+    pub fn dns(&self) -> DnsAttributes {
+        self.dns
     }
 
     /// Every peering it ever was a party to, ordered by id.
@@ -131,8 +150,13 @@ impl Cloud {
         now: Instant,
     ) -> Result<Vec<Change>, Refusal> {
         let vpc = self.own_vpc(caller, id)?;
-        let other_tables = vpc.tables.iter().any(|t| *t != vpc.main_table());
-        if !vpc.subnets.is_empty() || other_tables || !vpc.gateways.is_empty() {
+        // What a VPC is born with goes with it, all the rest must go first.
+        let bare = vpc.subnets.is_empty()
+            && vpc.tables == [vpc.main_table()]
+            && vpc.acls == [vpc.default_acl]
+            && vpc.groups == [vpc.default_group]
+            && vpc.gateways.is_empty();
+        if !bare {
             return Err(Refusal::VpcInUse(id));
         }
         let mut changes = Vec::new();

@@ -6,9 +6,11 @@
 use crate::base::id::*;
 use crate::cloud::Cloud;
 use crate::cloud::event::ResourceId;
+use crate::cloud::filter::Direction;
 use crate::cloud::gateway::GatewayId;
 use crate::cloud::instance::Host;
 use crate::cloud::route_table::{Hop, RouteTarget};
+use crate::cloud::security_group::{GroupRule, RulePeer};
 use crate::forward::Location;
 
 /// Calls resources by name.
@@ -65,6 +67,24 @@ impl Names<'_> {
         self.named(ResourceId::Gateway(id))
     }
 
+    /// A NAT gateway.
+    pub fn nat(self, id: NatGatewayId) -> String {
+        self.named(ResourceId::NatGateway(id))
+    }
+
+    /// A rule: `tcp 443 from 10.0.0.0/16`.
+    pub fn rule(self, direction: Direction, rule: &GroupRule) -> String {
+        let far = match rule.peer {
+            RulePeer::Block(block) => block.to_string(),
+            RulePeer::PrefixList(list) => self.named(ResourceId::PrefixList(list)),
+            RulePeer::Group(group) => self.group(group),
+        };
+        match direction {
+            Direction::Ingress => format!("{} from {far}", rule.traffic),
+            Direction::Egress => format!("{} to {far}", rule.traffic),
+        }
+    }
+
     /// A network ACL: by its name, or as the one that its VPC was born with.
     pub fn acl(self, id: NetworkAclId) -> String {
         let vpc = self.0.acl(id).map(|acl| acl.vpc);
@@ -104,6 +124,8 @@ impl Names<'_> {
             Location::Table(id) => self.table(id),
             Location::Peering(id) => self.peering(id),
             Location::Vpc(id) => self.vpc(id),
+            Location::Acl(id) => self.acl(id),
+            Location::Gateway(id) => self.gateway(id),
         }
     }
 }

@@ -3,14 +3,19 @@
 //! Holds the types and their parsers. Refuses to know which labels a file declares: that is
 //! the business of [`super::names`].
 
+mod filter;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::base::id::{AccountId, PeeringId, VpcId};
+use crate::base::id::{AccountId, PeeringId, PrefixListId, VpcId};
 use crate::base::limit::LABEL_BYTES_MAX;
+use crate::cloud::hostname::Hostname;
+
+pub use filter::{AclName, AclRef, GroupRef, PeerRef};
 
 /// What a file calls a resource: 1 to 64 of `A-Z a-z 0-9 . _ -`, not starting with `.` or `-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -37,11 +42,32 @@ pub enum MalformedName {
     /// The main table where another one is wanted.
     #[error("want a VPC and a route table of it, for example `A/x`")]
     NotATable,
+    /// A VPC and something else than its default group.
+    #[error(
+        "want the label of a group, or the one that a VPC was born with, for example `A/default`"
+    )]
+    NotAGroup,
+    /// A network ACL without its VPC.
+    #[error("want a VPC and a network ACL of it, for example `A/strict` or `A/default`")]
+    NotAnAcl,
+    /// Neither a block nor a name.
+    #[error(
+        "want a block such as `10.0.0.0/8`, the label of a security group or prefix list, or `A/default`"
+    )]
+    NotAPeer,
+    /// An address where a block is wanted.
+    #[error("an address is not a block: say how much of it counts, for example `10.0.0.5/32`")]
+    AddressWithoutLength,
     /// Something after a colon that is no address.
     #[error(
         "want a host, an address, `public(a)`, or a VPC and an address: `A:10.0.0.5`, `A:[2001:db8::5]`"
     )]
     NotADestination,
+    /// Neither a hostname nor an instance.
+    #[error(
+        "want an instance (`b`), its public name (`b/public`), or a hostname such as `ip-10-0-0-5.ec2.internal`"
+    )]
+    NotAName,
     /// No arrow.
     #[error("want two ends with an arrow between them, for example `b -> c`")]
     NotAPair,
@@ -122,6 +148,9 @@ label_or_id!(
 label_or_id!(
     /// A peering.
     PeeringRef, PeeringId);
+label_or_id!(
+    /// A prefix list.
+    PrefixListRef, PrefixListId);
 label_or_id!(
     /// What a route points at: a peering, or (by label only) a gateway or the interface of an
     /// instance.
@@ -303,6 +332,45 @@ impl fmt::Display for Location {
     }
 }
 
+/// A hostname that is asked for: as it is, or by the instance that has it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum NameRef {
+    /// The name itself. A text that is one is never taken as a label.
+    Hostname(Hostname),
+    /// The private name of an instance, written `b`.
+    PrivateOf(Label),
+    /// The public name of an instance, written `b/public`.
+    PublicOf(Label),
+}
+
+impl FromStr for NameRef {
+    type Err = MalformedName;
+
+    fn from_str(text: &str) -> Result<NameRef, MalformedName> {
+        if let Ok(name) = text.parse() {
+            return Ok(NameRef::Hostname(name));
+        }
+        let name = match text.split_once('/') {
+            None => text.parse().map(NameRef::PrivateOf),
+            Some((label, "public")) => label.parse().map(NameRef::PublicOf),
+            Some(_) => Err(MalformedName::NotAName),
+        };
+        // A name that was meant to be one and is not would else pass for a label.
+        let is_domain = [".internal", ".amazonaws.com"].iter().any(|end| text.ends_with(end));
+        name.ok().filter(|_| !is_domain).ok_or(MalformedName::NotAName)
+    }
+}
+
+impl fmt::Display for NameRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameRef::Hostname(name) => name.fmt(f),
+            NameRef::PrivateOf(label) => label.fmt(f),
+            NameRef::PublicOf(label) => write!(f, "{label}/public"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,6 +424,21 @@ mod tests {
             ("public(10.0.0.5", None),
             ("public()", None),
             ("private(a)", None),
+        ]);
+    }
+
+    #[test]
+    fn names_that_are_asked_for() {
+        reads::<NameRef>(&[
+            ("b", Some("b")),
+            ("b.eu", Some("b.eu")),
+            ("b/public", Some("b/public")),
+            ("IP-10-0-0-5.ec2.internal.", Some("ip-10-0-0-5.ec2.internal")),
+            ("b/private", None),
+            ("b/", None),
+            ("/public", None),
+            ("ip-10-0-0-5.eu.internal", None),
+            ("", None),
         ]);
     }
 

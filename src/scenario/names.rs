@@ -4,6 +4,7 @@
 //! Refuses to look up anything: what a label stands for at run time is the lowering's business, and
 //! whether a resource still exists is the cloud's.
 
+mod filter;
 mod gateway;
 mod scope;
 
@@ -12,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::ast::{
-    AccountRef, Action, Destination, Expect, File, Flow, Instance, Label, Location, NamedTableRef,
-    Network, PeeringRef, Placement, Step, SubnetRef, TableRef, TargetRef, Vpc, VpcRef,
+    AccountRef, AclName, Action, Destination, Expect, File, Filter, Flow, Instance, Label,
+    Location, NameRef, NamedTableRef, Network, PeeringRef, Placement, Step, SubnetRef, TableRef,
+    TargetRef, Vpc, VpcRef,
 };
 use super::code;
 use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned};
@@ -51,6 +53,11 @@ fn introduction(action: &Action) -> Option<Introduction<'_>> {
         Action::CreateSubnet(new) => (Kind::Subnet, Some(&new.vpc), &new.name),
         Action::CreateRouteTable(new) => (Kind::Table, Some(&new.vpc), &new.name),
         Action::RunInstance(new) => (Kind::Instance, None, &new.label),
+        Action::Filter(Filter::CreateSecurityGroup(new)) => (Kind::Group, None, &new.name),
+        Action::Filter(Filter::CreateManagedPrefixList(new)) => {
+            (Kind::PrefixList, None, &new.label)
+        }
+        Action::Filter(Filter::CreateNetworkAcl(new)) => (Kind::Acl, Some(&new.vpc), &new.name),
         Action::Gateway(action) => return gateway::introduction(action),
         _ => return None,
     };
@@ -115,6 +122,7 @@ impl Names<'_> {
                 );
             }
         }
+        self.filters(network);
         for instance in &network.instances {
             self.instance(instance);
             if let Placement::Vpc(Spanned { value: VpcRef::Id(id), place }) = &instance.placement {
@@ -170,6 +178,7 @@ impl Names<'_> {
             let label = &peering.label;
             self.scope.introduces(Kind::Peering, label.value.as_str(), label.place);
         }
+        self.declare_filters(network);
         for instance in &network.instances {
             let label = &instance.label;
             self.scope.introduces(Kind::Instance, label.value.as_str(), label.place);
@@ -181,24 +190,32 @@ impl Names<'_> {
     }
 
     fn vpc(&mut self, vpc: &Vpc) {
-        self.owner(vpc.account.as_ref(), Kind::Vpc.noun(), &vpc.label);
+        self.owner(vpc.account.as_ref(), &vpc.label, "VPC");
         for subnet in vpc.subnets.iter().flatten() {
             if let Some(table) = &subnet.route_table {
                 let name = format!("{}/{}", vpc.label.value, table.value);
                 self.scope.uses(Kind::Table, &name, table.place);
             }
+            if let Some(Spanned { value: AclName::Label(acl), place }) = &subnet.network_acl {
+                self.scope.uses(Kind::Acl, &part(&vpc.label.value, acl), *place);
+            }
         }
     }
 
-    /// The owner of something new, a VPC for example: named, or the only one there is.
-    fn owner(&mut self, account: Option<&Spanned<AccountRef>>, noun: &str, label: &Spanned<Label>) {
+    /// The owner of a new thing: named, or the only one there is.
+    fn owner(
+        &mut self,
+        account: Option<&Spanned<AccountRef>>,
+        new: &Spanned<Label>,
+        noun: &'static str,
+    ) {
         match account {
             Some(account) => self.account(account),
             None if self.accounts.len() > 1 => self.scope.push(
                 Diagnostic::at(
-                    label.place,
+                    new.place,
                     code::MISSING_KEY,
-                    format!("the {noun} `{}` needs the key `account`", label.value),
+                    format!("the {noun} `{}` needs the key `account`", new.value),
                 )
                 .help("a file with several accounts says which of them owns what"),
             ),
@@ -229,6 +246,7 @@ impl Names<'_> {
             Placement::Vpc(vpc) => self.vpc_ref(&vpc.value, vpc.place),
             Placement::Subnet(subnet) => self.subnet(subnet),
         }
+        instance.groups.iter().for_each(|group| self.group(group));
     }
 
     fn vpc_ref(&mut self, vpc: &VpcRef, place: Place) {
@@ -250,17 +268,17 @@ impl Names<'_> {
 
     fn subnet(&mut self, subnet: &Spanned<SubnetRef>) {
         let SubnetRef { vpc, subnet: label } = &subnet.value;
-        self.part_of(Kind::Subnet, vpc, label, subnet.place);
+        self.part_of(&[Kind::Subnet], vpc, label, subnet.place);
     }
 
     fn named_table(&mut self, table: &NamedTableRef, place: Place) {
-        self.part_of(Kind::Table, &table.vpc, &table.table, place);
+        self.part_of(&[Kind::Table], &table.vpc, &table.table, place);
     }
 
     fn table(&mut self, table: &Spanned<TableRef>) {
         match &table.value {
             TableRef { vpc, table: Some(label) } => {
-                self.part_of(Kind::Table, vpc, label, table.place);
+                self.part_of(&[Kind::Table], vpc, label, table.place);
             }
             TableRef { vpc, table: None } => self.vpc_ref(vpc, table.place),
         }
@@ -274,10 +292,10 @@ impl Names<'_> {
     }
 
     /// A thing that belongs to a VPC. A VPC that is unknown is complained about instead of it.
-    fn part_of(&mut self, kind: Kind, vpc: &VpcRef, label: &Label, place: Place) {
+    fn part_of(&mut self, kinds: &[Kind], vpc: &VpcRef, label: &Label, place: Place) {
         let VpcRef::Label(vpc) = vpc else { return };
         if self.scope.knows(Kind::Vpc, vpc.as_str()) {
-            self.scope.uses(kind, &format!("{vpc}/{label}"), place);
+            self.scope.uses_any(kinds, &part(vpc, label), place);
         } else {
             self.scope.uses(Kind::Vpc, vpc.as_str(), place);
         }
@@ -333,14 +351,18 @@ impl Names<'_> {
             | Action::RejectPeering(peering)
             | Action::DeletePeering(peering)
             | Action::DescribePeering(peering) => self.peering_ref(peering),
+            Action::ModifyPeeringOptions(modify) => self.peering_ref(&modify.peering),
             Action::CreateVpc(vpc) => {
                 if vpc.account.is_some() || !has_asker {
-                    self.owner(vpc.account.as_ref(), Kind::Vpc.noun(), &vpc.name);
+                    self.owner(vpc.account.as_ref(), &vpc.name, "VPC");
                 }
             }
             Action::DeleteVpc(vpc) => self.vpc_ref(&vpc.value, vpc.place),
             Action::AssociateVpcCidrBlock(block) | Action::DisassociateVpcCidrBlock(block) => {
                 self.vpc_ref(&block.vpc.value, block.vpc.place);
+            }
+            Action::ModifyVpcAttribute(modify) => {
+                self.vpc_ref(&modify.vpc.value, modify.vpc.place);
             }
             Action::CreateSubnet(new) => self.vpc_ref(&new.vpc.value, new.vpc.place),
             Action::CreateRouteTable(new) => self.vpc_ref(&new.vpc.value, new.vpc.place),
@@ -366,6 +388,13 @@ impl Names<'_> {
             | Action::StartInstance(label)
             | Action::TerminateInstance(label) => self.instance_label(label),
             Action::ModifySourceDestCheck(modify) => self.instance_label(&modify.instance),
+            Action::Resolve(query) => {
+                self.instance_label(&query.from);
+                if let NameRef::PrivateOf(label) | NameRef::PublicOf(label) = &query.name.value {
+                    self.scope.uses(Kind::Instance, label.as_str(), query.name.place);
+                }
+            }
+            Action::Filter(filter) => self.filter(filter, has_asker),
             Action::Gateway(action) => self.gateway_action(action, has_asker),
             Action::Ping(ping) => {
                 self.host_label(&ping.from);
@@ -414,10 +443,24 @@ impl Names<'_> {
                 ];
                 self.scope.uses_any(&kinds, label.as_str(), at.place);
             }
-            Location::Table(table) => self.named_table(table, at.place),
+            Location::Table(table) if is_default(table) => self.vpc_ref(&table.vpc, at.place),
+            Location::Table(table) => {
+                let kinds = [Kind::Table, Kind::Acl];
+                self.part_of(&kinds, &table.vpc, &table.table, at.place);
+            }
             Location::Peering(_) | Location::Vpc(_) => {}
         }
     }
+}
+
+/// How the scope calls what belongs to a VPC.
+fn part(vpc: &Label, label: &Label) -> String {
+    format!("{vpc}/{label}")
+}
+
+/// Is it how a VPC's own network ACL is written? No route table of a file is called so.
+fn is_default(at: &NamedTableRef) -> bool {
+    matches!(at.table.as_str().parse(), Ok(AclName::Default))
 }
 
 #[cfg(test)]

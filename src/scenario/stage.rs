@@ -4,6 +4,7 @@
 //! resource and give it its name; the declared network and the steps use the same ones. Refuses to
 //! know how a file is written (places and diagnostics are the callers').
 
+mod filter;
 mod gateway;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +14,14 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::ast::{
-    AccountRef, Destination, Label, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, Destination, Label, NameRef, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::id::*;
 use crate::cloud::account::{Caller, Region, Zone};
 use crate::cloud::command::Command;
+use crate::cloud::dns::{Switch, VpcAttribute};
 use crate::cloud::event::{Change, ResourceId};
+use crate::cloud::hostname::{Hostname, Kind};
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::peering::Peering;
 use crate::cloud::refusal::Refusal;
@@ -27,6 +30,8 @@ use crate::cloud::tag;
 use crate::sim::Sim;
 use crate::wire::Family;
 use gateway::{KnownAddress, KnownGateway, KnownOutside};
+
+pub(super) use filter::{authorize, revoke};
 
 /// Why the stage cannot do what a file wants.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -78,6 +83,18 @@ pub(super) enum Trouble {
         /// The family.
         family: Family,
     },
+    /// The instance has no public address, so it has no public name.
+    #[error("`{instance}` has no public address, and so no public name")]
+    NoPublicName {
+        /// The instance.
+        instance: String,
+    },
+    /// The instance cannot ask for a name.
+    #[error("`{instance}` does not run, so it asks nobody")]
+    NotRunning {
+        /// The instance.
+        instance: String,
+    },
     /// No public address stands for the instance.
     #[error("`{instance}` has no public address")]
     NoPublicAddress {
@@ -122,6 +139,11 @@ pub(super) struct Labels {
     pub(super) tables: BTreeMap<(VpcId, Label), RouteTableId>,
     pub(super) peerings: BTreeMap<Label, PeeringId>,
     pub(super) instances: BTreeMap<Label, KnownInstance>,
+    /// Groups with their VPCs.
+    pub(super) groups: BTreeMap<Label, (SecurityGroupId, VpcId)>,
+    /// Prefix lists with their owners.
+    pub(super) prefix_lists: BTreeMap<Label, (PrefixListId, Caller)>,
+    pub(super) acls: BTreeMap<(VpcId, Label), NetworkAclId>,
     gateways: BTreeMap<Label, KnownGateway>,
     nat_gateways: BTreeMap<Label, (NatGatewayId, VpcId)>,
     addresses: BTreeMap<Label, KnownAddress>,
@@ -137,6 +159,8 @@ pub(super) struct Stage {
     owners: BTreeMap<VpcId, Caller>,
     /// VPCs whose subnets were left out, so that the first default one stands for all.
     default_subnets: BTreeSet<VpcId>,
+    /// The group that allows everything, of VPCs in which an instance has needed it.
+    open_groups: BTreeMap<VpcId, SecurityGroupId>,
     /// Who owns and asks where the file names nobody.
     account: AccountId,
     /// Pings so far, modulo 2^16.
@@ -152,12 +176,14 @@ pub(super) struct SubnetPlan {
     pub(super) zone: Option<Zone>,
 }
 
-/// Addresses and check of an instance to be started.
-#[derive(Clone, Copy, Debug)]
+/// Addresses, check and groups of an instance to be started.
+#[derive(Clone, Debug)]
 pub(super) struct InstancePlan {
     pub(super) ip: Option<Ipv4Addr>,
     pub(super) ipv6: Option<Ipv6Addr>,
     pub(super) check: SourceDestCheck,
+    /// None is the VPC's open group.
+    pub(super) groups: Vec<SecurityGroupId>,
 }
 
 /// `label` in `map`, or trouble.
@@ -177,6 +203,7 @@ impl Stage {
             labels: Labels::default(),
             owners: BTreeMap::new(),
             default_subnets: BTreeSet::new(),
+            open_groups: BTreeMap::new(),
             account,
             pings: 0,
         }
@@ -260,24 +287,6 @@ impl Stage {
         find(&self.labels.instances, label, "instance", label)
     }
 
-    /// Whoever has this label among those that send and receive.
-    pub(super) fn host(&self, label: &Label) -> Result<KnownHost, Trouble> {
-        if let Some(outside) = self.labels.outside.get(label) {
-            return Ok(outside.host.clone());
-        }
-        let KnownInstance { interface, addresses, .. } = self.instance(label)?;
-        Ok(KnownHost { interface, addresses })
-    }
-
-    /// The interface of the instance, NAT gateway or outside host with this label.
-    pub(super) fn interface(&self, label: &Label) -> Option<InterfaceId> {
-        let nat = || {
-            let (id, _) = self.labels.nat_gateways.get(label)?;
-            Some(self.sim.cloud().nat_gateway(*id)?.interface)
-        };
-        self.host(label).ok().map(|host| host.interface).or_else(nat)
-    }
-
     pub(super) fn target(&self, target: &TargetRef) -> Result<RouteTarget, Trouble> {
         let label = match target {
             TargetRef::Id(id) => return Ok(RouteTarget::Peering(*id)),
@@ -303,18 +312,7 @@ impl Stage {
         family: Option<Family>,
     ) -> Result<(IpAddr, Option<InterfaceId>), Trouble> {
         match to {
-            Destination::Public(label) => {
-                let known = self.instance(label)?;
-                let private = known.addresses.iter().find_map(|address| match address {
-                    IpAddr::V4(address) => Some(*address),
-                    IpAddr::V6(_) => None,
-                });
-                let public = private
-                    .and_then(|private| self.sim.cloud().public_address(known.interface, private));
-                let public = public
-                    .ok_or_else(|| Trouble::NoPublicAddress { instance: label.to_string() })?;
-                Ok((public.into(), Some(known.interface)))
-            }
+            Destination::Public(label) => self.public_of(label),
             Destination::Host(label) => {
                 let known = self.host(label)?;
                 let wanted = family.unwrap_or(Family::V4);
@@ -344,6 +342,33 @@ impl Stage {
         let family = Family::of(to);
         primary(&known.addresses, family)
             .ok_or_else(|| Trouble::NoAddress { instance: label.to_string(), family })
+    }
+
+    /// The hostname that is meant. An instance's private one stays known after its end, like its
+    /// addresses.
+    pub(super) fn hostname(&self, name: &NameRef) -> Result<Hostname, Trouble> {
+        let (label, kind) = match name {
+            NameRef::Hostname(name) => return Ok(name.clone()),
+            NameRef::PrivateOf(label) => (label, Kind::Private),
+            NameRef::PublicOf(label) => (label, Kind::Public),
+        };
+        let known = self.instance(label)?;
+        let private = known.addresses.iter().find_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        });
+        let instance = label.to_string();
+        let private = private
+            .ok_or_else(|| Trouble::NoAddress { instance: instance.clone(), family: Family::V4 })?;
+        let address = match kind {
+            Kind::Private => private,
+            Kind::Public => self
+                .sim
+                .cloud()
+                .public_address(known.interface, private)
+                .ok_or(Trouble::NoPublicName { instance })?,
+        };
+        Ok(Hostname::new(kind, address, self.owner(known.vpc).region))
     }
 
     // ---- asking the cloud -----------------------------------------------------------------------
@@ -383,6 +408,27 @@ impl Stage {
         self.owners.insert(id, caller.clone());
         self.name(caller, ResourceId::Vpc(id), label)?;
         Ok(id)
+    }
+
+    /// Switches attributes of a VPC, one request for each: support first if it is switched on,
+    /// because hostnames need it, and else last.
+    pub(super) fn set_dns(
+        &mut self,
+        caller: &Caller,
+        vpc: VpcId,
+        support: Option<Switch>,
+        hostnames: Option<Switch>,
+    ) -> Result<(), Refusal> {
+        let support_of = |wanted: Switch| support.filter(|switch| *switch == wanted);
+        let attributes = [
+            support_of(Switch::On).map(VpcAttribute::DnsSupport),
+            hostnames.map(VpcAttribute::DnsHostnames),
+            support_of(Switch::Off).map(VpcAttribute::DnsSupport),
+        ];
+        for attribute in attributes.into_iter().flatten() {
+            self.ask(caller, &Command::ModifyVpcAttribute { vpc, attribute })?;
+        }
+        Ok(())
     }
 
     pub(super) fn create_table(
@@ -469,11 +515,13 @@ impl Stage {
         subnet: SubnetId,
         plan: InstancePlan,
     ) -> Result<InterfaceId, Trouble> {
-        let InstancePlan { ip: ipv4, ipv6, check: source_dest_check } = plan;
-        let command =
-            Command::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups: Vec::new() };
-        let changes = self.ask(caller, &command)?;
+        let InstancePlan { ip: ipv4, ipv6, check: source_dest_check, mut groups } = plan;
         let vpc = self.sim.cloud().subnet(subnet).map(|s| s.vpc);
+        if let Some(vpc) = vpc {
+            groups = self.groups_of_interface(caller, vpc, groups)?;
+        }
+        let command = Command::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups };
+        let changes = self.ask(caller, &command)?;
         let (known, id) = made(changes, |c| match c {
             Change::InstanceRun { instance, interface, addresses, .. } => {
                 Some((KnownInstance { instance, interface, vpc: vpc?, addresses }, instance))

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::ast::{Action, File, GatewayAction, GatewayKind, Label};
+use super::ast::{Action, File, Filter, GatewayAction, GatewayKind, Label};
 use super::code;
 use crate::base::diag::{Diagnostic, Diagnostics, Place};
 use crate::base::limit::{
-    SCENARIO_ACCOUNTS_MAX, SCENARIO_INTERFACES_MAX, SCENARIO_ROUTES_MAX, SCENARIO_SUBNETS_MAX,
-    SCENARIO_VPCS_MAX,
+    SCENARIO_ACCOUNTS_MAX, SCENARIO_INTERFACES_MAX, SCENARIO_ROUTES_MAX, SCENARIO_RULES_MAX,
+    SCENARIO_SUBNETS_MAX, SCENARIO_VPCS_MAX,
 };
 
 /// One kind of resource, counted.
@@ -44,6 +44,8 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics) {
     let mut interfaces = Total::new("network interfaces", SCENARIO_INTERFACES_MAX);
     let mut routes = Total::new("routes", SCENARIO_ROUTES_MAX);
 
+    let mut rules = Total::new("rules and entries", SCENARIO_RULES_MAX);
+
     let network = &file.network;
     network.accounts.iter().for_each(|account| accounts.add(1, account.label.place));
     for vpc in &network.vpcs {
@@ -56,6 +58,17 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics) {
     }
     network.instances.iter().for_each(|instance| interfaces.add(1, instance.label.place));
     network.routes.iter().for_each(|route| routes.add(1, route.destination.place));
+    for group in &network.security_groups {
+        let of_group = group.ingress.iter().chain(&group.egress).flatten();
+        of_group.for_each(|rule| rules.add(1, rule.traffic.place));
+    }
+    for list in &network.prefix_lists {
+        list.entries.iter().for_each(|entry| rules.add(1, entry.place));
+    }
+    for acl in &network.network_acls {
+        let of_acl = acl.ingress.iter().chain(&acl.egress).flatten();
+        of_acl.for_each(|entry| rules.add(1, entry.number.place));
+    }
     // Routes that follow from a gateway count too, one for each block and table.
     let mut blocks: BTreeMap<&Label, usize> = BTreeMap::new();
     for gateway in &network.gateways {
@@ -105,10 +118,19 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics) {
             Action::CreateSubnet(_) => subnets.add(1, step.place),
             Action::RunInstance(_) => interfaces.add(1, step.place),
             Action::CreateRoute(_) => routes.add(1, step.place),
+            Action::Filter(Filter::Authorize(_) | Filter::CreateNetworkAclEntry(_)) => {
+                rules.add(1, step.place);
+            }
+            Action::Filter(Filter::CreateManagedPrefixList(new)) => {
+                rules.add(new.entries.len(), step.place);
+            }
+            Action::Filter(Filter::ModifyManagedPrefixList(modify)) => {
+                rules.add(modify.add.len(), step.place);
+            }
             _ => {}
         }
     }
-    for total in [accounts, vpcs, subnets, interfaces, routes] {
+    for total in [accounts, vpcs, subnets, interfaces, routes, rules] {
         let Some(place) = total.beyond else { continue };
         let Total { what, max, count, .. } = total;
         let message = format!("the file has {count} {what}, a scenario may have {max}");

@@ -4,11 +4,18 @@
 //! Refuses to send anything, to build broken packets, and to choose identifiers, sequence numbers
 //! or ports: they are arguments, so that a run stays a function of its input.
 //!
-//! Every packet says: hop limit [`HOP_LIMIT`], no options, no flow label, "don't fragment" in
-//! IPv4 (hosts do path MTU discovery, RFC 1191), identification 0 (what cannot be fragmented needs
-//! none, RFC 6864, 4.1), and has been through [`Packet::parse`]. Answers are given to whole packets
-//! from one host to one host only: none to fragments, none to or from a multicast, limited broadcast
-//! or unspecified address (RFC 1122, 3.2.1.3 and 4.2.3.10).
+//! Every packet says: hop limit [`HOP_LIMIT`], no options, no flow label, "don't fragment" in IPv4
+//! (hosts do path MTU discovery, RFC 1191; who wants it otherwise has
+//! [`clear_dont_fragment`](super::clear_dont_fragment)), identification 0 (what cannot be
+//! fragmented needs none, RFC 6864, 4.1), and has been through [`Packet::parse`]. Answers are given
+//! to whole packets from one host to one host only: none to fragments, none to or from a multicast,
+//! limited broadcast or unspecified address (RFC 1122, 3.2.1.3 and 4.2.3.10).
+//!
+//! ICMP errors quote the packet they are about, up to a length of 576 bytes in all (RFC 1812,
+//! 4.3.2.3), over IPv6 1,280 (RFC 4443, 2.4). There are none about an ICMP error, about a later
+//! fragment, about what is not from one host to one host (RFC 1122, 3.2.2), nor from an address of
+//! the other family. Unlike RFC 4443, 2.4(e.3), that holds for multicast as well: the fabric
+//! carries none.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,12 +23,14 @@ use bytes::Bytes;
 use etherparse::{
     IcmpEchoHeader, Icmpv4Header, Icmpv4Type, Icmpv6Header, Icmpv6Type, IpNumber, Ipv4Header,
     Ipv6FlowLabel, Ipv6Header, TcpHeader, TransportHeader, UdpHeader,
-    icmpv4::DestUnreachableHeader,
+    icmpv4::{self, DestUnreachableHeader},
+    icmpv6,
 };
 use thiserror::Error;
 
-use super::{EchoKind, Family, FlowKey, FragmentPlace, Packet, Protocol, TcpFlags, TcpSegment};
+use super::{EchoKind, Family, FlowKey, Packet, Protocol, TcpFlags, TcpSegment};
 use crate::base::limit::PACKET_BYTES_MAX;
+use crate::base::units::Mtu;
 
 /// The hop limit of what is built: the default that IANA's registry of IP parameters recommends to
 /// hosts (RFC 1122, 3.2.1.7 leaves the value to it), and what today's systems send.
@@ -86,7 +95,8 @@ pub fn udp(
     let header = UdpHeader {
         source_port: source.port(),
         destination_port: destination.port(),
-        // Where this is too small for the datagram, so is the packet's length, and `packet` refuses.
+        // Where this is too small for the datagram, so is the packet's length, and `packet`
+        // refuses.
         length: u16::try_from(UdpHeader::LEN + payload.len()).unwrap_or(u16::MAX),
         checksum: 0,
     };
@@ -144,6 +154,29 @@ pub fn udp_answer(datagram: &Packet) -> Option<Packet> {
     udp(back.source_socket(), back.destination_socket(), payload).ok()
 }
 
+/// What a host answers on which everything is served: the echo, the datagram, or SYN and ACK; to any
+/// other segment a reset.
+///
+/// `None` for what gets no answer.
+pub fn answer(packet: &Packet) -> Option<Packet> {
+    match packet.tcp_flags() {
+        Some(TcpFlags::SYN) => tcp_accept(packet),
+        Some(_) => tcp_reset(packet),
+        None => echo_reply(packet).or_else(|| udp_answer(packet)),
+    }
+}
+
+/// What a host answers to a SYN for a port on which something listens (RFC 9293, 3.10.7.2), with the
+/// sequence number 1.
+fn tcp_accept(syn: &Packet) -> Option<Packet> {
+    let segment = syn.tcp()?;
+    let back = answerable(syn)?.reversed();
+    let length = segment.flags.sequence_length(syn.payload().len());
+    let ack = segment.sequence.wrapping_add(length);
+    tcp(back.source_socket(), back.destination_socket(), TcpFlags::SYN | TcpFlags::ACK, 1, ack, &[])
+        .ok()
+}
+
 /// What a host answers to a segment for a port on which nothing listens (RFC 9293, 3.10.7.1).
 ///
 /// `None` if it is no TCP or a reset itself, and for what gets no answer at all, see [`self`].
@@ -156,7 +189,8 @@ pub fn tcp_reset(segment: &Packet) -> Option<Packet> {
     let (flags, seq, ack) = if flags.contains(TcpFlags::ACK) {
         (TcpFlags::RST, acknowledgement, 0)
     } else {
-        (TcpFlags::RST | TcpFlags::ACK, 0, sequence.wrapping_add(sequence_length(segment, flags)))
+        let length = flags.sequence_length(segment.payload().len());
+        (TcpFlags::RST | TcpFlags::ACK, 0, sequence.wrapping_add(length))
     };
     tcp(back.source_socket(), back.destination_socket(), flags, seq, ack, &[]).ok()
 }
@@ -164,41 +198,70 @@ pub fn tcp_reset(segment: &Packet) -> Option<Packet> {
 /// What a router sends back when `packet` is too long for a link that takes `mtu` bytes: ICMP type
 /// 3 code 4 with the MTU (RFC 792; RFC 1191, 4), over IPv6 type 2 (RFC 4443, 3.2), from `router`.
 ///
-/// It quotes the packet up to a length of 576 bytes (RFC 1812, 4.3.2.3), over IPv6 1,280
-/// (RFC 4443, 2.4). `None` if the router would have to cut the packet up instead, if `router` is
-/// of another family, and for what no error may be about: an ICMP error, a later fragment, what
-/// is not from one host to one host (RFC 1122, 3.2.2). Unlike RFC 4443, 2.4(e.3), that holds for
-/// multicast as well: the fabric carries none.
-pub fn too_big(packet: &Packet, router: IpAddr, mtu: u16) -> Option<Packet> {
+/// `None` if the router would have to cut the packet up instead, and for what no error may be
+/// about, see [`self`].
+pub fn too_big(packet: &Packet, router: IpAddr, mtu: Mtu) -> Option<Packet> {
+    if packet.may_be_fragmented() {
+        return None;
+    }
+    let v4 = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: mtu.bytes() };
+    let v6 = Icmpv6Type::PacketTooBig { mtu: u32::from(mtu.bytes()) };
+    error(packet, router, Icmpv4Type::DestinationUnreachable(v4), v6)
+}
+
+/// What a router sends back when `packet` has used up its hop limit: type 11 code 0 (RFC 792), over
+/// IPv6 type 3 code 0 (RFC 4443, 3.3), from `router`.
+///
+/// `None` for what no error may be about, see [`self`].
+pub fn time_exceeded(packet: &Packet, router: IpAddr) -> Option<Packet> {
+    let v4 = icmpv4::TimeExceededCode::TtlExceededInTransit;
+    let v6 = icmpv6::TimeExceededCode::HopLimitExceeded;
+    error(packet, router, Icmpv4Type::TimeExceeded(v4), Icmpv6Type::TimeExceeded(v6))
+}
+
+/// What a host sends back when the rest of a packet has not come in time: type 11 code 1 (RFC 1122,
+/// 3.3.2), over IPv6 type 3 code 1 (RFC 8200, 4.5), from `host`, about the first fragment.
+///
+/// `None` if `fragment` is not the first, and for what no error may be about, see [`self`].
+pub fn reassembly_time_exceeded(fragment: &Packet, host: IpAddr) -> Option<Packet> {
+    fragment.fragment()?;
+    let v4 = icmpv4::TimeExceededCode::FragmentReassemblyTimeExceeded;
+    let v6 = icmpv6::TimeExceededCode::FragmentReassemblyTimeExceeded;
+    error(fragment, host, Icmpv4Type::TimeExceeded(v4), Icmpv6Type::TimeExceeded(v6))
+}
+
+/// What a host sends back when nothing listens on the port of a datagram: type 3 code 3 (RFC 1122,
+/// 3.2.2.1), over IPv6 type 1 code 4 (RFC 4443, 3.1), from `host`.
+///
+/// `None` if it is no UDP, as TCP answers with [`tcp_reset`], for a fragment, whose datagram is to
+/// be put together first, and for what no error may be about, see [`self`].
+pub fn port_unreachable(datagram: &Packet, host: IpAddr) -> Option<Packet> {
+    datagram.udp_payload()?;
+    let v4 = DestUnreachableHeader::Port;
+    let v6 = icmpv6::DestUnreachableCode::Port;
+    let (v4, v6) = (Icmpv4Type::DestinationUnreachable(v4), Icmpv6Type::DestinationUnreachable(v6));
+    error(datagram, host, v4, v6)
+}
+
+/// The ICMP error about `packet` in its family, unless no error may be about it.
+fn error(packet: &Packet, from: IpAddr, v4: Icmpv4Type, v6: Icmpv6Type) -> Option<Packet> {
     let flow = between_hosts(packet)?;
-    let later = packet.fragment().is_some_and(|part| part.place != FragmentPlace::First);
-    let error = packet.icmp().is_some_and(|icmp| icmp.is_error(packet.family()));
-    if later || error || packet.may_be_fragmented() {
+    let is_error = packet.icmp().is_some_and(|icmp| icmp.is_error(packet.family()));
+    if is_error || packet.is_later_fragment() {
         return None;
     }
     let (header, room) = match packet.family() {
         Family::V4 => {
-            let why = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: mtu };
-            let kind = Icmpv4Type::DestinationUnreachable(why);
-            let header = TransportHeader::Icmpv4(Icmpv4Header::new(kind));
+            let header = TransportHeader::Icmpv4(Icmpv4Header::new(v4));
             (header, 576 - Ipv4Header::MIN_LEN - Icmpv4Header::MIN_LEN)
         }
         Family::V6 => {
-            let kind = Icmpv6Type::PacketTooBig { mtu: u32::from(mtu) };
-            let header = TransportHeader::Icmpv6(Icmpv6Header::new(kind));
+            let header = TransportHeader::Icmpv6(Icmpv6Header::new(v6));
             (header, 1_280 - Ipv6Header::LEN - Icmpv6Header::MIN_LEN)
         }
     };
     let quoted = packet.bytes().get(..packet.len().min(room))?;
-    self::packet(router, flow.source, header, quoted).ok()
-}
-
-/// How many sequence numbers the segment takes: its data, one for SYN and one for FIN
-/// (RFC 9293, 3.4).
-fn sequence_length(segment: &Packet, flags: TcpFlags) -> u32 {
-    let data = u32::try_from(segment.payload().len()).unwrap_or(u32::MAX);
-    let controls = [TcpFlags::SYN, TcpFlags::FIN].into_iter().filter(|flag| flags.contains(*flag));
-    controls.fold(data, |length, _| length.wrapping_add(1))
+    self::packet(from, flow.source, header, quoted).ok()
 }
 
 /// The packet's flow, if a host may answer it (see the module).

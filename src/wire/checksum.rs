@@ -52,6 +52,34 @@ impl Sum {
     }
 }
 
+/// What changes to covered bytes do to a checksum, without a look at the bytes that stay
+/// (RFC 1624, 3, equation 3).
+#[derive(Clone, Copy, Default)]
+pub(super) struct Adjustment(Sum);
+
+impl Adjustment {
+    /// With `old`, at an even offset of what is covered, replaced by `new`, equally long and of an
+    /// even length.
+    #[must_use]
+    pub(super) fn replaced(self, old: &[u8], new: &[u8]) -> Adjustment {
+        let (words, _) = old.as_chunks::<2>();
+        let gone = words.iter().map(|word| u64::from(!u16::from_ne_bytes(*word))).sum::<u64>();
+        Adjustment(Sum(self.0.0 + gone).bytes(new))
+    }
+
+    /// Both changes.
+    #[must_use]
+    pub(super) fn and(self, other: Adjustment) -> Adjustment {
+        Adjustment(Sum(self.0.0 + other.0.0))
+    }
+
+    /// What becomes of a checksum: right if it was right, as wrong as before if it was wrong.
+    pub(super) fn applied_to(self, checksum: [u8; 2]) -> [u8; 2] {
+        let sum = self.0.bytes(&checksum.map(|byte| !byte));
+        sum.finish().to_be_bytes()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,7 +100,30 @@ mod tests {
         assert_eq!(Sum::default().bytes(&example).finish(), !0xddf2);
     }
 
+    /// RFC 1624, 4: its example, which the older equation of RFC 1141 gets wrong.
+    #[test]
+    fn the_example_of_rfc_1624_comes_out() {
+        let change = Adjustment::default().replaced(&[0x55, 0x55], &[0x32, 0x85]);
+        assert_eq!(change.applied_to([0xdd, 0x2f]), [0x00, 0x00]);
+    }
+
     proptest::proptest! {
+        #[test]
+        fn adjusting_equals_computing_anew(
+            mut bytes in proptest::collection::vec(proptest::num::u8::ANY, 40..60),
+            new in proptest::collection::vec(proptest::num::u8::ANY, 16),
+            at in 0..12_usize,
+        ) {
+            let before = Sum::default().bytes(&bytes).finish().to_be_bytes();
+            let (at, half) = (at * 2, 8);
+            let change = Adjustment::default()
+                .replaced(&bytes[at..at + half], &new[..half])
+                .and(Adjustment::default().replaced(&bytes[at + half..at + 16], &new[half..]));
+            bytes[at..at + 16].copy_from_slice(&new);
+            let after = Sum::default().bytes(&bytes).finish().to_be_bytes();
+            proptest::prop_assert_eq!(change.applied_to(before), after);
+        }
+
         #[test]
         fn equals_the_textbook_in_one_piece_and_in_two(
             bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),

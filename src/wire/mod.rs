@@ -3,7 +3,16 @@
 //! A [`Packet`] is an *accepted* packet: [`Packet::parse`] is the one way to get one, so whoever
 //! holds one may rely on what was checked there, and no accessor can fail. Bytes that do not make a
 //! packet are a [`Malformed`], which says where and by how much. Nothing here panics on any input.
-//! Refuses to know what an address means, to keep state between packets, and to reassemble.
+//! Refuses to know what an address means, to decide where a packet goes, and to keep state between
+//! packets, but for the one thing that is made of several: [`Reassembly`].
+//!
+//! | what for | start at |
+//! |---|---|
+//! | read | [`Packet::parse`], [`Packet::flow`]; filters: [`Packet::transport`] |
+//! | write: traffic, answers, ICMP errors | [`build`] |
+//! | cut up and put together | [`fragment()`], [`fragment_v6`], [`Reassembly`] |
+//! | change on the way: translation, hop limit | [`readdress`], [`lower_hop_limit`], [`clear_dont_fragment`] |
+//! | understand and translate ICMP errors | [`quoted`], [`mtu_told`], [`readdress_quoted`] |
 //!
 //! # What is checked, in this order
 //!
@@ -50,18 +59,31 @@
 pub mod build;
 mod checksum;
 mod describe;
+mod draft;
+mod extension;
 mod flow;
+mod fragment;
 mod malformed;
 mod packet;
 mod parse;
 mod protocol;
+mod quote;
+mod reassembly;
+mod rewrite;
 #[cfg(test)]
 mod tests;
+mod too_big;
 
 pub use describe::describe;
 pub use flow::FlowKey;
+pub use fragment::{CannotFragment, fragment, fragment_v6};
 pub use malformed::{Header, Malformed};
 pub use packet::Packet;
 pub use protocol::{
     Echo, EchoKind, Family, Fragment, FragmentPlace, Icmp, Protocol, TcpFlags, TcpSegment,
+    Transport,
 };
+pub use quote::{Quoted, mtu_told, quoted};
+pub use reassembly::{Expired, Offered, Reassembly, ReassemblyError};
+pub use rewrite::{Change, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted};
+pub use too_big::TooBig;

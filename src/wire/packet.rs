@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::parse::{self, Layout};
 use super::{
     Echo, EchoKind, Family, FlowKey, Fragment, FragmentPlace, Icmp, Malformed, Protocol, TcpFlags,
-    TcpSegment,
+    TcpSegment, Transport,
 };
 
 /// Bytes that were checked to be an IP packet. The contract is in [`crate::wire`].
@@ -120,14 +120,20 @@ impl Packet {
         })
     }
 
+    /// What it shows of the layer above IP.
+    pub fn transport(&self) -> Transport {
+        if self.is_later_fragment() {
+            Transport::Later
+        } else if let Some([source, destination]) = self.ports() {
+            Transport::Ports { source, destination }
+        } else {
+            self.icmp().map_or(Transport::Other, Transport::Icmp)
+        }
+    }
+
     /// The flow it belongs to. Ports are 0 where there are none, see [`FlowKey`].
     pub fn flow(&self) -> FlowKey {
-        let at = usize::from(self.layout.transport);
-        let [source_port, destination_port] = if self.has_transport_header() {
-            [at, at + 2].map(|at| u16::from_be_bytes(self.field(at)))
-        } else {
-            [0, 0]
-        };
+        let [source_port, destination_port] = self.ports().unwrap_or_default();
         FlowKey {
             source: self.source(),
             destination: self.destination(),
@@ -137,22 +143,16 @@ impl Packet {
         }
     }
 
-    /// The port it is for, or 0 where there are none (see [`FlowKey`]).
-    pub fn destination_port(&self) -> u16 {
-        if !self.has_transport_header() {
-            return 0;
-        }
-        u16::from_be_bytes(self.field(usize::from(self.layout.transport) + 2))
-    }
-
     /// Type and code, if it is an ICMP message of its family and has its header.
     pub fn icmp(&self) -> Option<Icmp> {
-        let own = match self.family() {
-            Family::V4 => Protocol::ICMP,
-            Family::V6 => Protocol::ICMPV6,
-        };
+        let own = Protocol::icmp_of(self.family());
         let [kind, code] = self.field(usize::from(self.layout.transport));
         (self.protocol() == own && !self.is_later_fragment()).then_some(Icmp { kind, code })
+    }
+
+    /// The eight bytes that every ICMP message begins with (RFC 792; RFC 4443, 2.1), if it is one.
+    pub(super) fn icmp_header(&self) -> Option<[u8; 8]> {
+        self.icmp().map(|_| self.field(usize::from(self.layout.transport)))
     }
 
     /// The echo message, if it is one (RFC 792; RFC 4443, 4). A code other than 0 makes it
@@ -198,14 +198,29 @@ impl Packet {
         Summary(self)
     }
 
+    /// Where its parts are.
+    pub(super) const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The packet with other contents in the same places: whoever has kept lengths, kinds and
+    /// checksums right saves a pass over the bytes.
+    pub(super) fn with_bytes(&self, bytes: Bytes) -> Packet {
+        debug_assert_eq!(parse::layout(&bytes), Ok(self.layout));
+        Packet { bytes, layout: self.layout }
+    }
+
     /// Is it a fragment that does not begin its packet, so that it has neither ports nor an ICMP
     /// header?
     pub fn is_later_fragment(&self) -> bool {
         matches!(self.layout.fragment, Some(FragmentPlace::Middle | FragmentPlace::Last))
     }
 
-    fn has_transport_header(&self) -> bool {
-        self.protocol().has_ports() && !self.is_later_fragment()
+    /// The sender's and the receiver's port, if it carries them.
+    fn ports(&self) -> Option<[u16; 2]> {
+        let at = usize::from(self.layout.transport);
+        (self.protocol().has_ports() && !self.is_later_fragment())
+            .then(|| [at, at + 2].map(|at| u16::from_be_bytes(self.field(at))))
     }
 
     /// The `N` bytes at `at`. Callers ask for bytes that the parser has seen, so the default is

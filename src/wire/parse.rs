@@ -8,6 +8,7 @@
 //! for the offsets that the errors and the layout carry. The tests hold it against etherparse.
 
 use super::checksum::Sum;
+use super::extension::{Extension, FIXED};
 use super::{Family, FragmentPlace, Header, Malformed, Protocol};
 use crate::base::limit::{IPV6_EXTENSION_BYTES_MAX, IPV6_EXTENSIONS_MAX, PACKET_BYTES_MAX};
 
@@ -145,44 +146,11 @@ fn ipv6(bytes: &[u8]) -> Result<Layout, Malformed> {
     upper(&found)
 }
 
-/// The size of IPv6's fixed header.
-const FIXED: usize = 40;
-
-/// An IPv6 extension header, by how its length is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Extension {
-    HopByHop,
-    Routing,
-    Fragment,
-    /// RFC 4302. An extension header in IPv6 only; in IPv4 it is a protocol like any other.
-    Authentication,
-    /// Destination options, mobility, host identity, shim6: nothing here asks for more than their
-    /// length, which all write in the same way (RFC 6564).
-    Other,
-}
-
-impl Extension {
-    const fn of(next: Protocol) -> Option<Extension> {
-        match next.0 {
-            0 => Some(Extension::HopByHop),
-            43 => Some(Extension::Routing),
-            44 => Some(Extension::Fragment),
-            51 => Some(Extension::Authentication),
-            60 | 135 | 139 | 140 => Some(Extension::Other),
-            _ => None,
-        }
-    }
-}
-
 /// Steps over the extension header at `found.at`, and notes what it says about the packet.
 fn extension(kind: Extension, found: &mut Upper<'_>) -> Result<(), Malformed> {
     let (ip, at) = (found.ip, found.at);
     let head: &[u8; 8] = fixed_part(Header::Extension, ip, at)?;
-    let length = match kind {
-        Extension::Fragment => 8,
-        Extension::Authentication => (usize::from(head[1]) + 2) * 4,
-        _ => (usize::from(head[1]) + 1) * 8,
-    };
+    let length = kind.length(head[1]);
     prefix(Header::Extension, ip, at, length)?;
     let end = at + length;
     if end - FIXED > IPV6_EXTENSION_BYTES_MAX {

@@ -73,6 +73,14 @@ impl Protocol {
     /// IPv6: nothing follows (RFC 8200, 4.7).
     pub const NO_NEXT_HEADER: Protocol = Protocol(59);
 
+    /// The control messages of `family`.
+    pub const fn icmp_of(family: Family) -> Protocol {
+        match family {
+            Family::V4 => Protocol::ICMP,
+            Family::V6 => Protocol::ICMPV6,
+        }
+    }
+
     /// Does a packet of this protocol carry ports? Only TCP and UDP do, as far as the rules of a
     /// VPC can tell: these are the protocols for which they take a port range.
     pub const fn has_ports(self) -> bool {
@@ -153,6 +161,33 @@ impl Icmp {
             Family::V6 => self.kind < 128,
         }
     }
+
+    /// Does the message, seen in `family`, quote the beginning of a packet behind its header of 8
+    /// bytes? So do the errors that are defined; of others nobody knows.
+    pub(super) const fn quotes(self, family: Family) -> bool {
+        match family {
+            Family::V4 => self.is_error(family),
+            Family::V6 => matches!(self.kind, 1..=4),
+        }
+    }
+}
+
+/// What a packet shows of the layer above IP: all that a filter can go by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Transport {
+    /// TCP or UDP, whole or its first fragment.
+    Ports {
+        /// The sender's.
+        source: u16,
+        /// The receiver's.
+        destination: u16,
+    },
+    /// ICMP of the packet's own family, whole or its first fragment.
+    Icmp(Icmp),
+    /// A fragment other than the first: only the protocol is known.
+    Later,
+    /// A protocol without ports, and ICMP of the other family.
+    Other,
 }
 
 /// One of the two echo messages.
@@ -234,6 +269,15 @@ impl TcpFlags {
     /// Are all of `flags` set?
     pub const fn contains(self, flags: TcpFlags) -> bool {
         self.0 & flags.0 == flags.0
+    }
+
+    /// How many sequence numbers a segment with these flags and as much data takes: its data, one
+    /// for SYN and one for FIN (RFC 9293, 3.4).
+    pub fn sequence_length(self, data: usize) -> u32 {
+        let data = u32::try_from(data).unwrap_or(u32::MAX);
+        let controls =
+            [TcpFlags::SYN, TcpFlags::FIN].into_iter().filter(|flag| self.contains(*flag));
+        controls.fold(data, |length, _| length.wrapping_add(1))
     }
 }
 

@@ -4,10 +4,13 @@
 //! The builder under test is not used to make odd packets.
 
 mod answers;
+mod fragments;
 mod malformed;
 mod oracle;
 mod parts;
 mod properties;
+mod reassembly;
+mod rewriting;
 
 use std::net::IpAddr;
 

@@ -418,7 +418,10 @@ impl Observer for Log {
         match what {
             Happening::Arrived { .. } => self.arrivals.push((subject.probe, world.now)),
             Happening::Lost { drop, .. } => self.lost.push((subject.probe, world.now, drop.reason)),
-            Happening::Left { .. } | Happening::NotSent { .. } | Happening::Malformed { .. } => (),
+            Happening::Left { .. }
+            | Happening::Relayed { .. }
+            | Happening::NotSent { .. }
+            | Happening::Malformed { .. } => (),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Cloud {
         let interface = self.own_interface(caller, id)?;
         match interface.host {
             Host::Instance(_) => Ok(interface),
-            Host::NatGateway(_) => Err(Refusal::ManagedInterface(id)),
+            Host::NatGateway(_) => Err(Refusal::InterfaceManaged(id)),
         }
     }
 }

@@ -8,14 +8,16 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::{
-    AccountRef, Destination, GatewayAction, Instance, Label, NamedTableRef, PeeringRef, SubnetRef,
-    TableRef, TargetRef, VpcRef,
+    AccountRef, Destination, Filter, GatewayAction, Instance, Label, NameRef, NamedTableRef,
+    PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::Spanned;
 use crate::base::time::Span;
 use crate::base::units::PacketRate;
 use crate::cloud::account::{Region, Zone};
+use crate::cloud::dns::Switch;
 use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::peering::End;
 use crate::wire::Family;
 
 /// What a step does.
@@ -29,6 +31,8 @@ pub enum Action {
     RejectPeering(Spanned<PeeringRef>),
     /// `delete-peering`.
     DeletePeering(Spanned<PeeringRef>),
+    /// `modify-peering-options`.
+    ModifyPeeringOptions(ModifyPeeringOptions),
     /// `describe-peering`: changes nothing, for an expected state.
     DescribePeering(Spanned<PeeringRef>),
     /// `create-vpc`.
@@ -39,6 +43,8 @@ pub enum Action {
     AssociateVpcCidrBlock(CidrOfVpc),
     /// `disassociate-vpc-cidr-block`.
     DisassociateVpcCidrBlock(CidrOfVpc),
+    /// `modify-vpc-attribute`.
+    ModifyVpcAttribute(ModifyVpcAttribute),
     /// `create-subnet`.
     CreateSubnet(CreateSubnet),
     /// `delete-subnet`.
@@ -71,6 +77,10 @@ pub enum Action {
     TerminateInstance(Spanned<Label>),
     /// `modify-source-dest-check`.
     ModifySourceDestCheck(ModifySourceDestCheck),
+    /// `resolve`: changes nothing.
+    Resolve(Resolve),
+    /// About security groups, prefix lists and network ACLs.
+    Filter(Filter),
     /// One about gateways, public addresses or hosts outside the cloud.
     Gateway(GatewayAction),
     /// `ping`.
@@ -102,6 +112,17 @@ pub struct RequestPeering {
     pub peer_region: Option<Spanned<Region>>,
 }
 
+/// `modify-peering-options` (`ModifyVpcPeeringConnectionOptions`).
+#[derive(Clone, PartialEq, Debug)]
+pub struct ModifyPeeringOptions {
+    /// The peering.
+    pub peering: Spanned<PeeringRef>,
+    /// Whether private addresses of the side's VPC resolve in the other from now on.
+    pub dns_from_peer: Switch,
+    /// The side; `None` is every side of whoever asks.
+    pub side: Option<End>,
+}
+
 /// `create-vpc`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CreateVpc {
@@ -122,6 +143,17 @@ pub struct CidrOfVpc {
     pub vpc: Spanned<VpcRef>,
     /// The block as written.
     pub cidr: Spanned<IpNet>,
+}
+
+/// `modify-vpc-attribute` (`ModifyVpcAttribute`, once for each attribute); at least one is given.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ModifyVpcAttribute {
+    /// The VPC.
+    pub vpc: Spanned<VpcRef>,
+    /// Whether it has a resolver from now on; `None` leaves it as it is.
+    pub dns_support: Option<Switch>,
+    /// Whether its instances have hostnames from now on; `None` leaves it as it is.
+    pub dns_hostnames: Option<Switch>,
 }
 
 /// `create-subnet`.
@@ -182,6 +214,15 @@ pub struct ModifySourceDestCheck {
     pub instance: Spanned<Label>,
     /// What its interface does from now on.
     pub value: SourceDestCheck,
+}
+
+/// `resolve`: an instance asks the resolver of its VPC for the address of a name.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Resolve {
+    /// The instance that asks.
+    pub from: Spanned<Label>,
+    /// The name.
+    pub name: Spanned<NameRef>,
 }
 
 /// `ping`: ICMP echo requests.

@@ -5,13 +5,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
-    AccountRef, Gateway, Label, OutsideHost, PublicIp, SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, AclName, Gateway, GroupRef, Label, NetworkAcl, OutsideHost, PrefixList, PublicIp,
+    SecurityGroup, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::{Place, Spanned};
 use crate::base::id::AccountId;
 use crate::base::time::Span;
 use crate::base::units::{BitRate, Probability};
 use crate::cloud::account::{Region, Zone};
+use crate::cloud::dns::Switch;
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::quota::Quota;
 
@@ -26,6 +28,12 @@ pub struct Network {
     pub peerings: Vec<Peering>,
     /// The routes of all tables.
     pub routes: Vec<Route>,
+    /// The security groups.
+    pub security_groups: Vec<SecurityGroup>,
+    /// The prefix lists.
+    pub prefix_lists: Vec<PrefixList>,
+    /// The network ACLs.
+    pub network_acls: Vec<NetworkAcl>,
     /// The instances.
     pub instances: Vec<Instance>,
     /// The gateways.
@@ -59,6 +67,10 @@ pub struct Vpc {
     pub account: Option<Spanned<AccountRef>>,
     /// Its region; `None` is `us-east-1`.
     pub region: Option<Spanned<Region>>,
+    /// Whether it has a resolver; `None` is the cloud's default.
+    pub dns_support: Option<Spanned<Switch>>,
+    /// Whether its instances have hostnames; `None` is the cloud's default.
+    pub dns_hostnames: Option<Spanned<Switch>>,
     /// Its route tables beside the main one.
     pub route_tables: Vec<Spanned<Label>>,
     /// Its subnets; `None` if the key is left out, which asks for the default subnets.
@@ -80,6 +92,8 @@ pub struct Subnet {
     pub az: Option<Spanned<Zone>>,
     /// The table it is associated with; `None` leaves it with the main table.
     pub route_table: Option<Spanned<Label>>,
+    /// The network ACL that guards it; `None` leaves it with the one that the VPC was born with.
+    pub network_acl: Option<Spanned<AclName>>,
 }
 
 /// A peering, requested by the owner of `requester`.
@@ -121,6 +135,8 @@ pub struct Instance {
     pub ipv6: Option<Spanned<Ipv6Addr>>,
     /// Whether its interface drops what is neither from nor to itself.
     pub source_dest_check: SourceDestCheck,
+    /// Its security groups; empty is one that allows everything.
+    pub groups: Vec<Spanned<GroupRef>>,
     /// The public address that stands for its IPv4 address. Left empty by `run-instance`.
     pub public_ip: Option<Spanned<PublicIp>>,
     /// What it sends goes through this first. Left empty by `run-instance`.

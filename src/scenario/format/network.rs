@@ -1,9 +1,9 @@
 //! The keys of the declared network.
 
 use super::leaf::{
-    ACCOUNT as ACCOUNT_REF, ACCOUNT_ID, BIT_RATE, BLOCK, BOOLEAN, CHANCE, IPV4, IPV4_BLOCK, IPV6,
-    IPV6_BLOCK, LABEL, PUBLIC_IP, QUEUE, QUOTA, REGION, SPAN, SUBNET as SUBNET_REF, TABLE, TARGET,
-    VPC as VPC_REF, ZONE,
+    ACCOUNT as ACCOUNT_REF, ACCOUNT_ID, ACL_NAME, BIT_RATE, BLOCK, BOOLEAN, CHANCE, GROUP, IPV4,
+    IPV4_BLOCK, IPV6, IPV6_BLOCK, LABEL, PUBLIC_IP, QUEUE, QUOTA, REGION, SPAN,
+    SUBNET as SUBNET_REF, TABLE, TARGET, VPC as VPC_REF, ZONE,
 };
 use super::{Field, Mapping, Shape};
 use crate::cloud::quota::Quota;
@@ -52,6 +52,28 @@ pub static QUOTAS: Mapping = Mapping {
             "requests of the account not answered yet",
         ),
         quota(Quota::InterfacesPerRegion, "`100000`", "network interfaces in one region"),
+        quota(
+            Quota::SecurityGroupsPerRegion,
+            "`2500`",
+            "security groups in one region, those that VPCs were born with not counted",
+        ),
+        quota(
+            Quota::RulesPerSecurityGroup,
+            "`60`",
+            "rules of one group and direction, IPv4 and IPv6 counted apart",
+        ),
+        quota(
+            Quota::SecurityGroupsPerInterface,
+            "`5`",
+            "groups of one interface, at most 16; times the rules of a group at most 1000",
+        ),
+        quota(Quota::EntriesPerPrefixList, "`1000`", "blocks of one prefix list"),
+        quota(Quota::NetworkAclsPerVpc, "`200`", "network ACLs of one VPC"),
+        quota(
+            Quota::EntriesPerNetworkAcl,
+            "`20`",
+            "entries of one network ACL and direction, IPv4 and IPv6 counted apart",
+        ),
     ],
     one_of: &[],
 };
@@ -80,6 +102,18 @@ pub static VPC: Mapping = Mapping {
             "its owner",
         ),
         Field::optional("region", Shape::Leaf(&REGION), "`us-east-1`", "its region"),
+        Field::optional(
+            "dns_support",
+            Shape::Leaf(&BOOLEAN),
+            "`true`",
+            "whether it has a resolver that answers its instances",
+        ),
+        Field::optional(
+            "dns_hostnames",
+            Shape::Leaf(&BOOLEAN),
+            "`false`",
+            "whether its instances have hostnames",
+        ),
         Field::optional(
             "route_tables",
             Shape::List(&Shape::Leaf(&LABEL)),
@@ -116,6 +150,12 @@ pub static SUBNET: Mapping = Mapping {
             Shape::Leaf(&LABEL),
             "the main table",
             "label of the table it is associated with",
+        ),
+        Field::optional(
+            "network_acl",
+            Shape::Leaf(&ACL_NAME),
+            "`default`, the one that the VPC was born with",
+            "label of the network ACL that guards it",
         ),
     ],
     one_of: &[],
@@ -207,9 +247,19 @@ const CHECK_FIELD: Field = Field::optional(
     "whether its interface drops what is neither from nor to itself",
 );
 
+/// One security group or several.
+pub(super) const GROUPS: Shape =
+    Shape::Either(&[Shape::Leaf(&GROUP), Shape::List(&Shape::Leaf(&GROUP))]);
+const GROUPS_FIELD: Field = Field::optional(
+    "groups",
+    GROUPS,
+    "a group that allows everything, `vpclab-open`",
+    "its security group or a list of them; `A/default` is the one that A was born with",
+);
+
 /// The keys that a declared instance and one that a step starts have in common.
-pub(super) const PLACEMENT: [Field; 5] =
-    [VPC_FIELD, SUBNET_FIELD, IP_FIELD, IPV6_FIELD, CHECK_FIELD];
+pub(super) const PLACEMENT: [Field; 6] =
+    [VPC_FIELD, SUBNET_FIELD, IP_FIELD, IPV6_FIELD, CHECK_FIELD, GROUPS_FIELD];
 
 /// A declared instance.
 pub static INSTANCE: Mapping = Mapping {
@@ -217,7 +267,7 @@ pub static INSTANCE: Mapping = Mapping {
     what: "an instance",
     doc: "An instance with one network interface.",
     fields: &{
-        let [vpc, subnet, ip, ipv6, check] = PLACEMENT;
+        let [vpc, subnet, ip, ipv6, check, groups] = PLACEMENT;
         let link = Field::optional(
             "link",
             Shape::Mapping(&LINK),
@@ -230,7 +280,7 @@ pub static INSTANCE: Mapping = Mapping {
             "none",
             "the public address that stands for `ip`, or `auto`",
         );
-        [vpc, subnet, ip, ipv6, check, public, link]
+        [vpc, subnet, ip, ipv6, check, groups, public, link]
     },
     one_of: &[],
 };

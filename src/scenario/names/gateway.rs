@@ -120,7 +120,7 @@ impl Names<'_> {
             && (account.is_some() || !has_asker)
         {
             let noun = introduction(action).map_or("resource", |new| new.kind.noun());
-            self.owner(account, noun, name);
+            self.owner(account, name, noun);
         }
         match action {
             G::CreateInternetGateway(_) | G::CreateVpnGateway(_) | G::AllocateAddress(_) => {}

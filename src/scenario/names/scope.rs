@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::diag::{Diagnostic, Diagnostics, Place, quote};
-use crate::base::id::{AccountId, PeeringId, VpcId};
+use crate::base::id::{AccountId, PeeringId, PrefixListId, SecurityGroupId, VpcId};
 use crate::scenario::code;
 use crate::scenario::near::nearest;
 
@@ -16,6 +16,9 @@ pub(super) enum Kind {
     Table,
     Peering,
     Instance,
+    Group,
+    PrefixList,
+    Acl,
     InternetGateway,
     VpnGateway,
     Endpoint,
@@ -25,13 +28,16 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 12] = [
+    const ALL: [Kind; 15] = [
         Kind::Account,
         Kind::Vpc,
         Kind::Subnet,
         Kind::Table,
         Kind::Peering,
         Kind::Instance,
+        Kind::Group,
+        Kind::PrefixList,
+        Kind::Acl,
         Kind::InternetGateway,
         Kind::VpnGateway,
         Kind::Endpoint,
@@ -59,6 +65,9 @@ impl Kind {
             Kind::Table => "route table",
             Kind::Peering => "peering",
             Kind::Instance => "instance",
+            Kind::Group => "security group",
+            Kind::PrefixList => "prefix list",
+            Kind::Acl => "network ACL",
             Kind::InternetGateway => "internet gateway",
             Kind::VpnGateway => "virtual private gateway",
             Kind::Endpoint => "endpoint",
@@ -89,6 +98,8 @@ impl Kind {
             Kind::Account => label.parse::<AccountId>().is_ok(),
             Kind::Vpc => label.parse::<VpcId>().is_ok(),
             Kind::Peering => label.parse::<PeeringId>().is_ok(),
+            Kind::Group => label.parse::<SecurityGroupId>().is_ok(),
+            Kind::PrefixList => label.parse::<PrefixListId>().is_ok(),
             _ => false,
         }
     }
@@ -138,7 +149,13 @@ impl<'d> Scope<'d> {
             let message = format!("the label {} would be taken for an id", quote(name));
             self.push(Diagnostic::at(place, code::VALUE, message).help("choose another one"));
         }
-        let rivals = if Kind::SHARED.contains(&kind) { &Kind::SHARED[..] } else { &[] };
+        // A route names its target by label and traffic its ends, so these kinds share theirs; a
+        // rule its far end.
+        let rivals: &[Kind] = match kind {
+            Kind::Group | Kind::PrefixList => &[Kind::Group, Kind::PrefixList],
+            _ if Kind::SHARED.contains(&kind) => &Kind::SHARED,
+            _ => &[],
+        };
         for taken_by in std::iter::once(kind).chain(rivals.iter().copied()) {
             if let Some(first) = self.get(taken_by, name) {
                 let which = if taken_by == kind { "another" } else { article(taken_by) };
@@ -214,12 +231,6 @@ fn article(kind: Kind) -> &'static str {
         | Kind::InternetGateway
         | Kind::Endpoint
         | Kind::OutsideHost => "an",
-        Kind::Vpc
-        | Kind::Subnet
-        | Kind::Table
-        | Kind::Peering
-        | Kind::VpnGateway
-        | Kind::NatGateway
-        | Kind::Address => "a",
+        _ => "a",
     }
 }

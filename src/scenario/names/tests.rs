@@ -120,6 +120,16 @@ fn unknown_labels_are_named_with_what_was_probably_meant() {
     check("- delete-subnet: A/wbe", &["no subnet is called `A/wbe`; did you mean `A/web`?"]);
     check("- delete-subnet: Q/web", &["no VPC is called `Q`; known at this point: `A`, `B`"]);
     check(
+        "- resolve: b -> ruoter/public",
+        &["no instance is called `ruoter`; did you mean `router`?"],
+    );
+    check("- resolve: ruoter -> b", &["no instance is called `ruoter`; did you mean `router`?"]);
+    check("- resolve: b -> ip-10-9-9-9.ec2.internal", &[]);
+    check(
+        "- modify-vpc-attribute: {vpc: AB, dns_support: true}",
+        &["no VPC is called `AB`; this is a peering"],
+    );
+    check(
         "- create-route: {table: A, destination: 10.7.0.0/16, target: local}",
         &["no peering or instance is called `local`; \
            local routes need not be written: every table has them"],

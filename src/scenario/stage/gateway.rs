@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{KnownHost, Stage, Trouble, find, made};
+use super::{KnownHost, KnownInstance, Stage, Trouble, find, made};
 use crate::base::id::*;
 use crate::cloud::account::Caller;
 use crate::cloud::command::Command;
@@ -94,6 +94,41 @@ impl Stage {
 
     pub(in crate::scenario) fn outside_host(&self, label: &Label) -> Result<KnownOutside, Trouble> {
         find(&self.labels.outside, label, "outside host", label)
+    }
+
+    /// Whoever has this label among those that send and receive.
+    pub(in crate::scenario) fn host(&self, label: &Label) -> Result<KnownHost, Trouble> {
+        if let Some(outside) = self.labels.outside.get(label) {
+            return Ok(outside.host.clone());
+        }
+        let KnownInstance { interface, addresses, .. } = self.instance(label)?;
+        Ok(KnownHost { interface, addresses })
+    }
+
+    /// The interface of the instance, NAT gateway or outside host with this label.
+    pub(in crate::scenario) fn interface(&self, label: &Label) -> Option<InterfaceId> {
+        let nat = || {
+            let (id, _) = self.labels.nat_gateways.get(label)?;
+            Some(self.sim.cloud().nat_gateway(*id)?.interface)
+        };
+        self.host(label).ok().map(|host| host.interface).or_else(nat)
+    }
+
+    /// The public address that stands for the primary address of an instance, and the instance's
+    /// interface.
+    pub(super) fn public_of(
+        &self,
+        label: &Label,
+    ) -> Result<(IpAddr, Option<InterfaceId>), Trouble> {
+        let known = self.instance(label)?;
+        let private = known.addresses.iter().find_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        });
+        let public = private
+            .and_then(|private| self.sim.cloud().public_address(known.interface, private))
+            .ok_or_else(|| Trouble::NoPublicAddress { instance: label.to_string() })?;
+        Ok((public.into(), Some(known.interface)))
     }
 
     // ---- asking the cloud -----------------------------------------------------------------------

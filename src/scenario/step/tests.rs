@@ -44,6 +44,13 @@ fn commands_are_answered_in_the_words_of_the_file() {
             "`A/default` has no association of its own: it uses the main table",
             Failed,
         ),
+        ("modify-vpc-attribute: {vpc: A, dns_support: false}", "done", Held),
+        (
+            "modify-peering-options: {peering: AB, dns_from_peer: true}",
+            "refused: UnknownParameter (The parameter AllowDnsResolutionFromRemoteVpc is not \
+             recognized)",
+            Failed,
+        ),
         ("wait: 7d", "done", Unjudged),
     ] {
         let outcome = steps(&format!("- {step}\n"));
@@ -55,6 +62,76 @@ fn commands_are_answered_in_the_words_of_the_file() {
             text.replace_range(at..end, "rtb-TABLE");
         }
         assert_eq!((text.as_str(), got.verdict), (actual, verdict), "{step}");
+    }
+}
+
+#[test]
+fn queries_are_answered_in_the_words_of_the_file() {
+    let name = "ip-10-0-0-10.ec2.internal";
+    let answer = format!("address: 10.0.0.10 ({name}, of the VPC that asks)");
+    let none = "unresolved: no-such-name, at: A (ip-10-0-0-11.ec2.internal: NXDOMAIN)";
+    for (step, actual, verdict) in [
+        ("resolve: a -> a", &answer[..], Unjudged),
+        ("resolve: a -> a\n  expect: {address: 10.0.0.10}", &answer, Held),
+        ("resolve: a -> a\n  expect: {address: 10.0.0.11}", &answer, Failed),
+        ("resolve: a -> a\n  expect: {unresolved: no-such-name}", &answer, Failed),
+        ("resolve: a -> ip-10-0-0-11.ec2.internal", none, Unjudged),
+        (
+            "resolve: {from: a, name: ip-10-0-0-11.ec2.internal}\n  \
+             expect: {unresolved: no-such-name}",
+            none,
+            Held,
+        ),
+        (
+            "resolve: {from: a, name: ip-10-0-0-11.ec2.internal}\n  \
+             expect: {unresolved: not-peered}",
+            none,
+            Failed,
+        ),
+        (
+            "resolve: {from: a, name: ip-10-0-0-11.ec2.internal}\n  expect: {address: 10.0.0.11}",
+            none,
+            Failed,
+        ),
+        ("resolve: a -> a/public", "`a` has no public address, and so no public name", Failed),
+        ("stop-instance: a\n- resolve: a -> a", "`a` does not run, so it asks nobody", Failed),
+    ] {
+        let hostnames = "- modify-vpc-attribute: {vpc: A, dns_hostnames: true}";
+        last(&format!("{hostnames}\n- {step}\n"), actual, verdict);
+    }
+}
+
+/// Without a side, what is set is what the account that asks owns.
+#[test]
+fn the_side_of_an_option_is_the_askers() {
+    const OWNERS: &str = "\
+vpclab: 1
+name: two owners
+profile: today
+accounts: {me: {id: '111122223333'}, you: {id: '444455556666'}}
+vpcs:
+  A: {cidr: 10.0.0.0/16, account: me, dns_hostnames: true}
+  B: {cidr: 10.1.0.0/16, account: you, dns_hostnames: true}
+  C: {cidr: 10.2.0.0/16, account: you, dns_hostnames: true, region: eu-west-1}
+peerings:
+  AB: {requester: A, accepter: B}
+  AC: {requester: A, accepter: C}
+  BC: {requester: B, accepter: C}
+steps:
+";
+    for (step, held) in [
+        ("{peering: AB, dns_from_peer: true}", true),
+        ("{peering: AB, dns_from_peer: true}\n  as: you", true),
+        ("{peering: AC, dns_from_peer: true}\n  as: you", true), // in the region of C
+        ("{peering: AC, side: accepter, dns_from_peer: true}", true),
+        ("{peering: AC, side: accepter, dns_from_peer: true}\n  as: me", false),
+        ("{peering: BC, dns_from_peer: true}", false), // one account, but two regions
+        ("{peering: BC, side: requester, dns_from_peer: true}", true),
+        ("{peering: BC, dns_from_peer: true}\n  as: me", false),
+    ] {
+        let text = format!("{OWNERS}- modify-peering-options: {step}\n");
+        let outcome = outcome(&text, Settings::default()).expect(step);
+        assert_eq!(outcome.held(), held, "{step}: {}", outcome.steps[0].actual);
     }
 }
 
@@ -167,6 +244,16 @@ fn steps_are_named_as_the_file_writes_them() {
         (
             "modify-source-dest-check: {instance: a, value: false}",
             "modify-source-dest-check a: off",
+        ),
+        ("resolve: a -> IP-10-1-0-10.ec2.internal", "resolve a -> ip-10-1-0-10.ec2.internal"),
+        ("resolve: {from: a, name: b/public}", "resolve a -> b/public"),
+        (
+            "modify-vpc-attribute: {vpc: A, dns_support: true, dns_hostnames: false}",
+            "modify-vpc-attribute A: DNS support on, DNS hostnames off",
+        ),
+        (
+            "modify-peering-options: {peering: AB, side: accepter, dns_from_peer: true}",
+            "modify-peering-options AB, accepter: DNS from peer on",
         ),
         (
             "replace-route: {table: A, destination: 10.2.0.0/16, target: a}",

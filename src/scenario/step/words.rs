@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::base::diag::Spanned;
+use crate::cloud::dns::Switch;
 use crate::cloud::instance::SourceDestCheck;
 use crate::scenario::ast::{self, Action, GatewayAction, Label, TableRef};
 
@@ -18,6 +19,14 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
         Action::AcceptPeering(p) => format!("accept-peering {}", p.value),
         Action::RejectPeering(p) => format!("reject-peering {}", p.value),
         Action::DeletePeering(p) => format!("delete-peering {}", p.value),
+        Action::ModifyPeeringOptions(m) => {
+            let side = m.side.map_or_else(String::new, |side| format!(", {}", side.name()));
+            format!(
+                "modify-peering-options {}{side}: {}",
+                m.peering.value,
+                dns("from peer", m.dns_from_peer)
+            )
+        }
         Action::DescribePeering(p) => format!("describe-peering {}", p.value),
         Action::CreateVpc(v) => format!("create-vpc {}: {}", v.name.value, v.cidr.value),
         Action::DeleteVpc(v) => format!("delete-vpc {}", v.value),
@@ -26,6 +35,12 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
         }
         Action::DisassociateVpcCidrBlock(b) => {
             format!("disassociate-vpc-cidr-block {}: {}", b.vpc.value, b.cidr.value)
+        }
+        Action::ModifyVpcAttribute(m) => {
+            let support = m.dns_support.map(|switch| dns("support", switch));
+            let hostnames = m.dns_hostnames.map(|switch| dns("hostnames", switch));
+            let both: Vec<String> = [support, hostnames].into_iter().flatten().collect();
+            format!("modify-vpc-attribute {}: {}", m.vpc.value, both.join(", "))
         }
         Action::CreateSubnet(s) => {
             format!("create-subnet {}/{}: {}", s.vpc.value, s.name.value, s.cidr.value)
@@ -56,6 +71,8 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
                 SourceDestCheck::Off => "off",
             }
         ),
+        Action::Resolve(r) => format!("resolve {}", pair(&r.from.value, &r.name.value)),
+        Action::Filter(filter) => super::filter::words(filter),
         Action::Gateway(action) => gateway_words(action),
         Action::Ping(p) => {
             let named: Vec<String> =
@@ -79,6 +96,10 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
         }
         Action::Wait(span) => format!("wait {}", span.value),
     }
+}
+
+fn dns(what: &str, switch: Switch) -> String {
+    format!("DNS {what} {}", if switch.is_on() { "on" } else { "off" })
 }
 
 /// How many members of a list are named.

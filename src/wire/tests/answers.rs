@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::base::units::Mtu;
 
 const ENDS: [[&str; 2]; 2] =
     [["10.1.0.10:40000", "10.2.0.10:9"], ["[fd00:1::10]:40000", "[fd00:2::10]:9"]];
@@ -76,7 +77,7 @@ fn a_packet_too_big_is_reported_with_the_mtu_and_its_beginning() {
         let [from, to] = sockets(ends);
         let router: IpAddr = router.parse().unwrap();
         let packet = build::udp(from, to, &[0xaa; 8_000]).unwrap();
-        let report = build::too_big(&packet, router, 1_500).unwrap();
+        let report = build::too_big(&packet, router, Mtu::ETHERNET).unwrap();
         assert_eq!((report.source(), report.destination()), (router, from.ip()));
         assert_eq!(report.summary().to_string(), format!("{icmp}, {length} bytes"));
         let header = report.len() - report.payload().len() - 8;
@@ -85,10 +86,46 @@ fn a_packet_too_big_is_reported_with_the_mtu_and_its_beginning() {
         assert_eq!([at(header..header + 2), at(header + 4..header + 8)].concat(), want);
         assert!(packet.bytes().starts_with(report.payload()));
 
+        assert_eq!(mtu_told(&report), Some(1_500));
+
         let short = build::udp(from, to, b"hello").unwrap();
         let with_trailer = [short.bytes(), &b"trailer"[..]].concat();
-        let report = build::too_big(&parse(with_trailer).unwrap(), router, 20).unwrap();
+        let report = build::too_big(&parse(with_trailer).unwrap(), router, Mtu::MIN).unwrap();
         assert_eq!(report.payload(), &short.bytes()[..], "a short packet is quoted whole");
+    }
+}
+
+#[test]
+fn each_error_says_what_happened() {
+    for (ends, here, from, host) in [
+        (ENDS[0], "10.2.0.10", "icmp type 11 code 0, 61 bytes", "icmp type 3 code 3, 61 bytes"),
+        (
+            ENDS[1],
+            "fd00:2::10",
+            "icmpv6 type 3 code 0, 101 bytes",
+            "icmpv6 type 1 code 4, 101 bytes",
+        ),
+    ] {
+        let [source, to] = sockets(ends);
+        let here: IpAddr = here.parse().unwrap();
+        let datagram = build::udp(source, to, b"hello").unwrap();
+        for (report, want) in [
+            (build::time_exceeded(&datagram, here), from),
+            (build::port_unreachable(&datagram, here), host),
+        ] {
+            let report = report.unwrap();
+            assert_eq!((report.source(), report.destination()), (here, source.ip()));
+            assert_eq!(report.summary().to_string(), want);
+            assert_eq!(report.payload(), &datagram.bytes()[..]);
+            // The four bytes that some errors use are 0 in these.
+            let header = report.len() - report.payload().len();
+            assert_eq!(report.bytes()[header - 4..header], [0; 4]);
+            assert_eq!(mtu_told(&report), None);
+        }
+        assert_eq!(build::port_unreachable(&ping(ends), here), None, "a ping has no port");
+        let segment = build::tcp(source, to, TcpFlags::SYN, 0, 0, b"").unwrap();
+        assert_eq!(build::port_unreachable(&segment, here), None, "a reset says it");
+        assert_eq!(build::reassembly_time_exceeded(&datagram, here), None, "it is whole");
     }
 }
 
@@ -97,7 +134,7 @@ fn what_no_error_may_be_about_is_not_reported() {
     let [v4, v6]: [IpAddr; 2] = ["10.1.0.1", "fd00:1::1"].map(|text| text.parse().unwrap());
     let [from, to] = sockets(ENDS[0]);
     let whole = build::udp(from, to, b"hello").unwrap();
-    let report = build::too_big(&whole, v4, 20).unwrap();
+    let report = build::too_big(&whole, v4, Mtu::MIN).unwrap();
     let broadcast = build::udp(from, ([255; 4], 9).into(), b"hello").unwrap();
     let unreachable = parse_repaired(ipv6(&[], 58, &hex("01 00 0000 00000000"))).unwrap();
     let free_to_cut = parse_repaired(ipv4(&[], 0, 17, &udp(b"hello"))).unwrap();
@@ -116,7 +153,14 @@ fn what_no_error_may_be_about_is_not_reported() {
         (&first, v6, true),
         (&ping(ENDS[0]), v4, true),
     ] {
-        assert_eq!(build::too_big(packet, router, 20).is_some(), reported, "{packet:?}");
+        assert_eq!(build::too_big(packet, router, Mtu::MIN).is_some(), reported, "{packet:?}");
+        let exceeded = build::time_exceeded(packet, router).is_some();
+        assert_eq!(exceeded, reported || *packet == free_to_cut, "{packet:?}");
+        let exceeded = build::reassembly_time_exceeded(packet, router).is_some();
+        assert_eq!(exceeded, *packet == first, "{packet:?}");
+        let unreachable = build::port_unreachable(packet, router).is_some();
+        let may_be = [&whole, &free_to_cut].contains(&packet) && router == v4;
+        assert_eq!(unreachable, may_be, "{packet:?}");
     }
 }
 

@@ -191,6 +191,35 @@ fn later_fragments_are_data_whatever_they_look_like() {
     }
 }
 
+#[test]
+fn a_filter_is_told_what_the_packet_shows() {
+    let ports = Transport::Ports { source: 1000, destination: 2000 };
+    let message = |kind| Transport::Icmp(Icmp { kind, code: 1 });
+    let segment = hex("03e8 07d0 00*8 5002 ffff 00*4");
+    let (icmp, fragment) = (hex("0301 00*6"), |offset, more| [Link::fragment(offset, more)]);
+    for (bytes, want) in [
+        (ipv4(&[], 0, 17, &udp(b"hello")), ports),
+        (ipv4(&[1; 4], 0x2000, 17, &udp(&[])), ports),
+        (ipv4(&[], 0x2001, 17, &udp(&[])), Transport::Later),
+        (ipv4(&[], 0x0001, 1, &icmp), Transport::Later),
+        (ipv4(&[], 0, 6, &segment), ports),
+        (ipv4(&[], 0, 1, &icmp), message(3)),
+        (ipv4(&[], 0x2000, 1, &icmp), message(3)),
+        (ipv4(&[], 0, 58, &icmp), Transport::Other),
+        (ipv4(&[], 0, 47, &udp(&[])), Transport::Other),
+        (ipv6(&[], 17, &udp(b"hello")), ports),
+        (ipv6(&fragment(0, 1), 17, &udp(&[])), ports),
+        (ipv6(&fragment(8, 0), 17, &udp(&[])), Transport::Later),
+        (ipv6(&fragment(0, 0), 58, &icmp), message(3)),
+        (ipv6(&fragment(8, 1), 58, &icmp), Transport::Later),
+        (ipv6(&[], 1, &icmp), Transport::Other),
+        (ipv6(&[], 59, &[]), Transport::Other),
+    ] {
+        let packet = parse_repaired(bytes).unwrap();
+        assert_eq!(packet.transport(), want, "{packet:?}");
+    }
+}
+
 /// RFC 6946: a fragment header does not make a fragment.
 #[test]
 fn the_only_fragment_of_a_packet_is_whole() {

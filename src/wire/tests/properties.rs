@@ -3,25 +3,26 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::*;
+use crate::base::units::Mtu;
 
 /// What to build.
 #[derive(Clone, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Echo(EchoKind, u16, u16),
     Udp,
     Tcp(u8, u32, u32),
 }
 
 #[derive(Clone, Debug)]
-struct Order {
-    from: SocketAddr,
-    to: SocketAddr,
-    kind: Kind,
-    payload: Vec<u8>,
+pub(super) struct Order {
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) kind: Kind,
+    pub(super) payload: Vec<u8>,
 }
 
 impl Order {
-    fn build(&self) -> Packet {
+    pub(super) fn build(&self) -> Packet {
         let Order { from, to, payload, .. } = self;
         let built = match self.kind {
             Kind::Echo(kind, ident, seq) => {
@@ -36,7 +37,7 @@ impl Order {
     }
 }
 
-fn orders(payload: std::ops::Range<usize>) -> impl Strategy<Value = Order> {
+pub(super) fn orders(payload: std::ops::Range<usize>) -> impl Strategy<Value = Order> {
     let ends = prop_oneof![
         any::<([u32; 2], [u16; 2])>().prop_map(|(ips, ports)| {
             [0, 1].map(|i| SocketAddr::from((Ipv4Addr::from(ips[i]), ports[i])))
@@ -72,8 +73,20 @@ fn exercise(packet: &Packet) {
     for answer in [build::echo_reply(packet), build::udp_answer(packet), build::tcp_reset(packet)] {
         assert!(answer.is_none_or(|answer| answer.flow() == packet.flow().reversed()));
     }
-    let report = build::too_big(packet, packet.destination(), 1_280);
-    assert!(report.is_none_or(|report| report.destination() == packet.source()));
+    let here = packet.destination();
+    for report in [
+        build::too_big(packet, here, Mtu::IPV6_MIN),
+        build::time_exceeded(packet, here),
+        build::port_unreachable(packet, here),
+        build::reassembly_time_exceeded(packet, here),
+    ] {
+        let Some(report) = report else { continue };
+        assert_eq!(report.destination(), packet.source());
+        assert_eq!(quoted(&report).map(|quoted| quoted.flow), Some(packet.flow()));
+    }
+    let later = packet.fragment().is_some_and(|part| part.offset > 0);
+    assert_eq!(packet.transport() == Transport::Later, later);
+    let _ = (quoted(packet), mtu_told(packet));
 }
 
 /// What becomes of a built packet when one bit of it is flipped.
