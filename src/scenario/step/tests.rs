@@ -195,7 +195,7 @@ steps:
 ";
     for (step, actual, verdict) in [
         ("ping: {from: a, to: a2, family: ipv6}", "replied", Unjudged),
-        ("ping: {from: a, to: a2, size: 65507}\n  expect: replied", "replied", Held),
+        ("ping: {from: a, to: a2, size: 65507}", "dropped: too-big, at: A", Unjudged),
         (
             "ping: {from: a, to: a2, family: ipv6, size: 65507}",
             "a packet of 65555 bytes is too large, at most 65535 are possible",
