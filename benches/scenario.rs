@@ -31,6 +31,7 @@ use vpclab::cloud::event::Change;
 use vpclab::cloud::instance::SourceDestCheck;
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::route_table::RouteTarget;
+use vpclab::cloud::security_group::GroupRule;
 use vpclab::report::explain::Explainer;
 use vpclab::scenario::{load, run};
 use vpclab::sim::{Datagrams, Load, Observer, Pace, Sim, Source, Twin};
@@ -257,10 +258,13 @@ impl Builder {
         let account = u64::try_from(at / VPCS_PER_ACCOUNT).unwrap() + 111_111_111_111;
         let account = AccountId::from_number(account).unwrap();
         self.owners.push(Caller { account, region: Region::default() });
-        let Change::VpcCreated { vpc, .. } = self.ask(at, &Command::CreateVpc { cidr: block(at) })
+        let Change::VpcCreated { vpc, default_group: group, .. } =
+            self.ask(at, &Command::CreateVpc { cidr: block(at) })
         else {
             panic!("no VPC")
         };
+        let rules = vec![GroupRule::everybody_v4()];
+        self.ask(at, &Command::AuthorizeSecurityGroupIngress { group, rules });
         let subnet = Command::CreateSubnet { vpc, cidr: block(at), ipv6: None, zone: None };
         let Change::SubnetCreated { subnet, .. } = self.ask(at, &subnet) else {
             panic!("no subnet")
@@ -270,7 +274,13 @@ impl Builder {
 
     fn host(&mut self, at: usize, subnet: SubnetId) -> (InterfaceId, IpAddr) {
         let source_dest_check = SourceDestCheck::On;
-        let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+        let run = Command::RunInstances {
+            subnet,
+            ipv4: None,
+            ipv6: None,
+            source_dest_check,
+            groups: Vec::new(),
+        };
         let Change::InstanceRun { interface, addresses, .. } = self.ask(at, &run) else {
             panic!("no instance")
         };

@@ -17,6 +17,7 @@ use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Change;
 use vpclab::cloud::instance::SourceDestCheck;
 use vpclab::cloud::profile::Profile;
+use vpclab::cloud::security_group::GroupRule;
 use vpclab::report::explain::Explainer;
 use vpclab::sim::{Datagrams, LinkOf, LinkSpec, Load, Pace, Sim, Source, Twin};
 use vpclab::wire::build;
@@ -77,11 +78,22 @@ fn network() -> (Cloud, Vec<(InterfaceId, IpAddr)>) {
         events.into_iter().next().unwrap().change
     };
     let cidr = "10.0.0.0/16".parse().unwrap();
-    let Change::VpcCreated { vpc, .. } = ask(Command::CreateVpc { cidr }) else { panic!() };
+    let Change::VpcCreated { vpc, default_group: group, .. } = ask(Command::CreateVpc { cidr })
+    else {
+        panic!()
+    };
+    let rules = vec![GroupRule::everybody_v4()];
+    ask(Command::AuthorizeSecurityGroupIngress { group, rules });
     let subnet = Command::CreateSubnet { vpc, cidr, ipv6: None, zone: None };
     let Change::SubnetCreated { subnet, .. } = ask(subnet) else { panic!() };
     let source_dest_check = SourceDestCheck::On;
-    let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+    let run = Command::RunInstances {
+        subnet,
+        ipv4: None,
+        ipv6: None,
+        source_dest_check,
+        groups: Vec::new(),
+    };
     let hosts = (0..HOSTS).map(|_| {
         let Change::InstanceRun { interface, addresses, .. } = ask(run.clone()) else { panic!() };
         (interface, addresses[0])

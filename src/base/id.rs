@@ -135,6 +135,36 @@ resource_id!(
 resource_id!(
     /// An association of a CIDR block with a VPC.
     CidrAssociationId, "vpc-cidr-assoc");
+resource_id!(
+    /// A security group.
+    SecurityGroupId, "sg");
+resource_id!(
+    /// A network ACL.
+    NetworkAclId, "acl");
+resource_id!(
+    /// An association of a network ACL with a subnet.
+    AclAssociationId, "aclassoc");
+resource_id!(
+    /// A managed prefix list.
+    PrefixListId, "pl");
+resource_id!(
+    /// An internet gateway.
+    InternetGatewayId, "igw");
+resource_id!(
+    /// A virtual private gateway.
+    VpnGatewayId, "vgw");
+resource_id!(
+    /// A gateway endpoint.
+    EndpointId, "vpce");
+resource_id!(
+    /// A NAT gateway.
+    NatGatewayId, "nat");
+resource_id!(
+    /// A public address that an account holds.
+    AllocationId, "eipalloc");
+resource_id!(
+    /// An association of a public address with an interface's private one.
+    AddressAssociationId, "eipassoc");
 
 /// An account: exactly twelve decimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -213,7 +243,8 @@ macro_rules! dense_index {
 }
 
 dense_index!(
-    /// An interface's row in the compiled snapshot that handed it out.
+    /// An interface's row in the compiled snapshot that handed it out: of an instance, a NAT gateway
+    /// or a host outside the cloud.
     InterfaceIdx);
 dense_index!(
     /// A VPC's row in the compiled snapshot that handed it out.
@@ -224,6 +255,12 @@ dense_index!(
 dense_index!(
     /// A route table's row in the compiled snapshot that handed it out.
     TableIdx);
+dense_index!(
+    /// A network ACL's row in the compiled snapshot that handed it out.
+    AclIdx);
+dense_index!(
+    /// A gateway's row in the compiled snapshot that handed it out.
+    GatewayIdx);
 
 #[cfg(test)]
 mod tests {

@@ -82,6 +82,9 @@ pub const SCENARIO_SUBNETS_MAX: usize = 10_000;
 pub const SCENARIO_INTERFACES_MAX: usize = 100_000;
 /// Routes of one scenario, local ones not counted (ours).
 pub const SCENARIO_ROUTES_MAX: usize = 100_000;
+/// Rules of security groups, entries of prefix lists and entries of network ACLs of one scenario
+/// together (ours).
+pub const SCENARIO_RULES_MAX: usize = 100_000;
 /// Length of a label in bytes (ours).
 pub const LABEL_BYTES_MAX: usize = 64;
 /// Diagnostics printed for one file before the rest is only counted (ours).
@@ -119,6 +122,21 @@ pub const TAGS_PER_RESOURCE_MAX: usize = 50;
 pub const TAG_KEY_CHARS_MAX: usize = 128;
 /// Characters of a tag's value (AWS).
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Characters of a security group's name (AWS).
+pub const GROUP_NAME_CHARS_MAX: usize = 255;
+
+// ---- what the data plane remembers -----------------------------------------------------------
+
+/// Connections that one interface tracks (ours; invariants 6.5).
+pub const TRACKED_CONNECTIONS_DEFAULT: usize = 65_536;
+/// The most that a file may let one interface track (ours; invariants 6.5).
+pub const TRACKED_CONNECTIONS_MAX: usize = 1_000_000;
+/// Packets whose later fragments one interface waits for (ours).
+pub const FRAGMENTS_TRACKED_MAX: usize = 4_096;
+/// Translations of one NAT device (ours; AWS gives 55,000 for each destination).
+pub const NAT_TRANSLATIONS_MAX: usize = 65_536;
+/// Middleboxes that one walk follows a packet through before it calls it a loop (ours).
+pub const WALK_RELAYS_MAX: usize = 64;
 
 const _: () = assert!(LINK_QUEUE_PACKETS_DEFAULT <= LINK_QUEUE_PACKETS_MAX);
 const _: () = assert!(TCP_BUFFER_BYTES >= 100_000_000 / 8 / 10);

@@ -1,4 +1,5 @@
-//! `vpclab explain`: the long form of a drop reason, of an error code, or the list of both.
+//! `vpclab explain`: the long form of a drop reason, of a reason for which a name does not resolve, of
+//! an error code, or the list of them.
 
 use std::fmt::Write;
 use std::io;
@@ -6,6 +7,7 @@ use std::io;
 use super::Exit;
 use super::output::Output;
 use crate::base::diag::quote;
+use crate::cloud::dns;
 use crate::forward::DropReason;
 use crate::forward::reason::{MISDELIVERED, MISDELIVERED_CURE, MISDELIVERED_WHAT};
 use crate::scenario::code;
@@ -14,8 +16,9 @@ use crate::scenario::near::nearest;
 /// Flags of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A drop reason (`transit`), an AWS analyzer code (`NO_ROUTE_TO_DESTINATION`) or an error code
-    /// (`E0201`); without it all of them are listed
+    /// A drop reason (`transit`), an AWS analyzer code (`NO_ROUTE_TO_DESTINATION`), a reason for which
+    /// a name does not resolve (`dns-option-off`) or an error code (`E0201`); without it all of them
+    /// are listed
     topic: Option<String>,
     /// Print JSON instead
     #[arg(long)]
@@ -43,6 +46,12 @@ fn topics() -> Vec<Topic> {
         what: MISDELIVERED_WHAT.to_owned(),
         cure: Some(MISDELIVERED_CURE),
     };
+    let unresolved = |reason: dns::Reason| Topic {
+        key: reason.label(),
+        aws_code: None,
+        what: reason.what().to_owned(),
+        cure: Some(reason.cure()),
+    };
     let error = |row: &code::Explanation| Topic {
         key: row.code,
         aws_code: None,
@@ -50,7 +59,8 @@ fn topics() -> Vec<Topic> {
         cure: None,
     };
     let reasons = DropReason::ALL.iter().map(reason);
-    reasons.chain([misdelivered]).chain(code::ALL.iter().map(error)).collect()
+    let names = dns::Reason::ALL.into_iter().map(unresolved);
+    reasons.chain([misdelivered]).chain(names).chain(code::ALL.iter().map(error)).collect()
 }
 
 /// `vpclab explain`.

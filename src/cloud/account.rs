@@ -121,6 +121,8 @@ pub struct Account {
 pub(super) struct Usage {
     pub(super) vpcs: usize,
     pub(super) interfaces: usize,
+    /// Security groups, those that VPCs were born with not counted.
+    pub(super) groups: usize,
 }
 
 #[cfg(test)]

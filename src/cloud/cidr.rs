@@ -106,6 +106,15 @@ fn may_stand_beside(primary: Ipv4Net, new: Ipv4Net) -> bool {
     }
 }
 
+/// Is this an address that the internet does not route: private (RFC 1918), shared (RFC 6598) or
+/// unique local (RFC 4193)?
+pub fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => a.is_private() || v4(100, 64, 10).contains(&a),
+        IpAddr::V6(a) => a.is_unique_local(),
+    }
+}
+
 /// Is the destination reserved, so that no route may name it or a part of it (1.3)?
 pub fn is_reserved_destination(destination: IpNet) -> bool {
     const SERVICES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 168, 0), 22);

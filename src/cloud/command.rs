@@ -3,15 +3,20 @@
 //! Holds the commands as values. Refuses to hold what becomes of them: each is decided beside its
 //! noun (`vpc.rs`, `peering.rs`, ...). Front doors, fuzzers and model checkers all speak this type.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::account::{Region, Zone};
+use super::dns::{Switch, VpcAttribute};
 use super::event::ResourceId;
+use super::filter::Direction;
+use super::gateway::{GatewayId, Line};
 use super::instance::SourceDestCheck;
+use super::network_acl::{AclEntry, RuleNumber};
 use super::quota::Quotas;
 use super::route_table::RouteTarget;
+use super::security_group::GroupRule;
 use crate::base::id::*;
 
 /// One request to the control plane. Applied whole or not at all.
@@ -29,6 +34,8 @@ pub enum Command {
     AssociateVpcCidrBlock { vpc: VpcId, block: IpNet },
     /// Removes a block that is not the primary one.
     DisassociateVpcCidrBlock { vpc: VpcId, block: IpNet },
+    /// Sets an attribute of a VPC.
+    ModifyVpcAttribute { vpc: VpcId, attribute: VpcAttribute },
 
     /// Creates a subnet; without a zone, in the region's first.
     CreateSubnet { vpc: VpcId, cidr: Ipv4Net, ipv6: Option<Ipv6Net>, zone: Option<Zone> },
@@ -66,6 +73,13 @@ pub enum Command {
     RejectVpcPeeringConnection { peering: PeeringId },
     /// Takes back a request (requester) or ends a peering (either).
     DeleteVpcPeeringConnection { peering: PeeringId },
+    /// Sets `AllowDnsResolutionFromRemoteVpc` of the sides that are given (`today`): whether private
+    /// addresses of that side's VPC resolve in the other. Each side is its owner's to set.
+    ModifyVpcPeeringConnectionOptions {
+        peering: PeeringId,
+        requester: Option<Switch>,
+        accepter: Option<Switch>,
+    },
 
     /// Starts one instance with one interface; without addresses it gets the lowest free ones.
     RunInstances {
@@ -73,6 +87,8 @@ pub enum Command {
         ipv4: Option<Ipv4Addr>,
         ipv6: Option<Ipv6Addr>,
         source_dest_check: SourceDestCheck,
+        /// None is the VPC's default group.
+        groups: Vec<SecurityGroupId>,
     },
     /// Stops a running instance; its interface keeps its addresses.
     StopInstances { instance: InstanceId },
@@ -84,6 +100,106 @@ pub enum Command {
     AssignPrivateIpAddresses { interface: InterfaceId, addresses: Vec<Ipv4Addr> },
     /// Switches an interface's source/destination check.
     ModifyNetworkInterfaceAttribute { interface: InterfaceId, source_dest_check: SourceDestCheck },
+    /// Gives an interface other groups: the same call of EC2's, which changes one attribute at a
+    /// time.
+    ModifyNetworkInterfaceGroups { interface: InterfaceId, groups: Vec<SecurityGroupId> },
+
+    /// Creates a group that lets nothing in and everything out.
+    CreateSecurityGroup { vpc: VpcId, name: String },
+    /// Deletes a group that no interface has and no other group of its VPC names.
+    DeleteSecurityGroup { group: SecurityGroupId },
+    /// Adds rules for what comes in: all of them or none.
+    AuthorizeSecurityGroupIngress { group: SecurityGroupId, rules: Vec<GroupRule> },
+    /// Adds rules for what goes out: all of them or none.
+    AuthorizeSecurityGroupEgress { group: SecurityGroupId, rules: Vec<GroupRule> },
+    /// Takes away rules for what comes in: all of them or none.
+    RevokeSecurityGroupIngress { group: SecurityGroupId, rules: Vec<GroupRule> },
+    /// Takes away rules for what goes out: all of them or none.
+    RevokeSecurityGroupEgress { group: SecurityGroupId, rules: Vec<GroupRule> },
+
+    /// Creates a prefix list in the caller's region.
+    CreateManagedPrefixList { entries: Vec<IpNet> },
+    /// Adds entries to a prefix list and removes others from it.
+    ModifyManagedPrefixList { list: PrefixListId, add: Vec<IpNet>, remove: Vec<IpNet> },
+    /// Deletes a prefix list that no rule names.
+    DeleteManagedPrefixList { list: PrefixListId },
+
+    /// Creates a list without entries: everything is denied.
+    CreateNetworkAcl { vpc: VpcId },
+    /// Deletes a list that no subnet uses.
+    DeleteNetworkAcl { acl: NetworkAclId },
+    /// Adds an entry under a number that is free.
+    CreateNetworkAclEntry {
+        acl: NetworkAclId,
+        direction: Direction,
+        number: RuleNumber,
+        entry: AclEntry,
+    },
+    /// Puts another entry under a number that is taken.
+    ReplaceNetworkAclEntry {
+        acl: NetworkAclId,
+        direction: Direction,
+        number: RuleNumber,
+        entry: AclEntry,
+    },
+    /// Removes an entry.
+    DeleteNetworkAclEntry { acl: NetworkAclId, direction: Direction, number: RuleNumber },
+    /// Puts the subnet of an association behind another list of its VPC.
+    ReplaceNetworkAclAssociation { association: AclAssociationId, acl: NetworkAclId },
+
+    /// Creates an internet gateway, attached to nothing.
+    CreateInternetGateway,
+    /// Attaches it to a VPC that has none.
+    AttachInternetGateway { gateway: InternetGatewayId, vpc: VpcId },
+    /// Detaches it, once no interface of the VPC has a public address.
+    DetachInternetGateway { gateway: InternetGatewayId, vpc: VpcId },
+    /// Deletes it, once it is detached.
+    DeleteInternetGateway { gateway: InternetGatewayId },
+
+    /// Creates a virtual private gateway together with the line behind it; `beyond` is what the line
+    /// announces. In EC2 that is CreateVpnGateway, then CreateVpnConnection or a virtual interface.
+    CreateVpnGateway { line: Line, beyond: Vec<IpNet> },
+    /// Attaches it to a VPC that has none.
+    AttachVpnGateway { gateway: VpnGatewayId, vpc: VpcId },
+    /// Detaches it: its propagated routes vanish, static routes to it become blackholes.
+    DetachVpnGateway { gateway: VpnGatewayId, vpc: VpcId },
+    /// Deletes it, once it is detached.
+    DeleteVpnGateway { gateway: VpnGatewayId },
+    /// From now on a table has the routes that the gateway announces.
+    EnableVgwRoutePropagation { gateway: VpnGatewayId, table: RouteTableId },
+    /// From now on it has them no more.
+    DisableVgwRoutePropagation { gateway: VpnGatewayId, table: RouteTableId },
+
+    /// Creates a gateway endpoint: each table gets a route to it for each prefix of the service.
+    CreateVpcEndpoint {
+        vpc: VpcId,
+        service: String,
+        prefixes: Vec<IpNet>,
+        tables: Vec<RouteTableId>,
+    },
+    /// Adds tables to an endpoint and takes others away.
+    ModifyVpcEndpoint { endpoint: EndpointId, add: Vec<RouteTableId>, remove: Vec<RouteTableId> },
+    /// Deletes an endpoint; its routes go with it.
+    DeleteVpcEndpoints { endpoint: EndpointId },
+
+    /// Creates a NAT gateway: an interface in the subnet, with the public address.
+    CreateNatGateway { subnet: SubnetId, allocation: AllocationId },
+    /// Deletes it; the public address stays the account's.
+    DeleteNatGateway { gateway: NatGatewayId },
+
+    /// Gets the account a public address; without a wish, the next of the emulator's pool.
+    AllocateAddress { address: Option<Ipv4Addr> },
+    /// Lets a public address stand for a private one; without a wish, for the interface's primary.
+    AssociateAddress { allocation: AllocationId, interface: InterfaceId, private: Option<Ipv4Addr> },
+    /// Ends that.
+    DisassociateAddress { association: AddressAssociationId },
+    /// Gives up a public address that stands for nothing.
+    ReleaseAddress { allocation: AllocationId },
+
+    /// Puts a host outside the cloud beyond a gateway. The emulator's own: EC2 has no such call.
+    PlaceOutsideHost { beyond: GatewayId, addresses: Vec<IpAddr> },
+    /// Takes it away. The emulator's own.
+    RemoveOutsideHost { host: InterfaceId },
 
     /// Sets tags on a resource; for a peering they are the caller's own.
     CreateTags { resource: ResourceId, tags: Vec<(String, String)> },

@@ -5,15 +5,20 @@
 //! refused. They are carried out in `evolve.rs`.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::account::{Region, Zone};
+use super::dns::{Switch, VpcAttribute};
+use super::filter::Direction;
+use super::gateway::{Gateway, GatewayId};
 use super::instance::SourceDestCheck;
-use super::peering::{Party, State};
+use super::network_acl::{AclEntry, RuleNumber};
+use super::peering::{End, Party, State};
 use super::quota::Quotas;
 use super::route_table::RouteTarget;
+use super::security_group::GroupRule;
 use crate::base::id::*;
 use crate::base::time::Instant;
 
@@ -27,6 +32,11 @@ pub enum ResourceId {
     Peering(PeeringId),
     Instance(InstanceId),
     Interface(InterfaceId),
+    SecurityGroup(SecurityGroupId),
+    PrefixList(PrefixListId),
+    NetworkAcl(NetworkAclId),
+    Gateway(GatewayId),
+    NatGateway(NatGatewayId),
 }
 
 impl fmt::Display for ResourceId {
@@ -38,6 +48,11 @@ impl fmt::Display for ResourceId {
             ResourceId::Peering(id) => id.fmt(f),
             ResourceId::Instance(id) => id.fmt(f),
             ResourceId::Interface(id) => id.fmt(f),
+            ResourceId::SecurityGroup(id) => id.fmt(f),
+            ResourceId::PrefixList(id) => id.fmt(f),
+            ResourceId::NetworkAcl(id) => id.fmt(f),
+            ResourceId::Gateway(id) => id.fmt(f),
+            ResourceId::NatGateway(id) => id.fmt(f),
         }
     }
 }
@@ -67,6 +82,8 @@ pub enum Change {
         block: Ipv4Net,
         main_table: RouteTableId,
         main_association: AssociationId,
+        default_acl: NetworkAclId,
+        default_group: SecurityGroupId,
     },
     VpcDeleted {
         vpc: VpcId,
@@ -79,6 +96,10 @@ pub enum Change {
         vpc: VpcId,
         block: IpNet,
     },
+    VpcAttributeSet {
+        vpc: VpcId,
+        attribute: VpcAttribute,
+    },
 
     SubnetCreated {
         subnet: SubnetId,
@@ -86,6 +107,7 @@ pub enum Change {
         cidr: Ipv4Net,
         ipv6: Option<Ipv6Net>,
         zone: Zone,
+        acl_association: AclAssociationId,
     },
     SubnetDeleted {
         subnet: SubnetId,
@@ -136,6 +158,11 @@ pub enum Change {
         peering: PeeringId,
         to: State,
     },
+    PeeringOptionSet {
+        peering: PeeringId,
+        end: End,
+        dns_from_peer: Switch,
+    },
 
     InstanceRun {
         instance: InstanceId,
@@ -143,6 +170,7 @@ pub enum Change {
         subnet: SubnetId,
         addresses: Vec<IpAddr>,
         source_dest_check: SourceDestCheck,
+        groups: Vec<SecurityGroupId>,
     },
     InstanceStopped {
         instance: InstanceId,
@@ -160,6 +188,129 @@ pub enum Change {
     SourceDestCheckSet {
         interface: InterfaceId,
         source_dest_check: SourceDestCheck,
+    },
+    InterfaceGroupsSet {
+        interface: InterfaceId,
+        groups: Vec<SecurityGroupId>,
+    },
+
+    SecurityGroupCreated {
+        group: SecurityGroupId,
+        vpc: VpcId,
+        name: String,
+    },
+    SecurityGroupDeleted {
+        group: SecurityGroupId,
+    },
+    GroupRuleAuthorized {
+        group: SecurityGroupId,
+        direction: Direction,
+        rule: GroupRule,
+    },
+    GroupRuleRevoked {
+        group: SecurityGroupId,
+        direction: Direction,
+        rule: GroupRule,
+    },
+
+    PrefixListCreated {
+        list: PrefixListId,
+        owner: AccountId,
+        region: Region,
+        entries: Vec<IpNet>,
+    },
+    /// The list has these entries from now on.
+    PrefixListModified {
+        list: PrefixListId,
+        entries: Vec<IpNet>,
+    },
+    PrefixListDeleted {
+        list: PrefixListId,
+    },
+
+    NetworkAclCreated {
+        acl: NetworkAclId,
+        vpc: VpcId,
+    },
+    NetworkAclDeleted {
+        acl: NetworkAclId,
+    },
+    /// An entry was created, or replaced.
+    AclEntrySet {
+        acl: NetworkAclId,
+        direction: Direction,
+        number: RuleNumber,
+        entry: AclEntry,
+    },
+    AclEntryDeleted {
+        acl: NetworkAclId,
+        direction: Direction,
+        number: RuleNumber,
+    },
+    /// The subnet is behind this list from now on; its association has a new id.
+    AclAssociationReplaced {
+        association: AclAssociationId,
+        subnet: SubnetId,
+        acl: NetworkAclId,
+    },
+
+    GatewayCreated {
+        id: GatewayId,
+        gateway: Gateway,
+    },
+    GatewayAttached {
+        gateway: GatewayId,
+        vpc: VpcId,
+    },
+    GatewayDetached {
+        gateway: GatewayId,
+    },
+    GatewayDeleted {
+        gateway: GatewayId,
+    },
+    /// From now on routes of the table follow from what the gateway leads to.
+    TableLearns {
+        table: RouteTableId,
+        gateway: GatewayId,
+    },
+    TableForgets {
+        table: RouteTableId,
+        gateway: GatewayId,
+    },
+    NatGatewayCreated {
+        gateway: NatGatewayId,
+        interface: InterfaceId,
+        subnet: SubnetId,
+        address: Ipv4Addr,
+    },
+    NatGatewayDeleted {
+        gateway: NatGatewayId,
+    },
+    AddressAllocated {
+        allocation: AllocationId,
+        owner: AccountId,
+        region: Region,
+        address: Ipv4Addr,
+    },
+    AddressAssociated {
+        association: AddressAssociationId,
+        allocation: AllocationId,
+        interface: InterfaceId,
+        private: Ipv4Addr,
+    },
+    AddressDisassociated {
+        allocation: AllocationId,
+    },
+    AddressReleased {
+        allocation: AllocationId,
+    },
+    OutsideHostPlaced {
+        host: InterfaceId,
+        beyond: GatewayId,
+        addresses: Vec<IpAddr>,
+    },
+    OutsideHostRemoved {
+        host: InterfaceId,
     },
 
     TagSet {

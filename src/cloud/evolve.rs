@@ -1,16 +1,24 @@
 //! Carrying events out: the only place that changes a cloud.
 //!
-//! Holds [`Cloud::evolve`], one arm for each change. Refuses to hold any rule: an event is a decision
+//! Holds [`Cloud::evolve`], one arm for each change; what the longer arms do for gateways stands in
+//! `evolve/gateway.rs`. Refuses to hold any rule: an event is a decision
 //! already taken, so nothing here can be refused.
 
+mod gateway;
+
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Cloud;
 use super::account::Usage;
+use super::dns::{DnsAttributes, VpcAttribute};
 use super::event::{Change, Event, ResourceId};
-use super::instance::{Instance, InstanceState, Interface};
+use super::instance::{Host, Instance, InstanceState, Interface};
+use super::network_acl::{AclKind, NetworkAcl};
 use super::peering::Peering;
+use super::prefix_list::PrefixList;
 use super::route_table::RouteTable;
+use super::security_group::SecurityGroup;
 use super::subnet::Subnet;
 use super::vpc::Vpc;
 use crate::base::id::*;
@@ -25,12 +33,37 @@ impl Cloud {
                 self.accounts.entry(*account).or_default().quotas = quotas.clone();
             }
 
-            Change::VpcCreated { vpc, owner, region, block, main_table, main_association } => {
-                self.minted += 3;
+            Change::VpcCreated {
+                vpc,
+                owner,
+                region,
+                block,
+                main_table,
+                main_association,
+                default_acl,
+                default_group,
+            } => {
+                self.minted += 5;
                 let account = self.accounts.entry(*owner).or_default();
                 account.usage.entry(region.clone()).or_default().vpcs += 1;
-                let new = Vpc::new(*owner, region.clone(), *block, *main_table, *main_association);
+                let new = Vpc {
+                    owner: *owner,
+                    region: region.clone(),
+                    blocks: vec![(*block).into()],
+                    main: (*main_association, *main_table),
+                    tables: vec![*main_table],
+                    subnets: Vec::new(),
+                    peerings: BTreeSet::new(),
+                    dns: DnsAttributes::default(),
+                    gateways: BTreeSet::new(),
+                    default_acl: *default_acl,
+                    acls: vec![*default_acl],
+                    default_group: *default_group,
+                    groups: vec![*default_group],
+                };
                 self.vpcs.insert(*vpc, new);
+                self.acls.insert(*default_acl, NetworkAcl::born_with(*vpc));
+                self.groups.insert(*default_group, SecurityGroup::born_with(*vpc, *default_group));
                 self.tables.insert(*main_table, RouteTable::new(*vpc));
             }
             Change::VpcDeleted { vpc } => {
@@ -39,8 +72,12 @@ impl Cloud {
                 }
                 if let Some(gone) = self.vpcs.remove(vpc) {
                     self.tables.remove(&gone.main_table());
+                    self.acls.remove(&gone.default_acl);
+                    self.groups.remove(&gone.default_group);
                     self.untag(ResourceId::Vpc(*vpc));
                     self.untag(ResourceId::RouteTable(gone.main_table()));
+                    self.untag(ResourceId::NetworkAcl(gone.default_acl));
+                    self.untag(ResourceId::SecurityGroup(gone.default_group));
                 }
             }
             Change::VpcBlockAssociated { vpc, block } => {
@@ -53,19 +90,30 @@ impl Cloud {
                     vpc.blocks.retain(|b| b != block);
                 }
             }
-
-            Change::SubnetCreated { subnet, vpc, cidr, ipv6, zone } => {
-                self.minted += 1;
-                self.subnets.insert(*subnet, Subnet::new(*vpc, *cidr, *ipv6, zone.clone()));
+            Change::VpcAttributeSet { vpc, attribute } => {
                 if let Some(vpc) = self.vpcs.get_mut(vpc) {
-                    vpc.subnets.push(*subnet);
+                    match attribute {
+                        VpcAttribute::DnsSupport(switch) => vpc.dns.support = *switch,
+                        VpcAttribute::DnsHostnames(switch) => vpc.dns.hostnames = *switch,
+                    }
                 }
+            }
+
+            Change::SubnetCreated { subnet, vpc: vpc_id, cidr, ipv6, zone, acl_association } => {
+                self.minted += 2;
+                let Some(vpc) = self.vpcs.get_mut(vpc_id) else { return };
+                vpc.subnets.push(*subnet);
+                let acl = (*acl_association, vpc.default_acl);
+                let new = Subnet::new(*vpc_id, *cidr, *ipv6, zone.clone(), acl);
+                self.subnets.insert(*subnet, new);
+                self.acl_associations.insert(*acl_association, *subnet);
             }
             Change::SubnetDeleted { subnet } => {
                 if let Some(gone) = self.subnets.remove(subnet) {
                     if let Some(vpc) = self.vpcs.get_mut(&gone.vpc) {
                         vpc.subnets.retain(|s| s != subnet);
                     }
+                    self.acl_associations.remove(&gone.acl().0);
                     self.untag(ResourceId::Subnet(*subnet));
                 }
             }
@@ -139,8 +187,20 @@ impl Cloud {
                     peering.move_to(*to);
                 }
             }
+            Change::PeeringOptionSet { peering, end, dns_from_peer } => {
+                if let Some(peering) = self.peerings.get_mut(peering) {
+                    peering.set_dns_from_peer(*end, *dns_from_peer);
+                }
+            }
 
-            Change::InstanceRun { instance, interface, subnet, addresses, source_dest_check } => {
+            Change::InstanceRun {
+                instance,
+                interface,
+                subnet,
+                addresses,
+                source_dest_check,
+                groups,
+            } => {
                 self.minted += 2;
                 let Some(home) = self.subnets.get(subnet) else { return };
                 let vpc = home.vpc;
@@ -148,23 +208,15 @@ impl Cloud {
                     *instance,
                     Instance { interface: *interface, state: InstanceState::Running },
                 );
-                self.interfaces.insert(
-                    *interface,
-                    Interface {
-                        vpc,
-                        subnet: *subnet,
-                        instance: *instance,
-                        addresses: Vec::new(),
-                        source_dest_check: *source_dest_check,
-                    },
-                );
-                self.give_addresses(*interface, addresses);
-                if let Some(home) = self.subnets.get_mut(subnet) {
-                    home.interfaces += 1;
-                }
-                if let Some(usage) = self.usage_of(vpc) {
-                    usage.interfaces += 1;
-                }
+                let new = Interface {
+                    vpc,
+                    subnet: *subnet,
+                    host: Host::Instance(*instance),
+                    addresses: Vec::new(),
+                    source_dest_check: *source_dest_check,
+                    groups: groups.clone(),
+                };
+                self.insert_interface(*interface, new, addresses);
             }
             Change::InstanceStopped { instance } => {
                 self.set_state(*instance, InstanceState::Stopped)
@@ -175,20 +227,7 @@ impl Cloud {
             Change::InstanceTerminated { instance } => {
                 let Some(gone) = self.instances.remove(instance) else { return };
                 self.untag(ResourceId::Instance(*instance));
-                let Some(interface) = self.interfaces.remove(&gone.interface) else { return };
-                self.untag(ResourceId::Interface(gone.interface));
-                if let Some(usage) = self.usage_of(interface.vpc) {
-                    usage.interfaces = usage.interfaces.saturating_sub(1);
-                }
-                if let Some(subnet) = self.subnets.get_mut(&interface.subnet) {
-                    subnet.interfaces = subnet.interfaces.saturating_sub(1);
-                    for address in &interface.addresses {
-                        subnet.release(*address);
-                    }
-                }
-                for address in interface.addresses {
-                    self.owners.remove(&(interface.vpc, address));
-                }
+                self.remove_interface(gone.interface);
             }
             Change::AddressesAssigned { interface, addresses } => {
                 self.give_addresses(*interface, addresses);
@@ -198,6 +237,128 @@ impl Cloud {
                     interface.source_dest_check = *source_dest_check;
                 }
             }
+            Change::InterfaceGroupsSet { interface, groups } => {
+                if let Some(interface) = self.interfaces.get_mut(interface) {
+                    interface.groups.clone_from(groups);
+                }
+            }
+
+            Change::SecurityGroupCreated { group, vpc, name } => {
+                self.minted += 1;
+                self.groups.insert(*group, SecurityGroup::new(*vpc, name.clone()));
+                if let Some(usage) = self.usage_of(*vpc) {
+                    usage.groups += 1;
+                }
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    vpc.groups.push(*group);
+                }
+            }
+            Change::SecurityGroupDeleted { group } => {
+                let Some(gone) = self.groups.remove(group) else { return };
+                if let Some(usage) = self.usage_of(gone.vpc) {
+                    usage.groups = usage.groups.saturating_sub(1);
+                }
+                if let Some(vpc) = self.vpcs.get_mut(&gone.vpc) {
+                    vpc.groups.retain(|g| g != group);
+                }
+                self.untag(ResourceId::SecurityGroup(*group));
+            }
+            Change::GroupRuleAuthorized { group, direction, rule } => {
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.rules_mut(*direction).push(*rule);
+                }
+            }
+            Change::GroupRuleRevoked { group, direction, rule } => {
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.rules_mut(*direction).retain(|r| r != rule);
+                }
+            }
+
+            Change::PrefixListCreated { list, owner, region, entries } => {
+                self.minted += 1;
+                let (owner, region, entries) = (*owner, region.clone(), entries.clone());
+                self.prefix_lists.insert(*list, PrefixList { owner, region, entries });
+            }
+            Change::PrefixListModified { list, entries } => {
+                if let Some(list) = self.prefix_lists.get_mut(list) {
+                    list.entries.clone_from(entries);
+                }
+            }
+            Change::PrefixListDeleted { list } => {
+                self.prefix_lists.remove(list);
+                self.untag(ResourceId::PrefixList(*list));
+            }
+
+            Change::NetworkAclCreated { acl, vpc } => {
+                self.minted += 1;
+                self.acls.insert(*acl, NetworkAcl::new(*vpc, AclKind::Custom));
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    vpc.acls.push(*acl);
+                }
+            }
+            Change::NetworkAclDeleted { acl } => {
+                let Some(gone) = self.acls.remove(acl) else { return };
+                if let Some(vpc) = self.vpcs.get_mut(&gone.vpc) {
+                    vpc.acls.retain(|a| a != acl);
+                }
+                self.untag(ResourceId::NetworkAcl(*acl));
+            }
+            Change::AclEntrySet { acl, direction, number, entry } => {
+                if let Some(acl) = self.acls.get_mut(acl) {
+                    acl.entries_mut(*direction).insert(*number, *entry);
+                }
+            }
+            Change::AclEntryDeleted { acl, direction, number } => {
+                if let Some(acl) = self.acls.get_mut(acl) {
+                    acl.entries_mut(*direction).remove(number);
+                }
+            }
+            Change::AclAssociationReplaced { association, subnet, acl } => {
+                self.minted += 1;
+                if let Some(subnet) = self.subnets.get_mut(subnet) {
+                    self.acl_associations.remove(&subnet.acl.0);
+                    subnet.acl = (*association, *acl);
+                }
+                self.acl_associations.insert(*association, *subnet);
+            }
+
+            Change::GatewayCreated { id, gateway } => {
+                self.minted += 1;
+                self.gateway_created(*id, gateway);
+            }
+            Change::GatewayAttached { gateway, vpc } => self.gateway_attached(*gateway, *vpc),
+            Change::GatewayDetached { gateway } => self.gateway_detached(*gateway),
+            Change::GatewayDeleted { gateway } => self.gateway_deleted(*gateway),
+            Change::TableLearns { table, gateway } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.learns_from.insert(*gateway);
+                }
+            }
+            Change::TableForgets { table, gateway } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.learns_from.remove(gateway);
+                }
+            }
+            Change::NatGatewayCreated { gateway, interface, subnet, address } => {
+                self.minted += 2;
+                self.nat_gateway_created(*gateway, *interface, *subnet, *address);
+            }
+            Change::NatGatewayDeleted { gateway } => self.nat_gateway_deleted(*gateway),
+            Change::AddressAllocated { allocation, owner, region, address } => {
+                self.minted += 1;
+                self.address_allocated(*allocation, *owner, region, *address);
+            }
+            Change::AddressAssociated { association, allocation, interface, private } => {
+                self.minted += 1;
+                self.address_associated(*allocation, (*association, *interface, *private));
+            }
+            Change::AddressDisassociated { allocation } => self.address_disassociated(*allocation),
+            Change::AddressReleased { allocation } => self.address_released(*allocation),
+            Change::OutsideHostPlaced { host, beyond, addresses } => {
+                self.minted += 1;
+                self.outside_host_placed(*host, *beyond, addresses);
+            }
+            Change::OutsideHostRemoved { host } => self.outside_host_removed(*host),
 
             Change::TagSet { resource, account, key, value } => {
                 self.tags
@@ -217,6 +378,35 @@ impl Cloud {
     fn usage_of(&mut self, vpc: VpcId) -> Option<&mut Usage> {
         let vpc = self.vpcs.get(&vpc)?;
         self.accounts.get_mut(&vpc.owner)?.usage.get_mut(&vpc.region)
+    }
+
+    fn insert_interface(&mut self, id: InterfaceId, new: Interface, addresses: &[IpAddr]) {
+        let (vpc, subnet) = (new.vpc, new.subnet);
+        self.interfaces.insert(id, new);
+        self.give_addresses(id, addresses);
+        if let Some(home) = self.subnets.get_mut(&subnet) {
+            home.interfaces += 1;
+        }
+        if let Some(usage) = self.usage_of(vpc) {
+            usage.interfaces += 1;
+        }
+    }
+
+    fn remove_interface(&mut self, id: InterfaceId) {
+        let Some(interface) = self.interfaces.remove(&id) else { return };
+        self.untag(ResourceId::Interface(id));
+        if let Some(usage) = self.usage_of(interface.vpc) {
+            usage.interfaces = usage.interfaces.saturating_sub(1);
+        }
+        if let Some(subnet) = self.subnets.get_mut(&interface.subnet) {
+            subnet.interfaces = subnet.interfaces.saturating_sub(1);
+            for address in &interface.addresses {
+                subnet.release(*address);
+            }
+        }
+        for address in interface.addresses {
+            self.owners.remove(&(interface.vpc, address));
+        }
     }
 
     fn give_addresses(&mut self, interface: InterfaceId, addresses: &[IpAddr]) {

@@ -43,6 +43,15 @@ pub struct Instance {
     pub state: InstanceState,
 }
 
+/// What an interface belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Host {
+    /// An instance.
+    Instance(InstanceId),
+    /// A NAT gateway, which has no groups.
+    NatGateway(NatGatewayId),
+}
+
 /// A network interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Interface {
@@ -50,15 +59,25 @@ pub struct Interface {
     pub vpc: VpcId,
     /// The subnet it is in.
     pub subnet: SubnetId,
-    /// The instance it belongs to.
-    pub instance: InstanceId,
+    /// What it belongs to.
+    pub host: Host,
     /// Its addresses, in order of assignment; the first of each family is the primary one.
     pub addresses: Vec<IpAddr>,
     /// Its source/destination check.
     pub source_dest_check: SourceDestCheck,
+    /// Its security groups, ordered, none twice.
+    pub groups: Vec<SecurityGroupId>,
 }
 
 impl Interface {
+    /// The instance it belongs to, if it does.
+    pub const fn instance(&self) -> Option<InstanceId> {
+        match self.host {
+            Host::Instance(id) => Some(id),
+            Host::NatGateway(_) => None,
+        }
+    }
+
     /// Is this one of its addresses?
     pub fn owns(&self, address: IpAddr) -> bool {
         self.addresses.contains(&address)
@@ -92,8 +111,10 @@ impl Cloud {
         ipv4: Option<Ipv4Addr>,
         ipv6: Option<Ipv6Addr>,
         source_dest_check: SourceDestCheck,
+        groups: &[SecurityGroupId],
     ) -> Result<Vec<Change>, Refusal> {
         let subnet = self.own_subnet(caller, subnet_id)?;
+        let groups = self.groups_for_interface(caller, subnet.vpc, groups)?;
         self.within(caller.account, Quota::InterfacesPerRegion, || self.usage(caller).interfaces)?;
         let first = match ipv4 {
             Some(wanted) => wanted,
@@ -112,6 +133,7 @@ impl Cloud {
             subnet: subnet_id,
             addresses,
             source_dest_check,
+            groups,
         }])
     }
 
@@ -143,8 +165,10 @@ impl Cloud {
         caller: &Caller,
         id: InstanceId,
     ) -> Result<Vec<Change>, Refusal> {
-        self.own_instance(caller, id)?;
-        Ok(vec![Change::InstanceTerminated { instance: id }])
+        let interface = self.own_instance(caller, id)?.interface;
+        let mut changes = self.without_public_addresses(interface);
+        changes.push(Change::InstanceTerminated { instance: id });
+        Ok(changes)
     }
 
     pub(super) fn assign_addresses(
@@ -153,7 +177,7 @@ impl Cloud {
         id: InterfaceId,
         wanted: &[Ipv4Addr],
     ) -> Result<Vec<Change>, Refusal> {
-        let interface = self.own_interface(caller, id)?;
+        let interface = self.own_configurable_interface(caller, id)?;
         let subnet: &Subnet = self.own_subnet(caller, interface.subnet)?;
         let mut addresses: Vec<IpAddr> = Vec::new();
         let mut seen = BTreeSet::new();
@@ -173,7 +197,7 @@ impl Cloud {
         id: InterfaceId,
         source_dest_check: SourceDestCheck,
     ) -> Result<Vec<Change>, Refusal> {
-        self.own_interface(caller, id)?;
+        self.own_configurable_interface(caller, id)?;
         Ok(vec![Change::SourceDestCheckSet { interface: id, source_dest_check }])
     }
 }

@@ -9,15 +9,23 @@
 pub mod account;
 pub mod cidr;
 pub mod command;
+pub mod dns;
 pub mod event;
 mod evolve;
+pub mod filter;
+pub mod gateway;
+pub mod hostname;
 pub mod instance;
+mod mtu;
+pub mod network_acl;
 pub mod peering;
 mod peering_commands;
+pub mod prefix_list;
 pub mod profile;
 pub mod quota;
 pub mod refusal;
 pub mod route_table;
+pub mod security_group;
 pub mod subnet;
 pub mod tag;
 pub mod vpc;
@@ -26,17 +34,22 @@ pub mod vpc;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use account::{Account, Caller, Usage};
 use command::Command;
 use event::{Change, Event, ResourceId};
-use instance::{Instance, Interface};
+use filter::Direction;
+use gateway::{Gateway, GatewayId, NatGateway, OutsideHost, PublicAddress, Site};
+use instance::{Host, Instance, InstanceState, Interface};
+use network_acl::NetworkAcl;
 use peering::{Pace, Peering};
+use prefix_list::PrefixList;
 use profile::{Feature, Profile};
 use quota::Quota;
 use refusal::Refusal;
 use route_table::RouteTable;
+use security_group::SecurityGroup;
 use subnet::Subnet;
 use vpc::Vpc;
 
@@ -58,6 +71,19 @@ pub struct Cloud {
     instances: BTreeMap<InstanceId, Instance>,
     interfaces: BTreeMap<InterfaceId, Interface>,
     owners: BTreeMap<(VpcId, IpAddr), InterfaceId>,
+    groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    prefix_lists: BTreeMap<PrefixListId, PrefixList>,
+    acls: BTreeMap<NetworkAclId, NetworkAcl>,
+    acl_associations: BTreeMap<AclAssociationId, SubnetId>,
+    gateways: BTreeMap<GatewayId, Gateway>,
+    nat_gateways: BTreeMap<NatGatewayId, NatGateway>,
+    public_addresses: BTreeMap<AllocationId, PublicAddress>,
+    /// Who holds a public address.
+    allocations: BTreeMap<Ipv4Addr, AllocationId>,
+    /// Which allocation stands for a private address of an interface.
+    public_of: BTreeMap<(InterfaceId, Ipv4Addr), AllocationId>,
+    outside_hosts: BTreeMap<InterfaceId, OutsideHost>,
+    outside_owners: BTreeMap<(Site, IpAddr), InterfaceId>,
     tags: BTreeMap<(ResourceId, AccountId), BTreeMap<String, String>>,
     /// Ids handed out so far; the next one follows from it.
     minted: u64,
@@ -92,6 +118,17 @@ impl Cloud {
             instances: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             owners: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            prefix_lists: BTreeMap::new(),
+            acls: BTreeMap::new(),
+            acl_associations: BTreeMap::new(),
+            gateways: BTreeMap::new(),
+            nat_gateways: BTreeMap::new(),
+            public_addresses: BTreeMap::new(),
+            allocations: BTreeMap::new(),
+            public_of: BTreeMap::new(),
+            outside_hosts: BTreeMap::new(),
+            outside_owners: BTreeMap::new(),
             tags: BTreeMap::new(),
             minted: 0,
             latest: Instant::START,
@@ -148,6 +185,7 @@ impl Cloud {
         use Command as C;
         match command {
             C::OpenAccount { quotas } => {
+                quotas.check()?;
                 Ok(vec![Change::AccountOpened { account: caller.account, quotas: quotas.clone() }])
             }
             C::CreateVpc { cidr } => self.create_vpc(caller, *cidr),
@@ -157,6 +195,9 @@ impl Cloud {
             }
             C::DisassociateVpcCidrBlock { vpc, block } => {
                 self.disassociate_block(caller, *vpc, *block)
+            }
+            C::ModifyVpcAttribute { vpc, attribute } => {
+                self.modify_vpc_attribute(caller, *vpc, *attribute)
             }
             C::CreateSubnet { vpc, cidr, ipv6, zone } => {
                 self.create_subnet(caller, *vpc, *cidr, *ipv6, zone.clone())
@@ -194,8 +235,11 @@ impl Cloud {
             C::AcceptVpcPeeringConnection { peering } => self.accept_peering(caller, *peering, now),
             C::RejectVpcPeeringConnection { peering } => self.reject_peering(caller, *peering, now),
             C::DeleteVpcPeeringConnection { peering } => self.delete_peering(caller, *peering, now),
-            C::RunInstances { subnet, ipv4, ipv6, source_dest_check } => {
-                self.run_instance(caller, *subnet, *ipv4, *ipv6, *source_dest_check)
+            C::ModifyVpcPeeringConnectionOptions { peering, requester, accepter } => {
+                self.modify_peering_options(caller, *peering, *requester, *accepter, now)
+            }
+            C::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups } => {
+                self.run_instance(caller, *subnet, *ipv4, *ipv6, *source_dest_check, groups)
             }
             C::StopInstances { instance } => self.stop_instance(caller, *instance),
             C::StartInstances { instance } => self.start_instance(caller, *instance),
@@ -206,6 +250,83 @@ impl Cloud {
             C::ModifyNetworkInterfaceAttribute { interface, source_dest_check } => {
                 self.set_source_dest_check(caller, *interface, *source_dest_check)
             }
+            C::ModifyNetworkInterfaceGroups { interface, groups } => {
+                self.set_interface_groups(caller, *interface, groups)
+            }
+            C::CreateSecurityGroup { vpc, name } => self.create_group(caller, *vpc, name),
+            C::DeleteSecurityGroup { group } => self.delete_group(caller, *group),
+            C::AuthorizeSecurityGroupIngress { group, rules } => {
+                self.authorize(caller, *group, Direction::Ingress, rules, now)
+            }
+            C::AuthorizeSecurityGroupEgress { group, rules } => {
+                self.authorize(caller, *group, Direction::Egress, rules, now)
+            }
+            C::RevokeSecurityGroupIngress { group, rules } => {
+                self.revoke(caller, *group, Direction::Ingress, rules)
+            }
+            C::RevokeSecurityGroupEgress { group, rules } => {
+                self.revoke(caller, *group, Direction::Egress, rules)
+            }
+            C::CreateManagedPrefixList { entries } => self.create_prefix_list(caller, entries),
+            C::ModifyManagedPrefixList { list, add, remove } => {
+                self.modify_prefix_list(caller, *list, add, remove)
+            }
+            C::DeleteManagedPrefixList { list } => self.delete_prefix_list(caller, *list),
+            C::CreateNetworkAcl { vpc } => self.create_acl(caller, *vpc),
+            C::DeleteNetworkAcl { acl } => self.delete_acl(caller, *acl),
+            C::CreateNetworkAclEntry { acl, direction, number, entry } => {
+                self.create_acl_entry(caller, *acl, *direction, *number, *entry)
+            }
+            C::ReplaceNetworkAclEntry { acl, direction, number, entry } => {
+                self.replace_acl_entry(caller, *acl, *direction, *number, *entry)
+            }
+            C::DeleteNetworkAclEntry { acl, direction, number } => {
+                self.delete_acl_entry(caller, *acl, *direction, *number)
+            }
+            C::ReplaceNetworkAclAssociation { association, acl } => {
+                self.replace_acl_association(caller, *association, *acl)
+            }
+            C::CreateInternetGateway => self.create_internet_gateway(caller),
+            C::AttachInternetGateway { gateway, vpc } => {
+                self.attach_internet_gateway(caller, *gateway, *vpc)
+            }
+            C::DetachInternetGateway { gateway, vpc } => {
+                self.detach_internet_gateway(caller, *gateway, *vpc)
+            }
+            C::DeleteInternetGateway { gateway } => self.delete_internet_gateway(caller, *gateway),
+            C::CreateVpnGateway { line, beyond } => self.create_vpn_gateway(caller, *line, beyond),
+            C::AttachVpnGateway { gateway, vpc } => self.attach_vpn_gateway(caller, *gateway, *vpc),
+            C::DetachVpnGateway { gateway, vpc } => self.detach_vpn_gateway(caller, *gateway, *vpc),
+            C::DeleteVpnGateway { gateway } => self.delete_vpn_gateway(caller, *gateway),
+            C::EnableVgwRoutePropagation { gateway, table } => {
+                self.enable_propagation(caller, *gateway, *table)
+            }
+            C::DisableVgwRoutePropagation { gateway, table } => {
+                self.disable_propagation(caller, *gateway, *table)
+            }
+            C::CreateVpcEndpoint { vpc, service, prefixes, tables } => {
+                self.create_endpoint(caller, *vpc, service, prefixes, tables)
+            }
+            C::ModifyVpcEndpoint { endpoint, add, remove } => {
+                self.modify_endpoint(caller, *endpoint, add, remove)
+            }
+            C::DeleteVpcEndpoints { endpoint } => self.delete_endpoint(caller, *endpoint),
+            C::CreateNatGateway { subnet, allocation } => {
+                self.create_nat_gateway(caller, *subnet, *allocation)
+            }
+            C::DeleteNatGateway { gateway } => self.delete_nat_gateway(caller, *gateway),
+            C::AllocateAddress { address } => self.allocate_public_address(caller, *address),
+            C::AssociateAddress { allocation, interface, private } => {
+                self.associate_public_address(caller, *allocation, *interface, *private)
+            }
+            C::DisassociateAddress { association } => {
+                self.disassociate_public_address(caller, *association)
+            }
+            C::ReleaseAddress { allocation } => self.release_public_address(caller, *allocation),
+            C::PlaceOutsideHost { beyond, addresses } => {
+                self.place_host_outside(caller, *beyond, addresses)
+            }
+            C::RemoveOutsideHost { host } => self.remove_host_outside(caller, *host),
             C::CreateTags { resource, tags } => self.create_tags(caller, *resource, tags, now),
             C::DeleteTags { resource, keys } => self.delete_tags(caller, *resource, keys, now),
         }
@@ -287,6 +408,105 @@ impl Cloud {
     /// both use it.
     pub fn owner(&self, vpc: VpcId, address: IpAddr) -> Option<InterfaceId> {
         self.owners.get(&(vpc, address)).copied()
+    }
+
+    /// A security group.
+    pub fn group(&self, id: SecurityGroupId) -> Option<&SecurityGroup> {
+        self.groups.get(&id)
+    }
+
+    /// Every security group, ordered by id.
+    pub fn groups(&self) -> impl Iterator<Item = (SecurityGroupId, &SecurityGroup)> {
+        self.groups.iter().map(|(id, group)| (*id, group))
+    }
+
+    /// A prefix list.
+    pub fn prefix_list(&self, id: PrefixListId) -> Option<&PrefixList> {
+        self.prefix_lists.get(&id)
+    }
+
+    /// A network ACL.
+    pub fn acl(&self, id: NetworkAclId) -> Option<&NetworkAcl> {
+        self.acls.get(&id)
+    }
+
+    /// Every network ACL, ordered by id.
+    pub fn acls(&self) -> impl Iterator<Item = (NetworkAclId, &NetworkAcl)> {
+        self.acls.iter().map(|(id, acl)| (*id, acl))
+    }
+
+    /// The network ACL at the boundary of a subnet.
+    pub fn acl_of(&self, subnet: SubnetId) -> Option<NetworkAclId> {
+        self.subnets.get(&subnet).map(|subnet| subnet.acl().1)
+    }
+
+    /// A gateway.
+    pub fn gateway(&self, id: GatewayId) -> Option<&Gateway> {
+        self.gateways.get(&id)
+    }
+
+    /// Every gateway, ordered by id.
+    pub fn gateways(&self) -> impl Iterator<Item = (GatewayId, &Gateway)> {
+        self.gateways.iter().map(|(id, gateway)| (*id, gateway))
+    }
+
+    /// A NAT gateway.
+    pub fn nat_gateway(&self, id: NatGatewayId) -> Option<&NatGateway> {
+        self.nat_gateways.get(&id)
+    }
+
+    /// Every NAT gateway, ordered by id.
+    pub fn nat_gateways(&self) -> impl Iterator<Item = (NatGatewayId, &NatGateway)> {
+        self.nat_gateways.iter().map(|(id, gateway)| (*id, gateway))
+    }
+
+    /// Every public address that an account holds, ordered by allocation.
+    pub fn public_addresses(&self) -> impl Iterator<Item = (AllocationId, &PublicAddress)> {
+        self.public_addresses.iter().map(|(id, address)| (*id, address))
+    }
+
+    /// The public address that stands for a private one of an interface.
+    pub fn public_address(&self, interface: InterfaceId, private: Ipv4Addr) -> Option<Ipv4Addr> {
+        let held = self.public_addresses.get(self.public_of.get(&(interface, private))?)?;
+        Some(held.address)
+    }
+
+    /// The interface, and its private address, for which a public one stands.
+    pub fn behind_public(&self, public: Ipv4Addr) -> Option<(InterfaceId, Ipv4Addr)> {
+        let held = self.public_addresses.get(self.allocations.get(&public)?)?;
+        held.association.map(|(_, interface, private)| (interface, private))
+    }
+
+    /// The internet gateway that is attached to a VPC.
+    pub fn internet_gateway_of(&self, vpc: VpcId) -> Option<GatewayId> {
+        self.vpcs.get(&vpc)?.gateways().find(|id| matches!(id, GatewayId::Internet(_)))
+    }
+
+    /// A host outside the cloud.
+    pub fn outside_host(&self, id: InterfaceId) -> Option<&OutsideHost> {
+        self.outside_hosts.get(&id)
+    }
+
+    /// Every host outside the cloud, ordered by id.
+    pub fn outside_hosts(&self) -> impl Iterator<Item = (InterfaceId, &OutsideHost)> {
+        self.outside_hosts.iter().map(|(id, host)| (*id, host))
+    }
+
+    /// The host that has the address in that network outside the cloud.
+    pub fn outside_owner(&self, site: Site, address: IpAddr) -> Option<InterfaceId> {
+        self.outside_owners.get(&(site, address)).copied()
+    }
+
+    /// Does what is behind an interface send and receive? A stopped instance does not; a NAT gateway
+    /// and a host outside the cloud always do.
+    pub fn runs(&self, interface: InterfaceId) -> bool {
+        match self.interfaces.get(&interface).map(|interface| interface.host) {
+            Some(Host::Instance(id)) => {
+                self.instances.get(&id).is_some_and(|i| i.state == InstanceState::Running)
+            }
+            Some(Host::NatGateway(_)) => true,
+            None => self.outside_hosts.contains_key(&interface),
+        }
     }
 
     /// The next moment after `now` at which passing time alone changes something (a request
@@ -373,11 +593,19 @@ impl Cloud {
         quota: Quota,
         count: impl FnOnce() -> usize,
     ) -> Result<(), Refusal> {
-        let limit = self
-            .accounts
-            .get(&account)
-            .map_or(quota.default_limit(), |account| account.quotas.limit(quota));
+        let limit = self.limit(account, quota);
         if count() < limit { Ok(()) } else { Err(Refusal::QuotaExceeded { quota, limit }) }
+    }
+
+    /// May the account have as many as this?
+    fn at_most(&self, account: AccountId, quota: Quota, count: usize) -> Result<(), Refusal> {
+        let limit = self.limit(account, quota);
+        if count <= limit { Ok(()) } else { Err(Refusal::QuotaExceeded { quota, limit }) }
+    }
+
+    fn limit(&self, account: AccountId, quota: Quota) -> usize {
+        let account = self.accounts.get(&account);
+        account.map_or(quota.default_limit(), |account| account.quotas.limit(quota))
     }
 }
 

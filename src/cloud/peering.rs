@@ -20,6 +20,7 @@
 use std::fmt;
 
 use super::account::Region;
+use super::dns::Switch;
 use crate::base::id::{AccountId, PeeringId, VpcId};
 use crate::base::limit::PEERING_REQUEST_LIFE;
 use crate::base::time::{Instant, Span};
@@ -33,6 +34,33 @@ pub struct Party {
     pub account: AccountId,
     /// Its region.
     pub region: Region,
+}
+
+/// One of the two ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum End {
+    /// The one that asked.
+    Requester,
+    /// The one that was asked.
+    Accepter,
+}
+
+impl End {
+    /// Both.
+    pub const ALL: [End; 2] = [End::Requester, End::Accepter];
+
+    /// The name used in files and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            End::Requester => "requester",
+            End::Accepter => "accepter",
+        }
+    }
+
+    /// The end with this name.
+    pub fn from_name(name: &str) -> Option<End> {
+        End::ALL.into_iter().find(|end| end.name() == name)
+    }
 }
 
 /// What the checks of a request found. Shown to nobody as such: every failed request reads the
@@ -310,15 +338,26 @@ pub struct Peering {
     requester: Party,
     accepter: Party,
     state: State,
+    /// `AllowDnsResolutionFromRemoteVpc` of each side (vpc-semantics 2.6).
+    requester_dns: Switch,
+    accepter_dns: Switch,
 }
 
 impl Peering {
     pub(super) fn new(id: PeeringId, requester: Party, accepter: Party, state: State) -> Peering {
-        Peering { id, requester, accepter, state }
+        let (requester_dns, accepter_dns) = (Switch::Off, Switch::Off);
+        Peering { id, requester, accepter, state, requester_dns, accepter_dns }
     }
 
     pub(super) fn move_to(&mut self, state: State) {
         self.state = state;
+    }
+
+    pub(super) fn set_dns_from_peer(&mut self, end: End, switch: Switch) {
+        match end {
+            End::Requester => self.requester_dns = switch,
+            End::Accepter => self.accepter_dns = switch,
+        }
     }
 
     /// Its id, never used again for another peering.
@@ -334,6 +373,27 @@ impl Peering {
     /// The side that was asked.
     pub fn accepter(&self) -> &Party {
         &self.accepter
+    }
+
+    /// The party at an end.
+    pub fn party(&self, end: End) -> &Party {
+        match end {
+            End::Requester => &self.requester,
+            End::Accepter => &self.accepter,
+        }
+    }
+
+    /// Whether private addresses of `vpc` resolve in the VPC at the other end
+    /// (`AllowDnsResolutionFromRemoteVpc`, vpc-semantics 2.6); `None` if `vpc` is at neither end. It
+    /// acts while the peering is active.
+    pub fn dns_from_peer(&self, vpc: VpcId) -> Option<Switch> {
+        if vpc == self.requester.vpc {
+            Some(self.requester_dns)
+        } else if vpc == self.accepter.vpc {
+            Some(self.accepter_dns)
+        } else {
+            None
+        }
     }
 
     /// Where it stands at `now`.

@@ -1,11 +1,13 @@
-//! Requesting, accepting, rejecting and deleting a peering: the checks, in their order.
+//! Requesting, accepting, rejecting and deleting a peering and setting its options: the checks, in
+//! their order.
 //!
 //! Holds the decisions that look beyond one peering (overlap, duplicates, quotas, authority).
 //! Refuses to hold the life of a peering itself, which is the table in `peering.rs`.
 
 use super::account::{Caller, Region};
+use super::dns::Switch;
 use super::event::Change;
-use super::peering::{Action, FailureCause, Party, Peering, Role, State, Status};
+use super::peering::{Action, End, FailureCause, Party, Peering, Role, State, Status};
 use super::profile::Feature;
 use super::quota::Quota;
 use super::refusal::Refusal;
@@ -215,5 +217,44 @@ impl Cloud {
             });
         }
         Ok(vec![self.moved(peering, action, now)?])
+    }
+
+    /// vpc-semantics 2.6, and the column "modify options" of 2.2. Each side is set by its owner in its
+    /// region, so one account sets both only if it owns both VPCs and they are in one region.
+    pub(super) fn modify_peering_options(
+        &self,
+        caller: &Caller,
+        id: PeeringId,
+        requester: Option<Switch>,
+        accepter: Option<Switch>,
+        now: Instant,
+    ) -> Result<Vec<Change>, Refusal> {
+        if !self.profile.has(Feature::DnsResolutionAcrossPeering) {
+            return Err(Refusal::UnknownParameter("AllowDnsResolutionFromRemoteVpc"));
+        }
+        let peering = self.visible_peering(caller, id, now)?;
+        let sides = [(End::Requester, requester), (End::Accepter, accepter)];
+        let wanted = || sides.into_iter().filter_map(|(end, switch)| Some((end, switch?)));
+        for (end, _) in wanted() {
+            let party = peering.party(end);
+            if party.account != caller.account || party.region != caller.region {
+                let (account, region) = (caller.account, caller.region.to_string());
+                return Err(Refusal::PeeringSideNotYours { peering: id, end, account, region });
+            }
+        }
+        if peering.active(now).is_none() {
+            return Err(Refusal::PeeringNotActive(id));
+        }
+        let ends = End::ALL.map(|end| self.vpcs.get(&peering.party(end).vpc));
+        let has_hostnames = |vpc: &Vpc| vpc.dns().support.is_on() && vpc.dns().hostnames.is_on();
+        // Only switching on needs them: what is on already may be switched off at any time.
+        if wanted().any(|(_, switch)| switch.is_on())
+            && !ends.into_iter().flatten().all(has_hostnames)
+        {
+            return Err(Refusal::PeeringNeedsDnsHostnames(id));
+        }
+        let set =
+            |(end, dns_from_peer)| Change::PeeringOptionSet { peering: id, end, dns_from_peer };
+        Ok(wanted().map(set).collect())
     }
 }

@@ -25,24 +25,34 @@ pub enum Feature {
     /// While A asked B (or they are peered), B may ask A too; only acceptance is limited to one.
     /// `seed` reads "at most one peering for a pair" strictly: whichever side asks (2.5).
     ReversedRequest,
+    /// A rule of a security group may name a group of a peer VPC in the same region.
+    PeerGroupReference,
+    /// Private values resolve across a peering: private names of a peer, and with the option of the
+    /// side that has the instance also its public names to private addresses (2.6, 3.9).
+    DnsResolutionAcrossPeering,
     /// VPCs, subnets, interfaces and routes may have IPv6 addresses.
     Ipv6,
     /// A VPC may have more than one IPv4 block.
     SecondaryCidrBlocks,
     /// A route to an interface may be more specific than a local route if it names a whole subnet.
     RouteInsideLocal,
+    /// A peering carries jumbo frames; without it, 1,500 bytes.
+    JumboPeering,
     /// A deletion is shown as `deleting` before it is `deleted`.
     DeletingShown,
 }
 
 impl Feature {
     /// Every difference, in the order of the reference.
-    pub const ALL: [Feature; 6] = [
+    pub const ALL: [Feature; 9] = [
         Feature::InterRegionPeering,
         Feature::ReversedRequest,
+        Feature::PeerGroupReference,
+        Feature::DnsResolutionAcrossPeering,
         Feature::Ipv6,
         Feature::SecondaryCidrBlocks,
         Feature::RouteInsideLocal,
+        Feature::JumboPeering,
         Feature::DeletingShown,
     ];
 }
@@ -57,9 +67,12 @@ impl Profile {
         match feature {
             Feature::InterRegionPeering
             | Feature::ReversedRequest
+            | Feature::PeerGroupReference
+            | Feature::DnsResolutionAcrossPeering
             | Feature::Ipv6
             | Feature::SecondaryCidrBlocks
             | Feature::RouteInsideLocal
+            | Feature::JumboPeering
             | Feature::DeletingShown => matches!(self, Profile::Today),
         }
     }

@@ -6,14 +6,19 @@
 //! Codes and message templates: vpc-semantics 1.4, 2.2, 2.3, 6.7. Where AWS's answer is not known,
 //! the variant says so.
 
-use std::net::IpAddr;
+mod code;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use thiserror::Error;
 
 use super::event::ResourceId;
-use super::peering::Status;
-use super::quota::Quota;
+use super::gateway::GatewayId;
+use super::network_acl::RuleNumber;
+use super::peering::{End, Status};
+use super::quota::{Quota, Quotas};
+use super::security_group::GroupRule;
 use crate::base::id::*;
 
 /// The cloud's answer to a command that breaks a rule. [`Refusal::code`] is the EC2 error code, the
@@ -42,6 +47,36 @@ pub enum Refusal {
     /// No such interface.
     #[error("The networkInterface ID '{0}' does not exist")]
     InterfaceNotFound(InterfaceId),
+    /// No such security group, or one that the caller may not name.
+    #[error("The security group '{0}' does not exist")]
+    GroupNotFound(SecurityGroupId),
+    /// No such prefix list.
+    #[error("The prefix list ID '{0}' does not exist")]
+    PrefixListNotFound(PrefixListId),
+    /// No such network ACL.
+    #[error("The networkAcl ID '{0}' does not exist")]
+    AclNotFound(NetworkAclId),
+    /// No such association of a network ACL.
+    #[error("The association ID '{0}' does not exist")]
+    AclAssociationNotFound(AclAssociationId),
+    /// No such gateway or endpoint.
+    #[error("The {noun} ID '{0}' does not exist", noun = noun(*.0))]
+    GatewayNotFound(GatewayId),
+    /// No such gateway to route to.
+    #[error("The gateway ID '{0}' does not exist")]
+    RouteGatewayNotFound(GatewayId),
+    /// No such NAT gateway.
+    #[error("The NAT gateway '{0}' does not exist")]
+    NatGatewayNotFound(NatGatewayId),
+    /// No such NAT gateway to route to.
+    #[error("The natGateway ID '{0}' does not exist")]
+    RouteNatGatewayNotFound(NatGatewayId),
+    /// The account holds no such public address.
+    #[error("The allocation ID '{0}' does not exist")]
+    AllocationNotFound(AllocationId),
+    /// No such association of a public address.
+    #[error("The association ID '{0}' does not exist")]
+    AddressAssociationNotFound(AddressAssociationId),
     /// Nothing with this id can be tagged.
     #[error("The ID '{0}' is not valid")]
     ResourceNotFound(ResourceId),
@@ -109,6 +144,31 @@ pub enum Refusal {
     /// The address belongs to another interface.
     #[error("Address {0} is in use.")]
     AddressInUse(IpAddr),
+    /// The address is not one that an account can hold on the internet.
+    #[error("Address {0} is not a public address")]
+    AddressNotPublic(IpAddr),
+    /// The private address is not one of the interface.
+    #[error("Address {address} is not assigned to {interface}")]
+    AddressNotOfInterface {
+        /// The interface.
+        interface: InterfaceId,
+        /// The address asked for; none if the interface has no IPv4 address.
+        address: Ipv4Addr,
+    },
+    /// The public address, or the private one, has its counterpart already.
+    #[error("resource {0} is already associated with an address")]
+    AddressAlreadyAssociated(String),
+    /// The emulator's pool of public addresses is used up.
+    #[error("There are not enough addresses available to satisfy the request.")]
+    NoPublicAddressLeft,
+    /// A host outside the cloud cannot have this address where it is to live (the emulator's own).
+    #[error("A host beyond {beyond} cannot have the address {address}")]
+    AddressNotBeyond {
+        /// Where it is to live.
+        beyond: GatewayId,
+        /// The address.
+        address: IpAddr,
+    },
     /// No address is left.
     #[error(
         "There are not enough free addresses in subnet '{0}' to satisfy the requested number of instances."
@@ -116,7 +176,7 @@ pub enum Refusal {
     SubnetFull(SubnetId),
 
     // ---- dependencies -----------------------------------------------------------------------
-    /// The VPC still has subnets or tables, or a pending request of another account.
+    /// The VPC still has more than it was born with, or a pending request of another account.
     #[error("The vpc '{0}' has dependencies and cannot be deleted.")]
     VpcInUse(VpcId),
     /// The subnet still has interfaces.
@@ -125,6 +185,124 @@ pub enum Refusal {
     /// The table is a main table or has associations.
     #[error("The routeTable '{0}' has dependencies and cannot be deleted.")]
     RouteTableInUse(RouteTableId),
+
+    /// An interface has the group, or another group of its VPC names it.
+    #[error("resource {0} has a dependent object")]
+    GroupInUse(SecurityGroupId),
+    /// A group's rule names the list. AWS's code is not known; `DependencyViolation` is a choice.
+    #[error("resource {0} has a dependent object")]
+    PrefixListInUse(PrefixListId),
+    /// The list still guards a subnet.
+    #[error("The networkAcl '{0}' has dependencies and cannot be deleted.")]
+    AclInUse(NetworkAclId),
+
+    // ---- security groups and prefix lists -----------------------------------------------------
+    /// The group is the caller's, but of a VPC whose groups cannot be used here.
+    #[error(
+        "You have specified two resources that belong to different networks: '{0}' is of another vpc"
+    )]
+    GroupOfOtherVpc(SecurityGroupId),
+    /// The VPC has a group of this name.
+    #[error("The security group '{0}' already exists for this vpc")]
+    GroupNameTaken(String),
+    /// Only the group that a VPC is born with is called that.
+    #[error("The security group name '{0}' is reserved")]
+    GroupNameReserved(String),
+    /// The name is empty, too long, begins like an id, or has a character that names may not have.
+    #[error("Value ({0}) for parameter GroupName is invalid")]
+    GroupNameInvalid(String),
+    /// The default group stays as long as its VPC.
+    #[error("the specified group '{0}' is a default group and cannot be deleted by a user")]
+    DefaultGroupStays(SecurityGroupId),
+    /// The group has this rule, or the request has it twice.
+    #[error("the specified rule \"{0}\" already exists")]
+    RuleExists(GroupRule),
+    /// The group has no such rule.
+    #[error("The specified rule \"{0}\" does not exist in this security group")]
+    RuleNotFound(GroupRule),
+    /// An interface has at least one group. AWS's code is not known; `MissingParameter` is a choice.
+    #[error("You must specify at least one security group")]
+    NoGroups,
+    /// The interface belongs to a gateway and is not the caller's to change.
+    #[error("You do not have permission to change the network interface '{0}'")]
+    InterfaceManaged(InterfaceId),
+    /// The prefix list has no such entry to remove. AWS's code is not known;
+    /// `InvalidParameterValue` is a choice.
+    #[error("The prefix list '{list}' has no entry {entry}")]
+    PrefixListEntryNotFound {
+        /// The list.
+        list: PrefixListId,
+        /// The entry.
+        entry: IpNet,
+    },
+
+    // ---- network ACLs -------------------------------------------------------------------------
+    /// The number is taken.
+    #[error("The network acl entry identified by {0} already exists.")]
+    AclEntryExists(RuleNumber),
+    /// Nothing has this number.
+    #[error("The network acl entry identified by {0} does not exist.")]
+    AclEntryNotFound(RuleNumber),
+    /// The default list stays as long as its VPC.
+    #[error("cannot delete default network ACL {0}")]
+    DefaultAclStays(NetworkAclId),
+    /// List and subnet are of two VPCs.
+    #[error("network ACL {acl} and subnet {subnet} belong to different networks")]
+    AclOfOtherVpc {
+        /// The list.
+        acl: NetworkAclId,
+        /// The subnet.
+        subnet: SubnetId,
+    },
+    /// The gateway is attached to a VPC.
+    #[error("The {noun} '{0}' has dependencies and cannot be deleted.", noun = noun(*.0))]
+    GatewayInUse(GatewayId),
+    /// Interfaces of the VPC have public addresses.
+    #[error(
+        "Network {0} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway."
+    )]
+    PublicAddressesMapped(VpcId),
+
+    // ---- gateways ---------------------------------------------------------------------------
+    /// The internet gateway is attached already.
+    #[error("resource {gateway} is already attached to network {vpc}")]
+    GatewayAlreadyAttached {
+        /// The gateway.
+        gateway: GatewayId,
+        /// The VPC that it is attached to.
+        vpc: VpcId,
+    },
+    /// The VPC has an internet gateway.
+    #[error("Network {0} already has an internet gateway attached")]
+    VpcHasInternetGateway(VpcId),
+    /// The VPC has a virtual private gateway.
+    #[error("Network {0} already has a virtual private gateway attached")]
+    VpcHasVpnGateway(VpcId),
+    /// The gateway is not attached to this VPC.
+    #[error("resource {gateway} is not attached to network {vpc}")]
+    GatewayNotAttached {
+        /// The gateway.
+        gateway: GatewayId,
+        /// The VPC.
+        vpc: VpcId,
+    },
+    /// A table can learn routes only from the gateway that is attached to its VPC.
+    #[error("{gateway} is not attached to the network of route table {table}")]
+    PropagationNotAttached {
+        /// The gateway.
+        gateway: VpnGatewayId,
+        /// The table.
+        table: RouteTableId,
+    },
+    /// The VPC has no way to the internet, so a public address would lead nowhere.
+    #[error("Network {0} is not attached to any internet gateway")]
+    NoInternetGateway(VpcId),
+    /// The virtual private gateway can't be deleted while it is attached.
+    #[error("The vpnGateway '{0}' is in an incorrect state: it is attached")]
+    VpnGatewayAttached(VpnGatewayId),
+    /// What a line announces, or a service has, cannot be routed: reserved, or (of a service) nothing.
+    #[error("The prefixes of {0} are not valid")]
+    PrefixesInvalid(String),
 
     // ---- routes and tables ------------------------------------------------------------------
     /// The destination has a route.
@@ -176,6 +354,17 @@ pub enum Refusal {
         table: RouteTableId,
         /// The target's id.
         target: String,
+    },
+    /// Routes to an endpoint follow from the endpoint's tables; nobody sets them.
+    #[error("cannot set a route to {0}: its routes follow from its route tables")]
+    RouteToEndpoint(GatewayId),
+    /// Table and endpoint are of two VPCs.
+    #[error("route table {table} and endpoint vpc {vpc} belong to different networks")]
+    EndpointOfOtherVpc {
+        /// The table.
+        table: RouteTableId,
+        /// The endpoint's VPC.
+        vpc: VpcId,
     },
     /// Table and subnet are of two VPCs.
     #[error("route table {table} and subnet {subnet} belong to different networks")]
@@ -239,6 +428,34 @@ pub enum Refusal {
         expected: String,
     },
 
+    /// The options of a side are its owner's to set, in the region of its VPC (2.2).
+    #[error(
+        "User {account} in region {region} does not have permission to modify the {} side options of peering {peering}",
+        end.name()
+    )]
+    PeeringSideNotYours {
+        /// The peering.
+        peering: PeeringId,
+        /// The side that is not the caller's.
+        end: End,
+        /// The caller.
+        account: AccountId,
+        /// Where it asked.
+        region: String,
+    },
+    /// Options can be set while the peering is active (2.2).
+    #[error("The options of {0} cannot be modified: the peering connection is not active")]
+    PeeringNotActive(PeeringId),
+    /// One of the two VPCs has DNS support or DNS hostnames off; which one, the message does not say,
+    /// since it may be the other party's (invariant S11).
+    #[error("DNS resolution over {0} needs DNS support and DNS hostnames in both VPCs")]
+    PeeringNeedsDnsHostnames(PeeringId),
+
+    // ---- attributes of a VPC ------------------------------------------------------------------
+    /// DNS hostnames need DNS support. AWS's code is not known; `InvalidParameterValue` is a choice.
+    #[error("The vpc '{0}' cannot have DNS hostnames while its DNS support is disabled")]
+    DnsHostnamesNeedSupport(VpcId),
+
     // ---- the rest ---------------------------------------------------------------------------
     /// The parameter did not exist under this profile.
     #[error("The parameter {0} is not recognized")]
@@ -250,6 +467,18 @@ pub enum Refusal {
         quota: Quota,
         /// Its value for the account concerned.
         limit: usize,
+    },
+    /// Two quotas together are more than AWS grants (1.4). The emulator's own: EC2 has no such call.
+    #[error(
+        "{groups} groups of an interface with {rules} rules each: at most {} groups and {} rules in all",
+        Quotas::GROUPS_PER_INTERFACE_MAX,
+        Quotas::RULES_PER_INTERFACE_MAX
+    )]
+    QuotaNotGranted {
+        /// Groups of an interface.
+        groups: usize,
+        /// Rules of a group.
+        rules: usize,
     },
     /// The other party's VPC has as many active peerings as it may. How many that is, is not this
     /// caller's to know (invariant S11).
@@ -263,119 +492,11 @@ pub enum Refusal {
     InvalidTag(String),
 }
 
-impl Refusal {
-    /// Every code that [`Refusal::code`] can give, in alphabetical order: what a file may expect.
-    pub const CODES: &[&str] = &[
-        "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
-        "CidrLimitExceeded",
-        "DependencyViolation",
-        "InsufficientFreeAddressesInSubnet",
-        "InvalidAssociationID.NotFound",
-        "InvalidID",
-        "InvalidIPAddress.InUse",
-        "InvalidInstanceID.NotFound",
-        "InvalidNetworkInterfaceID.NotFound",
-        "InvalidParameterValue",
-        "InvalidRoute.NotFound",
-        "InvalidRouteTableID.NotFound",
-        "InvalidStateTransition",
-        "InvalidSubnet.Conflict",
-        "InvalidSubnet.Range",
-        "InvalidSubnetID.NotFound",
-        "InvalidVpc.Range",
-        "InvalidVpcID.NotFound",
-        "InvalidVpcPeeringConnectionID.NotFound",
-        "InvalidZone.NotFound",
-        "NetworkInterfaceLimitExceeded",
-        "OperationNotPermitted",
-        "OutstandingVpcPeeringConnectionLimitExceeded",
-        "Resource.AlreadyAssociated",
-        "RouteAlreadyExists",
-        "RouteLimitExceeded",
-        "RouteTableLimitExceeded",
-        "SubnetLimitExceeded",
-        "TagLimitExceeded",
-        "UnknownParameter",
-        "VpcLimitExceeded",
-        "VpcPeeringConnectionAlreadyExists",
-    ];
-
-    /// The EC2 error code, exactly as on the wire.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Refusal::VpcNotFound(_) => "InvalidVpcID.NotFound",
-            Refusal::SubnetNotFound(_) => "InvalidSubnetID.NotFound",
-            Refusal::RouteTableNotFound(_) => "InvalidRouteTableID.NotFound",
-            Refusal::AssociationNotFound(_) => "InvalidAssociationID.NotFound",
-            Refusal::PeeringNotFound(_) => "InvalidVpcPeeringConnectionID.NotFound",
-            Refusal::InstanceNotFound(_) => "InvalidInstanceID.NotFound",
-            Refusal::InterfaceNotFound(_) => "InvalidNetworkInterfaceID.NotFound",
-            Refusal::ResourceNotFound(_) => "InvalidID",
-            Refusal::VpcBlockInvalid(_)
-            | Refusal::VpcBlockRestricted(_)
-            | Refusal::VpcBlockConflict(_)
-            | Refusal::VpcBlockCoversRoute { .. } => "InvalidVpc.Range",
-            Refusal::VpcBlockWhilePending { .. } | Refusal::VpcBlockOverlapsPeer { .. } => {
-                "OperationNotPermitted"
-            }
-            Refusal::VpcBlockNotRemovable(_) => "OperationNotPermitted",
-            Refusal::SubnetBlockInvalid(_) => "InvalidSubnet.Range",
-            Refusal::SubnetBlockConflict(_) => "InvalidSubnet.Conflict",
-            Refusal::ZoneNotFound(_) => "InvalidZone.NotFound",
-            Refusal::AddressNotInSubnet(_) => "InvalidParameterValue",
-            Refusal::AddressInUse(_) => "InvalidIPAddress.InUse",
-            Refusal::SubnetFull(_) => "InsufficientFreeAddressesInSubnet",
-            Refusal::VpcInUse(_) | Refusal::SubnetInUse(_) | Refusal::RouteTableInUse(_) => {
-                "DependencyViolation"
-            }
-            Refusal::RouteExists(_) => "RouteAlreadyExists",
-            Refusal::RouteNotFound { .. } => "InvalidRoute.NotFound",
-            Refusal::RouteToReplaceNotFound { .. }
-            | Refusal::LocalRouteStays { .. }
-            | Refusal::RouteInsideLocal(_)
-            | Refusal::RouteInsideLocalNotSubnet(_)
-            | Refusal::RouteReserved(_)
-            | Refusal::RouteTargetOfOtherVpc { .. }
-            | Refusal::AssociationOfOtherVpc { .. }
-            | Refusal::MainAssociationStays(_)
-            | Refusal::PeeringWithItself(_) => "InvalidParameterValue",
-            Refusal::AlreadyAssociated { .. } => "Resource.AlreadyAssociated",
-            Refusal::PeeringExists(_) => "VpcPeeringConnectionAlreadyExists",
-            Refusal::PeeringState { .. } => "InvalidStateTransition",
-            Refusal::PeeringNotYours { .. } | Refusal::PeeringRegion { .. } => {
-                "OperationNotPermitted"
-            }
-            Refusal::UnknownParameter(_) => "UnknownParameter",
-            Refusal::QuotaExceeded { quota, .. } => match quota {
-                Quota::VpcsPerRegion => "VpcLimitExceeded",
-                Quota::CidrsPerVpc => "CidrLimitExceeded",
-                Quota::SubnetsPerVpc => "SubnetLimitExceeded",
-                Quota::RouteTablesPerVpc => "RouteTableLimitExceeded",
-                Quota::RoutesPerTable => "RouteLimitExceeded",
-                Quota::ActivePeeringsPerVpc => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
-                Quota::OutstandingPeeringRequests => "OutstandingVpcPeeringConnectionLimitExceeded",
-                Quota::InterfacesPerRegion => "NetworkInterfaceLimitExceeded",
-            },
-            Refusal::PeerQuotaExceeded(_) => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
-            Refusal::TooManyTags => "TagLimitExceeded",
-            Refusal::InvalidTag(_) => "InvalidParameterValue",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Refusal;
-
-    /// The list is that of the arms of `code`, read from this file.
-    #[test]
-    fn the_list_of_codes_is_that_of_the_arms() {
-        let text = include_str!("refusal.rs");
-        let arms = text.split("pub const fn code").nth(1).unwrap();
-        let arms = arms.split("#[cfg(test)]").next().unwrap();
-        let mut codes: Vec<&str> = arms.split('"').skip(1).step_by(2).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        assert_eq!(codes, Refusal::CODES);
+/// What EC2 calls this kind of gateway in its messages.
+const fn noun(gateway: GatewayId) -> &'static str {
+    match gateway {
+        GatewayId::Internet(_) => "internetGateway",
+        GatewayId::Vpn(_) => "vpnGateway",
+        GatewayId::Endpoint(_) => "vpcEndpoint",
     }
 }

@@ -29,6 +29,7 @@ pub struct Subnet {
     /// Its zone.
     pub zone: Zone,
     pub(super) association: Option<(AssociationId, RouteTableId)>,
+    pub(super) acl: (AclAssociationId, NetworkAclId),
     /// How many interfaces it has.
     pub(super) interfaces: usize,
     taken: BTreeSet<IpAddr>,
@@ -37,7 +38,13 @@ pub struct Subnet {
 }
 
 impl Subnet {
-    pub(super) fn new(vpc: VpcId, cidr: Ipv4Net, ipv6: Option<Ipv6Net>, zone: Zone) -> Subnet {
+    pub(super) fn new(
+        vpc: VpcId,
+        cidr: Ipv4Net,
+        ipv6: Option<Ipv6Net>,
+        zone: Zone,
+        acl: (AclAssociationId, NetworkAclId),
+    ) -> Subnet {
         let start = u32::from(cidr.network()).saturating_add(4);
         let start6 = ipv6.map(|block| u128::from(block.network()) + cidr::RESERVED_AT_START);
         Subnet {
@@ -46,6 +53,7 @@ impl Subnet {
             ipv6,
             zone,
             association: None,
+            acl,
             interfaces: 0,
             taken: BTreeSet::new(),
             free_from: (start.into(), start6.map(Ipv6Addr::from)),
@@ -60,6 +68,11 @@ impl Subnet {
     /// The explicit association with a route table; without one the subnet follows the main table.
     pub fn association(&self) -> Option<(AssociationId, RouteTableId)> {
         self.association
+    }
+
+    /// The association with a network ACL. Every subnet has one.
+    pub fn acl(&self) -> (AclAssociationId, NetworkAclId) {
+        self.acl
     }
 
     /// IPv4 addresses that are still free (vpc-semantics 1.1: 2^(32-len) - 5 - used).
@@ -174,8 +187,10 @@ impl Cloud {
             return Err(Refusal::ZoneNotFound(zone.as_str().to_owned()));
         }
         self.within(vpc.owner, Quota::SubnetsPerVpc, || vpc.subnets().len())?;
-        let subnet = SubnetId::new(self.mint().next());
-        Ok(vec![Change::SubnetCreated { subnet, vpc: vpc_id, cidr, ipv6, zone }])
+        let mut mint = self.mint();
+        let subnet = SubnetId::new(mint.next());
+        let acl_association = AclAssociationId::new(mint.next());
+        Ok(vec![Change::SubnetCreated { subnet, vpc: vpc_id, cidr, ipv6, zone, acl_association }])
     }
 
     pub(super) fn delete_subnet(

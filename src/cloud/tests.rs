@@ -3,10 +3,14 @@
 //! Holds the network ([`Lab`]) and the one function that touches the API ([`check`]). The rows are
 //! beside it, one file per noun. Refuses to repeat the life of a peering: `tests/it/lifecycle.rs`.
 
+mod dns;
+mod gateway;
 mod instance;
+mod network_acl;
 mod peering;
 mod properties;
 mod route_table;
+mod security_group;
 mod separation;
 mod subnet;
 mod tag;
@@ -214,6 +218,21 @@ impl Build {
         }
     }
 
+    /// An active peering with a VPC in the region of `peer`.
+    fn abroad(&mut self, caller: &Caller, from: VpcId, to: VpcId, peer: &Caller) -> PeeringId {
+        let command = Command::CreateVpcPeeringConnection {
+            requester: from,
+            accepter: to,
+            peer_owner: Some(peer.account),
+            peer_region: Some(peer.region.clone()),
+        };
+        let [Change::PeeringRequested { peering, .. }] = self.act(caller, command)[..] else {
+            panic!("one request")
+        };
+        self.act(peer, Command::AcceptVpcPeeringConnection { peering });
+        peering
+    }
+
     fn request(&mut self, caller: &Caller, from: VpcId, to: VpcId, peer: &Caller) -> PeeringId {
         match self.act(caller, ask(from, to, peer))[..] {
             [Change::PeeringRequested { peering, .. } | Change::PeeringFound { peering }] => {
@@ -230,6 +249,7 @@ fn run(subnet: SubnetId, ipv4: Option<&str>) -> Command {
         ipv4: ipv4.map(net),
         ipv6: None,
         source_dest_check: SourceDestCheck::On,
+        groups: Vec::new(),
     }
 }
 

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::account::{Caller, Region};
+use super::dns::DnsAttributes;
 use super::event::Change;
+use super::gateway::GatewayId;
 use super::peering::{Action, FailureCause, Role, Status};
 use super::profile::Feature;
 use super::quota::Quota;
@@ -29,27 +31,15 @@ pub struct Vpc {
     pub(super) tables: Vec<RouteTableId>,
     pub(super) subnets: Vec<SubnetId>,
     pub(super) peerings: BTreeSet<PeeringId>,
+    pub(super) gateways: BTreeSet<GatewayId>,
+    pub(super) default_acl: NetworkAclId,
+    pub(super) acls: Vec<NetworkAclId>,
+    pub(super) default_group: SecurityGroupId,
+    pub(super) groups: Vec<SecurityGroupId>,
+    pub(super) dns: DnsAttributes,
 }
 
 impl Vpc {
-    pub(super) fn new(
-        owner: AccountId,
-        region: Region,
-        block: Ipv4Net,
-        main_table: RouteTableId,
-        main_association: AssociationId,
-    ) -> Vpc {
-        Vpc {
-            owner,
-            region,
-            blocks: vec![block.into()],
-            main: (main_association, main_table),
-            tables: vec![main_table],
-            subnets: Vec::new(),
-            peerings: BTreeSet::new(),
-        }
-    }
-
     /// Its address blocks, the primary one first, then in order of association. Never overlapping.
     pub fn blocks(&self) -> &[IpNet] {
         &self.blocks
@@ -75,9 +65,39 @@ impl Vpc {
         &self.subnets
     }
 
+    /// The network ACL that it was born with.
+    pub fn default_acl(&self) -> NetworkAclId {
+        self.default_acl
+    }
+
+    /// The security group that it was born with.
+    pub fn default_group(&self) -> SecurityGroupId {
+        self.default_group
+    }
+
+    /// Its network ACLs, the default one first, then in order of creation.
+    pub fn acls(&self) -> &[NetworkAclId] {
+        &self.acls
+    }
+
+    /// Its security groups, the default one first, then in order of creation.
+    pub fn groups(&self) -> &[SecurityGroupId] {
+        &self.groups
+    }
+
+    /// What it does for DNS.
+    pub fn dns(&self) -> DnsAttributes {
+        self.dns
+    }
+
     /// Every peering it ever was a party to, ordered by id.
     pub fn peerings(&self) -> impl Iterator<Item = PeeringId> + '_ {
         self.peerings.iter().copied()
+    }
+
+    /// The gateways attached to it and its endpoints, ordered by kind and id.
+    pub fn gateways(&self) -> impl Iterator<Item = GatewayId> + '_ {
+        self.gateways.iter().copied()
     }
 
     /// Does the address lie in one of its blocks?
@@ -118,6 +138,8 @@ impl Cloud {
             block,
             main_table: RouteTableId::new(mint.next()),
             main_association: AssociationId::new(mint.next()),
+            default_acl: NetworkAclId::new(mint.next()),
+            default_group: SecurityGroupId::new(mint.next()),
         }])
     }
 
@@ -128,7 +150,13 @@ impl Cloud {
         now: Instant,
     ) -> Result<Vec<Change>, Refusal> {
         let vpc = self.own_vpc(caller, id)?;
-        if !vpc.subnets.is_empty() || vpc.tables.iter().any(|t| *t != vpc.main_table()) {
+        // What a VPC is born with goes with it, all the rest must go first.
+        let bare = vpc.subnets.is_empty()
+            && vpc.tables == [vpc.main_table()]
+            && vpc.acls == [vpc.default_acl]
+            && vpc.groups == [vpc.default_group]
+            && vpc.gateways.is_empty();
+        if !bare {
             return Err(Refusal::VpcInUse(id));
         }
         let mut changes = Vec::new();

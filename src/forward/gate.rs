@@ -20,17 +20,18 @@
 //! peering is active (E0423); and a peering itself is no proof (E0308):
 //!
 //! ```compile_fail,E0451
-//! # use vpclab::base::id::{PeeringIdx, VpcIdx};
-//! # use vpclab::forward::gate::{Crossing, Via};
-//! # let (into, via) = (VpcIdx::from_row(0), Via::Peering(PeeringIdx::from_row(0)));
-//! let forged = Crossing { into, via };
+//! # use vpclab::base::{id::{PeeringIdx, VpcIdx}, units::Mtu};
+//! # use vpclab::forward::gate::{Crossing, Mapping, Origin, Realm, Via};
+//! # let (into, via) = (Realm::Vpc(VpcIdx::from_row(0)), Via::Peering(PeeringIdx::from_row(0)));
+//! # let (mapping, origin, mtu) = (Mapping::default(), Origin::Own, Mtu::JUMBO);
+//! let forged = Crossing { into, via, mapping, origin, mtu };
 //! ```
 //!
 //! ```compile_fail,E0451
-//! # use vpclab::base::id::{PeeringIdx, VpcIdx};
+//! # use vpclab::base::{id::{PeeringIdx, VpcIdx}, units::Mtu};
 //! # use vpclab::forward::gate::OpenEnd;
-//! # let (into, peering) = (VpcIdx::from_row(0), PeeringIdx::from_row(0));
-//! let forged = OpenEnd { peering, into };
+//! # let (into, peering, mtu) = (VpcIdx::from_row(0), PeeringIdx::from_row(0), Mtu::JUMBO);
+//! let forged = OpenEnd { peering, into, mtu };
 //! ```
 //!
 //! ```compile_fail,E0423
@@ -43,40 +44,89 @@
 //! ```compile_fail,E0308
 //! # use vpclab::{base::id::VpcId, cloud::peering::Peering, forward::{Rows, gate::OpenEnd}};
 //! fn unproved(peering: &Peering, from: VpcId, rows: &Rows) -> Option<OpenEnd> {
-//!     OpenEnd::of(peering, from, rows)
+//!     OpenEnd::of(peering, from, rows, vpclab::base::units::Mtu::JUMBO)
 //! }
 //! ```
 //!
 //! And an arrival is an interface, from which nothing leads on (E0308):
 //!
 //! ```compile_fail,E0308
-//! # use vpclab::{base::id::InterfaceIdx, forward::{Crossing, Drop, Forwarder}, wire::Packet};
-//! fn relay(by: &impl Forwarder, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
-//!     by.enter(by.enter(crossing, packet)?, packet)
+//! # use vpclab::base::id::InterfaceIdx;
+//! # use vpclab::forward::{Connections, Crossing, Drop, Forwarder};
+//! # use vpclab::wire::Packet;
+//! fn relay(
+//!     by: &impl Forwarder,
+//!     crossing: Crossing,
+//!     packet: &Packet,
+//!     memory: &mut Connections,
+//! ) -> Result<InterfaceIdx, Drop> {
+//!     by.enter(by.enter(crossing, packet, memory)?, packet, memory)
 //! }
 //! ```
 
+use std::net::Ipv4Addr;
+
+use super::Place;
 use super::rows::Rows;
 use crate::base::id::*;
+use crate::base::units::Mtu;
 use crate::cloud::peering::ActivePeering;
+use crate::wire::{Change, Packet, readdress};
 
 /// How a crossing came about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Via {
-    /// The destination is in the sender's own VPC.
+    /// The destination is in the sender's own subnet: neither table nor network ACL is asked.
+    Subnet,
+    /// The destination is in the sender's own VPC, or beyond the same gateway as the sender.
     Local,
     /// A route hands the packet to this interface of the sender's own VPC.
     Interface(InterfaceIdx),
     /// Over this peering, which was active when the packet left.
     Peering(PeeringIdx),
+    /// Over this edge of the sender's own VPC, outwards, or from beyond it into its VPC.
+    Gateway(GatewayIdx),
 }
 
-/// A packet's permit to enter one VPC, once. Made when it leaves; whoever holds
-/// it can enter that VPC and do nothing else.
+/// The network that a crossing enters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Realm {
+    /// A VPC.
+    Vpc(VpcIdx),
+    /// The internet.
+    Internet,
+    /// The on-premises network or the service behind this gateway.
+    Behind(GatewayIdx),
+}
+
+/// The addresses that an internet gateway puts in place of others, one to one and without state.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Mapping {
+    /// The sender's public address in place of its private one.
+    pub source: Option<Ipv4Addr>,
+    /// The receiver's private address in place of its public one.
+    pub destination: Option<Ipv4Addr>,
+}
+
+/// Whether the interface that sent a packet is where it came from: group references do not hold
+/// through a middlebox (vpc-semantics 3.7).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Origin {
+    /// The source is an address of the sending interface.
+    Own,
+    /// It is another's.
+    Relayed,
+}
+
+/// A packet's permit to enter one network, once. Made when it leaves; whoever holds it can enter
+/// that network and do nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Crossing {
-    into: VpcIdx,
+    into: Realm,
     via: Via,
+    mapping: Mapping,
+    origin: Origin,
+    mtu: Mtu,
 }
 
 /// One direction of a peering that is active: where it leads. Made from an [`ActivePeering`] and
@@ -85,16 +135,18 @@ pub struct Crossing {
 pub struct OpenEnd {
     peering: PeeringIdx,
     into: VpcIdx,
+    mtu: Mtu,
 }
 
 impl OpenEnd {
     /// The end that leads out of `from`; `None` if `from` is at neither end or `rows` does not know
-    /// the peering yet.
-    pub fn of(active: ActivePeering<'_>, from: VpcId, rows: &Rows) -> Option<OpenEnd> {
+    /// the peering yet. `mtu` is that of the peering.
+    pub fn of(active: ActivePeering<'_>, from: VpcId, rows: &Rows, mtu: Mtu) -> Option<OpenEnd> {
         let peering = active.peering();
         Some(OpenEnd {
             peering: rows.peering(peering.id())?,
             into: rows.vpc(peering.other_end(from)?)?,
+            mtu,
         })
     }
 
@@ -110,28 +162,103 @@ impl OpenEnd {
 }
 
 impl Crossing {
+    const fn new(into: Realm, via: Via, origin: Origin, mtu: Mtu) -> Crossing {
+        let mapping = Mapping { source: None, destination: None };
+        Crossing { into, via, mapping, origin, mtu }
+    }
+
+    /// Stays in the subnet.
+    pub(super) const fn in_subnet(vpc: VpcIdx, origin: Origin) -> Crossing {
+        Crossing::new(Realm::Vpc(vpc), Via::Subnet, origin, Mtu::JUMBO)
+    }
+
     /// Stays in the VPC.
-    pub(super) const fn local(vpc: VpcIdx) -> Crossing {
-        Crossing { into: vpc, via: Via::Local }
+    pub(super) const fn local(vpc: VpcIdx, origin: Origin) -> Crossing {
+        Crossing::new(Realm::Vpc(vpc), Via::Local, origin, Mtu::JUMBO)
     }
 
     /// Stays in the VPC, at an interface that a route names.
-    pub(super) const fn to_interface(vpc: VpcIdx, interface: InterfaceIdx) -> Crossing {
-        Crossing { into: vpc, via: Via::Interface(interface) }
+    pub(super) const fn to_interface(vpc: VpcIdx, to: InterfaceIdx, origin: Origin) -> Crossing {
+        Crossing::new(Realm::Vpc(vpc), Via::Interface(to), origin, Mtu::JUMBO)
     }
 
     /// Over a peering. The caller has checked that the destination lies in the VPC it leads to.
-    pub(super) const fn over(end: OpenEnd) -> Crossing {
-        Crossing { into: end.into, via: Via::Peering(end.peering) }
+    pub(super) const fn over(end: OpenEnd, origin: Origin) -> Crossing {
+        Crossing::new(Realm::Vpc(end.into), Via::Peering(end.peering), origin, end.mtu)
     }
 
-    /// The VPC to be entered.
-    pub const fn into_vpc(self) -> VpcIdx {
+    /// Over an edge, from the VPC that it belongs to outwards or from beyond it into that VPC.
+    pub(super) const fn over_edge(
+        edge: GatewayIdx,
+        into: Realm,
+        mapping: Mapping,
+        origin: Origin,
+        mtu: Mtu,
+    ) -> Crossing {
+        Crossing { into, via: Via::Gateway(edge), mapping, origin, mtu }
+    }
+
+    /// Between two hosts of one network outside the cloud.
+    pub(super) const fn outside(realm: Realm) -> Crossing {
+        Crossing::new(realm, Via::Local, Origin::Own, Mtu::ETHERNET)
+    }
+
+    /// The network to be entered.
+    pub const fn into_realm(self) -> Realm {
         self.into
+    }
+
+    /// The VPC to be entered, if it is one.
+    pub const fn into_vpc(self) -> Option<VpcIdx> {
+        match self.into {
+            Realm::Vpc(vpc) => Some(vpc),
+            Realm::Internet | Realm::Behind(_) => None,
+        }
     }
 
     /// How it came about.
     pub const fn via(self) -> Via {
         self.via
+    }
+
+    /// Whether the packet is the sender's own.
+    pub const fn origin(self) -> Origin {
+        self.origin
+    }
+
+    /// The longest packet that the way takes.
+    pub const fn mtu(self) -> Mtu {
+        self.mtu
+    }
+
+    /// What an internet gateway changes in the packet's addresses on this way.
+    pub const fn mapping(self) -> Mapping {
+        self.mapping
+    }
+
+    /// The resource on the way that is the narrowest, or beyond which nobody may be.
+    pub const fn bottleneck(self) -> Place {
+        match (self.via, self.into) {
+            (Via::Peering(peering), _) => Place::Peering(peering),
+            (Via::Gateway(gateway), _) | (_, Realm::Behind(gateway)) => Place::Gateway(gateway),
+            (Via::Interface(interface), _) => Place::Interface(interface),
+            (Via::Subnet | Via::Local, Realm::Vpc(vpc)) => Place::Vpc(vpc),
+            (Via::Subnet | Via::Local, Realm::Internet) => Place::Gateway(GatewayIdx::NOWHERE),
+        }
+    }
+
+    /// The packet as it arrives, if an internet gateway puts other addresses in; `None` if it arrives
+    /// as it is.
+    pub fn mapped(self, packet: &Packet) -> Option<Packet> {
+        if self.mapping == Mapping::default() {
+            return None;
+        }
+        let change = Change {
+            source: self.mapping.source.map(Into::into),
+            destination: self.mapping.destination.map(Into::into),
+            ..Change::default()
+        };
+        // A mapping is only made for an IPv4 packet, which takes every IPv4 address.
+        readdress(packet, change)
     }
 }

@@ -4,28 +4,35 @@
 //!
 //! ```text
 //!        source VPC                      gate                 destination VPC
-//!  leave ─ interface up                                  enter ─ peering still active
+//!  leave ─ interface up                                  enter ─ way still open
 //!        ─ source check                                        ─ owner of the address
-//!        ─ (groups out)                                        ─ interface up
-//!        ─ same subnet? ───────────────► Crossing ───────────► ─ (ACL in)
-//!        ─ (ACL out)                        ▲                  ─ (groups in)
+//!        ─ groups out                                          ─ interface up
+//!        ─ same subnet? ───────────────► Crossing ───────────► ─ ACL in
+//!        ─ ACL out                          ▲                  ─ groups in
 //!        ─ longest prefix match             │                  ─ destination check
 //!        ─ target usable? ── local ─────────┤                  ─ delivered
 //!                         ── interface ─────┤
+//!                         ── own gateway ───┤
 //!                         ── active peering ┘ if the destination lies in the peer's blocks
+//!        ─ short enough?
 //! ```
 //!
-//! Checks run in this order and the first that fails names the drop ([`DropReason`]). Those in
-//! parentheses have their place but no rules yet. `enter` has no route table in reach: in either
-//! implementation it is written over a type that holds none.
+//! Checks run in this order and the first that fails names the drop ([`DropReason`]). `enter` has no
+//! route table in reach: in either implementation it is written over a type that holds none. What a
+//! middlebox sends on begins anew at the top ([`middlebox`]).
 //!
 //! Two implementations answer alike: [`mod@reference`], to be believed by reading, and [`snapshot`], to
-//! be fast. Refuses to change the cloud, to know time beyond the moment it is asked about, and to
-//! deliver: what happens between `leave` and `enter` is the simulator's.
+//! be fast. What interfaces remember ([`Connections`]) is handed to both. Refuses to change the cloud,
+//! to know time beyond the moment it is asked about, and to deliver: what happens between `leave` and
+//! `enter` is the simulator's.
 
 mod arrivals;
+mod connections;
 pub mod gate;
 mod lpm;
+pub mod memory;
+pub mod middlebox;
+mod notice;
 pub mod reason;
 pub mod reference;
 pub mod repair;
@@ -37,9 +44,13 @@ pub mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use connections::{Connections, Judgement, Peek, Tracking, Word};
 pub use gate::Crossing;
+pub use memory::Memory;
+pub use notice::notice;
 pub use reason::DropReason;
 pub use reference::Reference;
+pub(crate) use reference::filters::is_open;
 pub use rows::Rows;
 pub use snapshot::Snapshot;
 pub use verdict::{Drop, Location, Place};
@@ -51,17 +62,28 @@ use crate::wire::{Malformed, Packet};
 
 /// Decides over packets by one version of the network.
 pub trait Forwarder {
-    /// May the packet leave this interface, and where does it cross to?
+    /// May the packet leave this interface, and where does it cross to? `memory` learns of it.
     ///
     /// # Errors
     /// The first check that fails.
-    fn leave(&self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop>;
+    fn leave(
+        &self,
+        from: InterfaceIdx,
+        packet: &Packet,
+        memory: &mut Connections,
+    ) -> Result<Crossing, Drop>;
 
-    /// Which interface does the packet reach with this crossing?
+    /// Which interface does the packet reach with this crossing? It is the packet as
+    /// [`Crossing::mapped`] made it. `memory` learns of it.
     ///
     /// # Errors
     /// The first check that fails.
-    fn enter(&self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop>;
+    fn enter(
+        &self,
+        crossing: Crossing,
+        packet: &Packet,
+        memory: &mut Connections,
+    ) -> Result<InterfaceIdx, Drop>;
 }
 
 /// The check before all others: bytes that an interface wants to send become a packet, or a drop

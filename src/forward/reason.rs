@@ -60,6 +60,15 @@ drop_reasons! {
     3 SourceCheck "source-check" Some("ENI_SOURCE_DEST_CHECK_RESTRICTION"),
         "The packet's source is not an address of the interface that sends it, and the interface's source/destination check is on.",
         "Send from an own address, or switch the check off for an instance that forwards for others.";
+    4 GroupEgress "group-egress" Some("ENI_SG_RULES_MISMATCH"),
+        "No rule of the sending interface's security groups allows the packet out, and it belongs to no connection that they let in.",
+        "Allow the traffic in an egress rule of one of the sender's groups.";
+    5 ConntrackFull "conntrack-full" None,
+        "The packet would open a connection that must be tracked, and the interface tracks as many as it can.",
+        "Open fewer connections at a time, or use rules under which the flow is not tracked: all addresses in the rule, and all addresses and ports in the other direction.";
+    6 AclEgress "acl-egress" Some("SUBNET_ACL_RESTRICTION"),
+        "The network ACL of the sender's subnet does not let the packet out. ACLs keep no state: an answer needs an entry of its own, for ephemeral ports.",
+        "Add an allow entry for outbound traffic with a number below the one that denies.";
     7 NoRoute "no-route" Some("NO_ROUTE_TO_DESTINATION"),
         "No route of the sender's route table covers the destination.",
         "Add a route for the destination to the table that the sender's subnet uses. A route in the other VPC's table does not help: it is read for answers only.";
@@ -69,6 +78,9 @@ drop_reasons! {
     9 Transit "transit" Some("PCX_REQUIRES_ADDRESS_IN_VPC_CIDR"),
         "The route leads over an active peering, but the destination is not an address of the VPC at its other end. Peering is not transitive: nothing passes through the peer to another VPC, the internet, a VPN or a gateway.",
         "Peer the two VPCs directly, with routes on both sides. Route tables of the VPC in the middle cannot help.";
+    10 TooBig "too-big" None,
+        "The packet is longer than the path takes, and may not be cut up: it is IPv6, or has \"don't fragment\" set. The network sends its sender an ICMP message with the size that would pass.",
+        "Send smaller packets. If the sender never learns the size, let ICMP type 3 code 4 (IPv6: type 2) through network ACLs.";
     11 LinkLoss "link-loss" None,
         "The link lost the packet, with the probability that the scenario gave it.",
         "Nothing is wrong with the network's configuration; lower the link's `loss` if it should not happen.";
@@ -81,9 +93,24 @@ drop_reasons! {
     14 NoSuchHost "no-such-host" Some("NO_POSSIBLE_DESTINATION"),
         "The packet reached the VPC that the route leads to, but no interface there has the destination address.",
         "Check the address; where two VPCs use the same block, check which of them the longest matching route leads to.";
+    15 AclIngress "acl-ingress" Some("SUBNET_ACL_RESTRICTION"),
+        "The network ACL of the receiver's subnet does not let the packet in.",
+        "Add an allow entry for inbound traffic with a number below the one that denies; for answers, for ephemeral ports.";
+    16 GroupIngress "group-ingress" Some("ENI_SG_RULES_MISMATCH"),
+        "No rule of the receiving interface's security groups allows the packet in, and it belongs to no connection that they let out.",
+        "Allow the traffic in an ingress rule of one of the receiver's groups.";
     17 DestCheck "dest-check" Some("ENI_SOURCE_DEST_CHECK_RESTRICTION"),
         "A route handed the packet to an interface that does not own the destination, and the interface's source/destination check is on.",
         "Switch the check off if the instance is to forward for others.";
+    18 NoPublicAddress "no-public-address" Some("IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"),
+        "The internet gateway carries IPv4 only for addresses for which a public address stands: the sender has none, or the packet from outside is for a private address.",
+        "Give the interface a public address, or send through a NAT gateway in a subnet whose table leads to the internet gateway.";
+    19 HopLimit "hop-limit" None,
+        "A router instance got the packet with its last hop: it would have to lower the hop limit to 0.",
+        "Look for a loop between router instances, or send with a higher hop limit.";
+    20 NoTranslation "no-translation" None,
+        "A NAT device got a packet that is an answer to nothing it has translated, or that it cannot translate.",
+        "NAT devices carry answers only: what is to be reached from outside needs a public address of its own.";
 }
 
 /// The label of an outcome that is no drop: the packet reached a host, but not the one it was meant

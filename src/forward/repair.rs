@@ -10,7 +10,7 @@
 use ipnet::IpNet;
 
 use super::walk::{End, Step, Walk};
-use super::{DropReason, Reference, Rows};
+use super::{DropReason, Memory, Reference, Rows};
 use crate::base::id::*;
 use crate::base::time::{Instant, Span};
 use crate::cloud::Cloud;
@@ -82,8 +82,13 @@ pub struct Intent<'a> {
 /// The changes that let the packet through, in order; `None` if no change of these kinds does, and
 /// empty if it passes as things are. None of them can be left out. Costs a copy of the cloud and a
 /// few walks for each change, and as much again for each try to do without one.
-pub fn repair(cloud: &Cloud, now: Instant, intent: Intent<'_>) -> Option<Vec<Fix>> {
-    let mut bench = Bench { cloud: cloud.clone(), now };
+pub fn repair(
+    cloud: &Cloud,
+    memory: &Memory,
+    now: Instant,
+    intent: Intent<'_>,
+) -> Option<Vec<Fix>> {
+    let mut bench = Bench { cloud: cloud.clone(), memory, now };
     let mut fixes = Vec::new();
     while let Some(blocked) = bench.blocked(intent)? {
         let fix = bench.mend(&blocked)?;
@@ -99,7 +104,7 @@ pub fn repair(cloud: &Cloud, now: Instant, intent: Intent<'_>) -> Option<Vec<Fix
     while at < fixes.len() {
         let mut fewer = fixes.clone();
         fewer.remove(at);
-        if suffices(cloud, now, intent, &fewer) {
+        if suffices(cloud, memory, now, intent, &fewer) {
             fixes = fewer;
         } else {
             at += 1;
@@ -109,15 +114,22 @@ pub fn repair(cloud: &Cloud, now: Instant, intent: Intent<'_>) -> Option<Vec<Fix
 }
 
 /// Do these changes, made in this order, let the packet through?
-fn suffices(cloud: &Cloud, now: Instant, intent: Intent<'_>, fixes: &[Fix]) -> bool {
-    let mut bench = Bench { cloud: cloud.clone(), now };
+fn suffices(
+    cloud: &Cloud,
+    memory: &Memory,
+    now: Instant,
+    intent: Intent<'_>,
+    fixes: &[Fix],
+) -> bool {
+    let mut bench = Bench { cloud: cloud.clone(), memory, now };
     fixes.iter().all(|fix| bench.carry_out(*fix).is_some())
         && matches!(bench.blocked(intent), Some(None))
 }
 
 /// A copy of the cloud to try repairs on.
-struct Bench {
+struct Bench<'m> {
     cloud: Cloud,
+    memory: &'m Memory,
     now: Instant,
 }
 
@@ -129,12 +141,13 @@ struct Blocked {
     meant: Option<InterfaceId>,
 }
 
-impl Bench {
+impl Bench<'_> {
     /// The first walk of the intent that goes wrong; `Some(None)` if all is well, `None` if the
     /// question makes no sense any more (the sender is gone).
     #[allow(clippy::option_option, reason = "outer: can it be asked; inner: is something wrong")]
     fn blocked(&self, intent: Intent<'_>) -> Option<Option<Blocked>> {
-        let there = self.walk(intent.from, intent.packet)?;
+        let mut memory = self.memory.clone();
+        let there = self.walk(intent.from, intent.packet, &mut memory)?;
         let arrived = match there.end {
             End::Delivered(at) if intent.meant.is_none_or(|meant| meant == at) => at,
             _ => {
@@ -149,12 +162,10 @@ impl Bench {
         if intent.ways == Ways::There {
             return Some(None);
         }
-        let answer = build::echo_reply(intent.packet)
-            .or_else(|| build::udp_answer(intent.packet))
-            .or_else(|| build::tcp_reset(intent.packet));
+        let answer = build::answer(&there.packet);
         // What gets no answer is through when it has arrived.
         let Some(answer) = answer else { return Some(None) };
-        let back = self.walk(arrived, &answer)?;
+        let back = self.walk(arrived, &answer, &mut memory)?;
         if back.end == End::Delivered(intent.from) {
             return Some(None);
         }
@@ -162,10 +173,10 @@ impl Bench {
         Some(Some(Blocked { walk: back, from: arrived, packet: answer, meant }))
     }
 
-    fn walk(&self, from: InterfaceId, packet: &Packet) -> Option<Walk> {
+    fn walk(&self, from: InterfaceId, packet: &Packet, memory: &mut Memory) -> Option<Walk> {
         let rows = Rows::of(&self.cloud);
         let from = rows.interface(from)?;
-        Some(Reference::new(&self.cloud, &rows, self.now).walk(from, packet))
+        Some(Reference::new(&self.cloud, &rows, self.now).walk(from, packet, memory))
     }
 
     /// What would mend the deciding step of this walk.
@@ -220,7 +231,16 @@ impl Bench {
                 })
             }
             DropReason::NoSuchHost => self.pull_out(blocked),
-            DropReason::Malformed
+            DropReason::GroupEgress
+            | DropReason::ConntrackFull
+            | DropReason::AclEgress
+            | DropReason::TooBig
+            | DropReason::AclIngress
+            | DropReason::GroupIngress
+            | DropReason::NoPublicAddress
+            | DropReason::HopLimit
+            | DropReason::NoTranslation
+            | DropReason::Malformed
             | DropReason::LinkLoss
             | DropReason::QueueFull
             | DropReason::PeeringGone => None,
@@ -311,7 +331,7 @@ impl Bench {
         match fix {
             Fix::Start(interface) => {
                 let interface = self.cloud.interface(interface)?;
-                let (vpc, instance) = (interface.vpc, interface.instance);
+                let (vpc, instance) = (interface.vpc, interface.instance()?);
                 self.ask(vpc, &Command::StartInstances { instance })?;
             }
             Fix::CheckOff(interface) => {

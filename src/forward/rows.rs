@@ -12,6 +12,7 @@ use super::verdict::{Location, Place};
 use crate::base::id::*;
 use crate::base::rng::unmix;
 use crate::cloud::Cloud;
+use crate::cloud::gateway::GatewayId;
 
 /// The rows of one kind of resource.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Rows {
     interfaces: Column<InterfaceId, InterfaceIdx>,
     peerings: Column<PeeringId, PeeringIdx>,
     tables: Column<RouteTableId, TableIdx>,
+    acls: Column<NetworkAclId, AclIdx>,
+    gateways: Column<GatewayId, GatewayIdx>,
 }
 
 macro_rules! translation {
@@ -81,6 +84,8 @@ impl Rows {
             interfaces: Column::new(),
             peerings: Column::new(),
             tables: Column::new(),
+            acls: Column::new(),
+            gateways: Column::new(),
         };
         rows.update(cloud);
         rows
@@ -89,19 +94,26 @@ impl Rows {
     /// Gives a row to everything that is new. Linear in the size of the cloud, apart from sorting.
     pub fn update(&mut self, cloud: &Cloud) {
         let vpcs = cloud.vpcs().map(|(id, _)| id);
-        let interfaces = cloud.interfaces().map(|(id, _)| id);
+        let inside = cloud.interfaces().map(|(id, _)| id);
+        let interfaces = inside.chain(cloud.outside_hosts().map(|(id, _)| id));
         let peerings = cloud.peerings().map(|p| p.id());
         let tables = cloud.tables().map(|(id, _)| id);
         self.vpcs.extend(vpcs, VpcId::digits, VpcIdx::from_row);
         self.interfaces.extend(interfaces, InterfaceId::digits, InterfaceIdx::from_row);
         self.peerings.extend(peerings, PeeringId::digits, PeeringIdx::from_row);
         self.tables.extend(tables, RouteTableId::digits, TableIdx::from_row);
+        let acls = cloud.acls().map(|(id, _)| id);
+        self.acls.extend(acls, NetworkAclId::digits, AclIdx::from_row);
+        let gateways = cloud.gateways().map(|(id, _)| id);
+        self.gateways.extend(gateways, GatewayId::digits, GatewayIdx::from_row);
     }
 
     translation!(vpcs, VpcId, VpcIdx, vpc, vpc_id, vpc_count);
     translation!(interfaces, InterfaceId, InterfaceIdx, interface, interface_id, interface_count);
     translation!(peerings, PeeringId, PeeringIdx, peering, peering_id, peering_count);
     translation!(tables, RouteTableId, TableIdx, table, table_id, table_count);
+    translation!(acls, NetworkAclId, AclIdx, acl, acl_id, acl_count);
+    translation!(gateways, GatewayId, GatewayIdx, gateway, gateway_id, gateway_count);
 
     /// The resource behind a place.
     pub fn locate(&self, place: Place) -> Location {
@@ -110,6 +122,8 @@ impl Rows {
             Place::Table(idx) => Location::Table(self.table_id(idx)),
             Place::Peering(idx) => Location::Peering(self.peering_id(idx)),
             Place::Vpc(idx) => Location::Vpc(self.vpc_id(idx)),
+            Place::Acl(idx) => Location::Acl(self.acl_id(idx)),
+            Place::Gateway(idx) => Location::Gateway(self.gateway_id(idx)),
         }
     }
 }

@@ -1,22 +1,29 @@
 //! The compiled twin: one version of the network as flat arrays, immutable once built.
 //!
-//! Holds the arrays, their compiler and the same `leave` and `enter` as the reference. Refuses to
-//! look at the cloud after it is built, to allocate while it judges packets, and to explain itself:
-//! explanations are the reference's.
+//! Holds the arrays, their compiler and the same `leave` and `enter` as the reference; filters and
+//! edges are compiled in `snapshot/`. Refuses to look at the cloud after it is built, to remember
+//! anything (connections are an argument), and to explain itself: explanations are the reference's.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::gate::{Crossing, OpenEnd, Via};
+mod edges;
+mod filters;
+
+use super::connections::Connections;
+use super::gate::{Crossing, OpenEnd, Origin, Realm, Via};
 use super::lpm::{Block, Ranges};
 use super::{Drop, DropReason, Forwarder, Place, Rows};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
+use crate::cloud::filter::Direction;
 use crate::cloud::instance::{InstanceState, SourceDestCheck};
 use crate::cloud::route_table::{Hop, RouteTarget};
 use crate::wire::Packet;
+use edges::Edges;
+use filters::{FilterIdx, Filters, Passes};
 
 /// A route's target, by row. Whether it can be used is not copied into every table that names it:
 /// it is looked up in the target's own row.
@@ -25,6 +32,7 @@ enum Target {
     Local,
     Interface(InterfaceIdx),
     Peering(PeeringIdx),
+    Gateway(GatewayIdx),
     /// Names something that has no row; nothing can pass.
     Unknown,
 }
@@ -70,6 +78,10 @@ impl<V: Copy + PartialEq> ByAddress<V> {
 struct InterfaceRow {
     vpc: VpcIdx,
     table: TableIdx,
+    /// What its security groups say.
+    filter: FilterIdx,
+    /// The network ACL of its subnet.
+    acl: AclIdx,
     /// The IPv4 block of its subnet.
     subnet: Ipv4Net,
     /// Its first IPv4 address.
@@ -79,7 +91,7 @@ struct InterfaceRow {
     more: Option<Box<MoreOfInterface>>,
 }
 
-const _: () = assert!(size_of::<Option<InterfaceRow>>() <= 32);
+const _: () = assert!(size_of::<Option<InterfaceRow>>() <= 40);
 
 #[derive(Clone, Debug)]
 struct MoreOfInterface {
@@ -121,6 +133,8 @@ struct Hosts {
     interfaces: Box<[Option<InterfaceRow>]>,
     peerings: Box<[PeeringRow]>,
     vpcs: Box<[Option<VpcRow>]>,
+    filters: Filters,
+    edges: Edges,
 }
 
 impl Snapshot {
@@ -131,20 +145,29 @@ impl Snapshot {
             let id = rows.peering_id(PeeringIdx::from_row(row));
             let active = cloud.peering(id).and_then(|p| p.active(now));
             let ends = active.and_then(|active| {
-                let end = |from: VpcId| Some((rows.vpc(from)?, OpenEnd::of(active, from, rows)?));
                 let peering = active.peering();
+                let mtu = cloud.mtu_of_peering(peering.id());
+                let end =
+                    |from: VpcId| Some((rows.vpc(from)?, OpenEnd::of(active, from, rows, mtu)?));
                 Some([end(peering.requester().vpc)?, end(peering.accepter().vpc)?])
             });
             PeeringRow { ends }
         };
-        let interface =
-            |row| interface_row(cloud, rows, rows.interface_id(InterfaceIdx::from_row(row)));
+        let mut filters = Filters::compile(cloud, rows);
+        let interfaces = (0..rows.interface_count())
+            .map(|row| {
+                let id = rows.interface_id(InterfaceIdx::from_row(row));
+                interface_row(cloud, rows, id, &mut filters, now)
+            })
+            .collect();
         let table = |row| table_row(cloud, rows, rows.table_id(TableIdx::from_row(row)));
         Snapshot {
             hosts: Hosts {
-                interfaces: (0..rows.interface_count()).map(interface).collect(),
+                interfaces,
                 peerings: (0..rows.peering_count()).map(peering).collect(),
                 vpcs: vpc_rows(cloud, rows),
+                filters,
+                edges: Edges::compile(cloud, rows),
             },
             tables: (0..rows.table_count()).map(table).collect(),
         }
@@ -171,70 +194,153 @@ impl Hosts {
     }
 
     /// A method of what it may see, see [`Hosts`].
-    fn enter(&self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
+    fn enter(
+        &self,
+        crossing: Crossing,
+        packet: &Packet,
+        memory: &mut Connections,
+    ) -> Result<InterfaceIdx, Drop> {
         let destination = packet.destination();
-        let nobody = Drop::new(DropReason::NoSuchHost, Place::Vpc(crossing.into_vpc()));
-        if let Via::Peering(peering) = crossing.via()
-            && self.peerings.get(peering.row()).is_none_or(|row| row.ends.is_none())
-        {
-            return Err(Drop::new(DropReason::PeeringGone, Place::Peering(peering)));
+        match crossing.via() {
+            Via::Peering(peering) => {
+                if self.peerings.get(peering.row()).is_none_or(|row| row.ends.is_none()) {
+                    return Err(Drop::new(DropReason::PeeringGone, Place::Peering(peering)));
+                }
+            }
+            Via::Gateway(gateway) => {
+                if self.edges.attached(gateway).is_none() {
+                    return Err(Drop::new(DropReason::Blackhole, Place::Gateway(gateway)));
+                }
+            }
+            Via::Subnet | Via::Local | Via::Interface(_) => {}
         }
+        let Realm::Vpc(into) = crossing.into_realm() else {
+            let nobody = Drop::new(DropReason::NoSuchHost, crossing.bottleneck());
+            return self.edges.owner(crossing.into_realm(), destination).ok_or(nobody);
+        };
+        let nobody = Drop::new(DropReason::NoSuchHost, Place::Vpc(into));
         let receiver = match crossing.via() {
             Via::Interface(named) => named,
-            Via::Local | Via::Peering(_) => {
-                let vpc = self.vpc(crossing.into_vpc()).ok_or(nobody)?;
+            _ => {
+                let vpc = self.vpc(into).ok_or(nobody)?;
                 vpc.owner(destination).ok_or(nobody)?
             }
         };
         let row = self.interface(receiver).ok_or(nobody)?;
+        let here = Place::Interface(receiver);
         if row.state != InstanceState::Running {
-            return Err(Drop::new(DropReason::InterfaceDown, Place::Interface(receiver)));
+            return Err(Drop::new(DropReason::InterfaceDown, here));
         }
-        // Network ACL in and security groups in: here, when they are modelled.
+        if crossing.via() != Via::Subnet
+            && !self.filters.acl_passes(row.acl, Direction::Ingress, packet)
+        {
+            return Err(Drop::new(DropReason::AclIngress, Place::Acl(row.acl)));
+        }
+        match self.groups_pass(row, receiver, Direction::Ingress, packet, crossing.origin(), memory)
+        {
+            Passes::Yes => {}
+            Passes::No => return Err(Drop::new(DropReason::GroupIngress, here)),
+            Passes::Full => return Err(Drop::new(DropReason::ConntrackFull, here)),
+        }
         if row.check == SourceDestCheck::On && !row.owns(destination) {
-            return Err(Drop::new(DropReason::DestCheck, Place::Interface(receiver)));
+            return Err(Drop::new(DropReason::DestCheck, here));
         }
         Ok(receiver)
+    }
+
+    fn groups_pass(
+        &self,
+        row: &InterfaceRow,
+        at: InterfaceIdx,
+        direction: Direction,
+        packet: &Packet,
+        origin: Origin,
+        memory: &mut Connections,
+    ) -> Passes {
+        self.filters.groups_pass((row.filter, at), direction, packet, origin, memory)
     }
 }
 
 impl Forwarder for Snapshot {
-    fn leave(&self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop> {
+    fn leave(
+        &self,
+        from: InterfaceIdx,
+        packet: &Packet,
+        memory: &mut Connections,
+    ) -> Result<Crossing, Drop> {
+        let crossing = self.cross(from, packet, memory)?;
+        if !crossing.mtu().holds(packet.len()) && !packet.may_be_fragmented() {
+            return Err(Drop::new(DropReason::TooBig, crossing.bottleneck()));
+        }
+        Ok(crossing)
+    }
+
+    fn enter(
+        &self,
+        crossing: Crossing,
+        packet: &Packet,
+        memory: &mut Connections,
+    ) -> Result<InterfaceIdx, Drop> {
+        self.hosts.enter(crossing, packet, memory)
+    }
+}
+
+impl Snapshot {
+    /// `leave` but for the packet's length.
+    fn cross(
+        &self,
+        from: InterfaceIdx,
+        packet: &Packet,
+        memory: &mut Connections,
+    ) -> Result<Crossing, Drop> {
+        let hosts = &self.hosts;
+        if let Some(host) = hosts.edges.host(from) {
+            return hosts.edges.leave(from, host, packet, &hosts.vpcs);
+        }
         let here = Place::Interface(from);
         let down = Drop::new(DropReason::InterfaceDown, here);
-        let sender = self.hosts.running(from).ok_or(down)?;
-        if sender.check == SourceDestCheck::On && !sender.owns(packet.source()) {
+        let sender = hosts.running(from).ok_or(down)?;
+        let origin = if sender.owns(packet.source()) { Origin::Own } else { Origin::Relayed };
+        if sender.check == SourceDestCheck::On && origin == Origin::Relayed {
             return Err(Drop::new(DropReason::SourceCheck, here));
         }
-        // Security groups out: here, when they are modelled.
+        match hosts.groups_pass(sender, from, Direction::Egress, packet, Origin::Own, memory) {
+            Passes::Yes => {}
+            Passes::No => return Err(Drop::new(DropReason::GroupEgress, here)),
+            Passes::Full => return Err(Drop::new(DropReason::ConntrackFull, here)),
+        }
         let destination = packet.destination();
         if sender.shares_subnet_with(destination) {
-            return Ok(Crossing::local(sender.vpc));
+            return Ok(Crossing::in_subnet(sender.vpc, origin));
         }
-        // Network ACL out: here, when they are modelled.
+        if !hosts.filters.acl_passes(sender.acl, Direction::Egress, packet) {
+            return Err(Drop::new(DropReason::AclEgress, Place::Acl(sender.acl)));
+        }
         let in_table = Place::Table(sender.table);
         let blackhole = Drop::new(DropReason::Blackhole, in_table);
         let table = self.tables.get(sender.table.row()).and_then(Option::as_ref).ok_or(down)?;
         match table.get(destination).ok_or(Drop::new(DropReason::NoRoute, in_table))? {
-            Target::Local => Ok(Crossing::local(sender.vpc)),
-            Target::Interface(target) => match self.hosts.running(target) {
-                Some(_) => Ok(Crossing::to_interface(sender.vpc, target)),
+            Target::Local => Ok(Crossing::local(sender.vpc, origin)),
+            Target::Interface(target) => match hosts.running(target) {
+                Some(_) => Ok(Crossing::to_interface(sender.vpc, target, origin)),
                 None => Err(blackhole),
             },
+            Target::Gateway(target) => {
+                if hosts.edges.attached(target) != Some(sender.vpc) {
+                    return Err(blackhole);
+                }
+                hosts.edges.over((sender.vpc, origin), target, packet, &hosts.vpcs)
+            }
             Target::Peering(target) => {
-                let end = self.hosts.open_end(target, sender.vpc).ok_or(blackhole)?;
-                let peer = self.hosts.vpc(end.into_vpc()).ok_or(blackhole)?;
+                let end = hosts.open_end(target, sender.vpc).ok_or(blackhole)?;
+                let peer = hosts.vpc(end.into_vpc()).ok_or(blackhole)?;
                 if !peer.holds(destination) {
                     return Err(Drop::new(DropReason::Transit, Place::Peering(target)));
                 }
-                Ok(Crossing::over(end))
+                Ok(Crossing::over(end, origin))
             }
             Target::Unknown => Err(blackhole),
         }
-    }
-
-    fn enter(&self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
-        self.hosts.enter(crossing, packet)
     }
 }
 
@@ -277,7 +383,13 @@ impl VpcRow {
     }
 }
 
-fn interface_row(cloud: &Cloud, rows: &Rows, id: InterfaceId) -> Option<InterfaceRow> {
+fn interface_row(
+    cloud: &Cloud,
+    rows: &Rows,
+    id: InterfaceId,
+    filters: &mut Filters,
+    now: Instant,
+) -> Option<InterfaceRow> {
     let interface = cloud.interface(id)?;
     let subnet = cloud.subnet(interface.subnet)?;
     let as_v4 = |a: &IpAddr| if let IpAddr::V4(a) = a { Some(*a) } else { None };
@@ -289,10 +401,12 @@ fn interface_row(cloud: &Cloud, rows: &Rows, id: InterfaceId) -> Option<Interfac
     Some(InterfaceRow {
         vpc: rows.vpc(interface.vpc)?,
         table: rows.table(cloud.table_of(interface.subnet)?)?,
+        filter: filters.of(cloud, interface, now),
+        acl: rows.acl(cloud.acl_of(interface.subnet)?)?,
         subnet: subnet.cidr,
         address,
         check: interface.source_dest_check,
-        state: cloud.instance(interface.instance)?.state,
+        state: if cloud.runs(id) { InstanceState::Running } else { InstanceState::Stopped },
         more: is_needed.then(|| Box::new(more)),
     })
 }
@@ -301,6 +415,13 @@ fn table_row(cloud: &Cloud, rows: &Rows, id: RouteTableId) -> Option<ByAddress<T
     cloud.table(id)?;
     let target = |hop| match hop {
         Hop::Local => Target::Local,
+        Hop::To(RouteTarget::Gateway(id)) => {
+            rows.gateway(id).map_or(Target::Unknown, Target::Gateway)
+        }
+        Hop::To(RouteTarget::Nat(id)) => {
+            let interface = cloud.nat_gateway(id).and_then(|nat| rows.interface(nat.interface));
+            interface.map_or(Target::Unknown, Target::Interface)
+        }
         Hop::To(RouteTarget::Interface(id)) => {
             rows.interface(id).map_or(Target::Unknown, Target::Interface)
         }

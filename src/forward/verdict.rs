@@ -4,6 +4,7 @@
 
 use super::reason::DropReason;
 use crate::base::id::*;
+use crate::cloud::gateway::GatewayId;
 
 /// The resource at which a packet was dropped: the one whose line in a trace decides.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -16,6 +17,10 @@ pub enum Place {
     Peering(PeeringIdx),
     /// A VPC in which nobody has the address, or whose own link failed.
     Vpc(VpcIdx),
+    /// The network ACL of the subnet that was to be left or entered.
+    Acl(AclIdx),
+    /// A gateway, or the network beyond it.
+    Gateway(GatewayIdx),
 }
 
 /// A [`Place`] by its id.
@@ -26,6 +31,8 @@ pub enum Location {
     Table(RouteTableId),
     Peering(PeeringId),
     Vpc(VpcId),
+    Acl(NetworkAclId),
+    Gateway(GatewayId),
 }
 
 /// The end of a packet that was not delivered.

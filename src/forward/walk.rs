@@ -7,12 +7,19 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::DropReason;
+use super::connections::Judgement;
 use super::verdict::Location;
-use super::{Drop, DropReason, Rows};
 use crate::base::id::*;
+use crate::base::units::Mtu;
+use crate::cloud::filter::Direction;
+use crate::cloud::gateway::{GatewayId, Site};
 use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::network_acl::{AclEntry, RuleNumber};
 use crate::cloud::peering::Status;
 use crate::cloud::route_table::{Hop, RouteState};
+use crate::cloud::security_group::GroupRule;
+use crate::wire::{FlowKey, Packet};
 
 /// A route that covers the destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,15 +32,22 @@ pub struct Match {
     pub state: RouteState,
 }
 
-/// A VPC in which the destination would lie, one peering beyond the peer.
+/// Where the destination would lie, one step beyond the VPC that the packet wanted to pass through.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Beyond {
-    /// The VPC.
-    pub vpc: VpcId,
-    /// The peering between the peer and that VPC.
-    pub peering: PeeringId,
-    /// Where that peering stands: pending, active, or between the two.
-    pub status: Status,
+pub enum Beyond {
+    /// In a VPC that is peered with it.
+    Vpc {
+        /// The VPC.
+        vpc: VpcId,
+        /// The peering between the two.
+        peering: PeeringId,
+        /// Where that peering stands: pending, active, or between the two.
+        status: Status,
+    },
+    /// Beyond an edge of it.
+    Edge(GatewayId),
+    /// Beyond a NAT gateway of it.
+    Nat(NatGatewayId),
 }
 
 /// One look, and what it found.
@@ -44,20 +58,43 @@ pub enum Step {
     Down { interface: InterfaceId },
     /// The packet claims a source that is not the interface's.
     ForeignSource { interface: InterfaceId, source: IpAddr, check: SourceDestCheck },
+    /// An interface's security groups, and the rule that allows the packet if one does.
+    Groups {
+        interface: InterfaceId,
+        direction: Direction,
+        judgement: Judgement,
+        rule: Option<(SecurityGroupId, GroupRule)>,
+    },
+    /// A subnet's network ACL, and the entry that decides; `None` is the deny behind the last.
+    Acl { acl: NetworkAclId, direction: Direction, entry: Option<(RuleNumber, AclEntry)> },
     /// Sender and destination share a subnet: no table is asked.
     SameSubnet { subnet: SubnetId },
-    /// The table in force, with every match, the longest first. `VpcId` is the table's VPC.
-    Table { table: RouteTableId, vpc: VpcId, matches: Vec<Match> },
+    /// The table in force, with every match, the longest first.
+    Table { table: RouteTableId, matches: Vec<Match> },
     /// The state of the peering that the route names; `None` if the cloud has forgotten it.
     Peering { peering: PeeringId, status: Option<Status> },
     /// The gate: does the destination lie in a block of the VPC at the other end?
     Gate { peering: PeeringId, into: VpcId, blocks: Vec<IpNet>, holds: Holds },
-    /// What lies behind the peer, when the gate refuses.
+    /// The VPC that a gateway is attached to; `None` if it is detached or gone.
+    Gateway { gateway: GatewayId, attached: Option<VpcId> },
+    /// A gateway looks whether its own VPC holds the destination of a packet from outside.
+    GatewayGate { gateway: GatewayId, into: VpcId, holds: Holds },
+    /// An internet gateway looks for the public address of a private one, or the other way round.
+    PublicAddress { gateway: GatewayId, of: IpAddr, found: Option<IpAddr> },
+    /// What lies behind the VPC that will not pass the packet on.
     Beyond { found: Vec<Beyond> },
+    /// The packet is longer than the way takes.
+    TooLong { mtu: Mtu, length: usize, cut: Cut },
     /// On arrival the peering is no longer active.
     PeeringGone { peering: PeeringId, status: Option<Status> },
     /// Who has the address in the VPC being entered.
     Owner { vpc: VpcId, address: IpAddr, owner: Option<InterfaceId> },
+    /// Who has the address in a network outside the cloud.
+    OutsideOwner { site: Site, address: IpAddr, owner: Option<InterfaceId> },
+    /// A middlebox sends the packet on.
+    Relayed { interface: InterfaceId, translated: Option<FlowKey> },
+    /// A middlebox does not.
+    NotRelayed { interface: InterfaceId, why: DropReason },
     /// A route's target interface looks whether the destination is its own.
     ForeignDestination { interface: InterfaceId, address: IpAddr, check: SourceDestCheck },
     /// Delivered.
@@ -71,6 +108,15 @@ pub enum Holds {
     Yes,
     /// None does.
     No,
+}
+
+/// What becomes of a packet that is too long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cut {
+    /// It is cut into fragments.
+    Fragments,
+    /// It may not be cut: it is dropped, and its sender told.
+    Forbidden,
 }
 
 /// Where a walk ended.
@@ -107,15 +153,8 @@ pub struct Walk {
     pub steps: Vec<Step>,
     /// Where it ended.
     pub end: End,
-}
-
-impl Walk {
-    /// The walk that ended in this verdict.
-    pub fn ended(steps: Vec<Step>, verdict: Result<InterfaceIdx, Drop>, rows: &Rows) -> Walk {
-        let end = match verdict {
-            Ok(interface) => End::Delivered(rows.interface_id(interface)),
-            Err(drop) => End::Dropped(drop.reason, rows.locate(drop.at)),
-        };
-        Walk { steps, end }
-    }
+    /// The packet as it was there: gateways and middleboxes may have changed its addresses.
+    pub packet: Packet,
+    /// The interface that sent it last: a middlebox, if there was one.
+    pub sender: InterfaceId,
 }

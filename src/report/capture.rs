@@ -124,18 +124,23 @@ struct Seen<'a> {
 
 impl<W: io::Write> Observer for Capture<W> {
     fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>) {
-        let sender = Block::Interface(subject.sender);
         let (at, direction, bytes, comment) = match what {
-            Happening::Left { packet } => (sender, Direction::Outbound, packet.bytes(), None),
+            Happening::Left { packet, from, .. } => {
+                (Block::Interface(from), Direction::Outbound, packet.bytes(), None)
+            }
             Happening::Malformed { bytes, drop, wrong } => {
                 let comment = format!("{}: {wrong}", dropped(world, drop));
-                (sender, Direction::Outbound, bytes, Some(comment))
+                (Block::Interface(subject.sender), Direction::Outbound, bytes, Some(comment))
             }
-            Happening::NotSent { packet, drop } => {
-                (sender, Direction::Outbound, packet.bytes(), Some(dropped(world, drop)))
+            Happening::NotSent { packet, from, drop } => {
+                let comment = Some(dropped(world, drop));
+                (Block::Interface(from), Direction::Outbound, packet.bytes(), comment)
             }
             Happening::Lost { packet, drop, .. } => {
                 (Block::Fabric, Direction::Inbound, packet.bytes(), Some(dropped(world, drop)))
+            }
+            Happening::Relayed { packet, at, .. } => {
+                (Block::Interface(at), Direction::Inbound, packet.bytes(), None)
             }
             Happening::Arrived { packet, at, .. } => {
                 let astray = subject.meant.filter(|meant| *meant != at);

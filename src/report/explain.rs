@@ -5,9 +5,8 @@
 //! the simulator does.
 
 use crate::base::id::{InterfaceId, InterfaceIdx};
-use crate::forward::gate::Via;
 use crate::forward::walk::Step;
-use crate::forward::{Crossing, Drop, Forwarder, Place, Reference};
+use crate::forward::{Crossing, Drop, Reference};
 use crate::report::names::Names;
 use crate::report::told::{self, Ending, Line, Told};
 use crate::sim::{Happening, Leg, Observer, ProbeId, Subject, World};
@@ -45,7 +44,7 @@ enum EndingKey {
 /// The observer.
 #[derive(Debug, Default)]
 pub struct Explainer {
-    probes: Vec<[LegNotes; 2]>,
+    probes: Vec<[LegNotes; Leg::ALL.len()]>,
 }
 
 impl Explainer {
@@ -53,7 +52,7 @@ impl Explainer {
     /// occurrence. With each comes the packet, if it did not end as it should.
     pub fn walks(&self, probe: ProbeId) -> impl Iterator<Item = (Leg, &Told, Option<&Stray>)> {
         let legs = self.probes.get(probe.number()).into_iter().flatten();
-        legs.zip([Leg::Request, Leg::Answer]).flat_map(|(notes, leg)| {
+        legs.zip(Leg::ALL).flat_map(|(notes, leg)| {
             notes.endings.iter().map(move |(_, told, stray)| (leg, told, stray.as_ref()))
         })
     }
@@ -82,7 +81,7 @@ impl Explainer {
     }
 
     fn endings(&self, probe: ProbeId, leg: Leg) -> impl Iterator<Item = EndingKey> {
-        let notes = self.probes.get(probe.number()).map(|legs| &legs[leg_row(leg)]);
+        let notes = self.probes.get(probe.number()).map(|legs| &legs[leg.row()]);
         notes.into_iter().flat_map(|notes| notes.endings.iter().map(|(key, ..)| *key))
     }
 
@@ -91,21 +90,14 @@ impl Explainer {
         if self.probes.len() <= row {
             self.probes.resize_with(row + 1, Default::default);
         }
-        &mut self.probes[row][leg_row(subject.leg)]
-    }
-}
-
-const fn leg_row(leg: Leg) -> usize {
-    match leg {
-        Leg::Request => 0,
-        Leg::Answer => 1,
+        &mut self.probes[row][subject.leg.row()]
     }
 }
 
 impl Observer for Explainer {
     fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>) {
         let key = match what {
-            Happening::Left { .. } => return,
+            Happening::Left { .. } | Happening::Relayed { .. } => return,
             Happening::Arrived { at, .. } => EndingKey::Arrived(at),
             Happening::Malformed { drop, .. }
             | Happening::NotSent { drop, .. }
@@ -128,7 +120,8 @@ fn leaving(world: World<'_>, sender: InterfaceIdx, packet: &Packet) -> Vec<Line>
     let mut steps: Vec<Step> = Vec::new();
     let reference = Reference::new(world.cloud, world.rows, world.now);
     // The verdict is known already; only the steps are wanted.
-    let _ = reference.leave_recorded(sender, packet, &mut steps);
+    let _ =
+        reference.leave_recorded(sender, packet, &mut world.memory.connections.peek(), &mut steps);
     told::lines(&steps, world)
 }
 
@@ -142,15 +135,11 @@ fn left_by(
     crossing: Crossing,
 ) -> Vec<Line> {
     let reference = Reference::new(world.cloud, world.rows, world.now);
-    if reference.leave(sender, packet) == Ok(crossing) {
+    let memory = &mut world.memory.connections.peek();
+    if reference.leave_recorded(sender, packet, memory, &mut ()) == Ok(crossing) {
         return leaving(world, sender, packet);
     }
-    let place = match crossing.via() {
-        Via::Peering(peering) => Place::Peering(peering),
-        Via::Interface(interface) => Place::Interface(interface),
-        Via::Local => Place::Vpc(crossing.into_vpc()),
-    };
-    let subject = Names(world.cloud).location(world.rows.locate(place));
+    let subject = Names(world.cloud).location(world.rows.locate(crossing.bottleneck()));
     vec![Line { subject, finding: "took the packet when it left, and would not now".to_owned() }]
 }
 
@@ -167,22 +156,22 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
         })
     };
     Some(match what {
-        Happening::Left { .. } => return None,
+        Happening::Left { .. } | Happening::Relayed { .. } => return None,
         Happening::Malformed { bytes, drop, wrong } => {
             let lines = vec![Line { subject: sender.clone(), finding: wrong.to_string() }];
             let (packet, ending) = (describe(bytes), Ending::dropped(drop, world));
             (Told { at: world.now, sender, packet, ending, lines, repair: Vec::new() }, None)
         }
-        Happening::NotSent { packet, drop } => {
-            let lines = leaving(world, subject.sender, packet);
+        Happening::NotSent { packet, from, drop } => {
+            let lines = leaving(world, from, packet);
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (
                 Told { at: world.now, sender, packet: text, ending, lines, repair: Vec::new() },
                 stray(packet),
             )
         }
-        Happening::Lost { packet, drop, crossing, left } => {
-            let mut lines = left_by(world, subject.sender, packet, crossing);
+        Happening::Lost { packet, sent, from, drop, crossing, left } => {
+            let mut lines = left_by(world, from, sent, crossing);
             match told::link_line(drop, world) {
                 Some(line) => lines.push(line),
                 None => lines.extend(entering(world, crossing, packet)),
@@ -193,8 +182,8 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
                 stray(packet),
             )
         }
-        Happening::Arrived { packet, at, crossing, left } => {
-            let mut lines = left_by(world, subject.sender, packet, crossing);
+        Happening::Arrived { packet, sent, at, from, crossing, left } => {
+            let mut lines = left_by(world, from, sent, crossing);
             lines.extend(entering(world, crossing, packet));
             let host = names.interface(world.rows.interface_id(at));
             let astray = subject.meant.is_some_and(|meant| meant != at);
@@ -220,6 +209,11 @@ fn entering(world: World<'_>, crossing: Crossing, packet: &Packet) -> Vec<Line> 
     let mut steps: Vec<Step> = Vec::new();
     let reference = Reference::new(world.cloud, world.rows, world.now);
     // The verdict is known already; only the steps are wanted.
-    let _ = reference.enter_recorded(crossing, packet, &mut steps);
+    let _ = reference.enter_recorded(
+        crossing,
+        packet,
+        &mut world.memory.connections.peek(),
+        &mut steps,
+    );
     told::lines(&steps, world)
 }

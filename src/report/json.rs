@@ -120,6 +120,7 @@ fn walk(walk: &LegWalk) -> Value {
         "leg": match walk.leg {
             Leg::Request => "request",
             Leg::Answer => "answer",
+            Leg::Notice => "notice",
         },
         "at_ns": told.at.as_nanos(),
         "sender": told.sender,

@@ -6,7 +6,11 @@
 use crate::base::id::*;
 use crate::cloud::Cloud;
 use crate::cloud::event::ResourceId;
+use crate::cloud::filter::Direction;
+use crate::cloud::gateway::GatewayId;
+use crate::cloud::instance::Host;
 use crate::cloud::route_table::{Hop, RouteTarget};
+use crate::cloud::security_group::{GroupRule, RulePeer};
 use crate::forward::Location;
 
 /// Calls resources by name.
@@ -48,12 +52,58 @@ impl Names<'_> {
         }
     }
 
-    /// An interface, by the name of its instance.
+    /// An interface, by the name of what it belongs to; of a host outside the cloud by its own.
     pub fn interface(self, id: InterfaceId) -> String {
-        let instance = self.0.interface(id).map(|interface| interface.instance);
-        instance
-            .and_then(|instance| self.0.name(ResourceId::Instance(instance)))
-            .map_or_else(|| id.to_string(), str::to_owned)
+        let host = match self.0.interface(id).map(|interface| interface.host) {
+            Some(Host::Instance(instance)) => ResourceId::Instance(instance),
+            Some(Host::NatGateway(nat)) => ResourceId::NatGateway(nat),
+            None => ResourceId::Interface(id),
+        };
+        self.0.name(host).map_or_else(|| id.to_string(), str::to_owned)
+    }
+
+    /// A gateway.
+    pub fn gateway(self, id: GatewayId) -> String {
+        self.named(ResourceId::Gateway(id))
+    }
+
+    /// A NAT gateway.
+    pub fn nat(self, id: NatGatewayId) -> String {
+        self.named(ResourceId::NatGateway(id))
+    }
+
+    /// A rule: `tcp 443 from 10.0.0.0/16`.
+    pub fn rule(self, direction: Direction, rule: &GroupRule) -> String {
+        let far = match rule.peer {
+            RulePeer::Block(block) => block.to_string(),
+            RulePeer::PrefixList(list) => self.named(ResourceId::PrefixList(list)),
+            RulePeer::Group(group) => self.group(group),
+        };
+        match direction {
+            Direction::Ingress => format!("{} from {far}", rule.traffic),
+            Direction::Egress => format!("{} to {far}", rule.traffic),
+        }
+    }
+
+    /// A network ACL: by its name, or as the one that its VPC was born with.
+    pub fn acl(self, id: NetworkAclId) -> String {
+        let vpc = self.0.acl(id).map(|acl| acl.vpc);
+        match (vpc, self.0.name(ResourceId::NetworkAcl(id))) {
+            (Some(vpc), Some(name)) => format!("{}/{name}", self.vpc(vpc)),
+            (Some(vpc), None) if self.0.vpc(vpc).is_some_and(|v| v.default_acl() == id) => {
+                format!("{}/default", self.vpc(vpc))
+            }
+            _ => id.to_string(),
+        }
+    }
+
+    /// A security group: by its name tag, else as the group of this name of its VPC.
+    pub fn group(self, id: SecurityGroupId) -> String {
+        match (self.0.name(ResourceId::SecurityGroup(id)), self.0.group(id)) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(group)) => format!("{}/{}", self.vpc(group.vpc), group.name),
+            (None, None) => id.to_string(),
+        }
     }
 
     /// Where a route leads.
@@ -62,6 +112,8 @@ impl Names<'_> {
             Hop::Local => "local".to_owned(),
             Hop::To(RouteTarget::Peering(id)) => self.peering(id),
             Hop::To(RouteTarget::Interface(id)) => self.interface(id),
+            Hop::To(RouteTarget::Gateway(id)) => self.gateway(id),
+            Hop::To(RouteTarget::Nat(id)) => self.named(ResourceId::NatGateway(id)),
         }
     }
 
@@ -72,6 +124,8 @@ impl Names<'_> {
             Location::Table(id) => self.table(id),
             Location::Peering(id) => self.peering(id),
             Location::Vpc(id) => self.vpc(id),
+            Location::Acl(id) => self.acl(id),
+            Location::Gateway(id) => self.gateway(id),
         }
     }
 }

@@ -120,6 +120,7 @@ fn told(told: &Told, leg: Leg) -> String {
     match leg {
         Leg::Request => told.to_string(),
         Leg::Answer => format!("answer: {told}"),
+        Leg::Notice => format!("notice: {told}"),
     }
 }
 

@@ -6,13 +6,19 @@
 
 use std::fmt;
 
+use crate::base::id::{InterfaceId, SecurityGroupId};
 use crate::base::time::Instant;
+use crate::cloud::Cloud;
+use crate::cloud::filter::{Direction, Traffic};
+use crate::cloud::gateway::{GatewayId, Site};
 use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::network_acl::{AclAction, AclEntry, RuleNumber};
 use crate::cloud::peering::Status;
 use crate::cloud::route_table::{Hop, RouteState};
+use crate::cloud::security_group::GroupRule;
 use crate::forward::repair::Fix;
-use crate::forward::walk::{Beyond, Holds, Match, Step};
-use crate::forward::{Drop, Location};
+use crate::forward::walk::{Beyond, Cut, Holds, Match, Step};
+use crate::forward::{Drop, DropReason, Judgement, Location, is_open};
 use crate::report::names::Names;
 use crate::sim::World;
 use crate::wire::Packet;
@@ -175,6 +181,82 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
                 },
             )
         }
+        // What lets everything through decides nothing.
+        Step::Groups { judgement: Judgement::ByRule, rule: None, .. } => return None,
+        Step::Groups { judgement: Judgement::ByRule, rule: Some((_, rule)), .. }
+            if is_open(rule) =>
+        {
+            return None;
+        }
+        Step::Groups { interface, direction, judgement, rule } => Line::new(
+            names.interface(*interface),
+            groups(names.0, *interface, *direction, *judgement, *rule),
+        ),
+        Step::Acl { entry: Some((number, entry)), .. } if is_pass_all(*number, entry) => {
+            return None;
+        }
+        Step::Acl { acl, direction, entry } => {
+            Line::new(format!("acl {}", names.acl(*acl)), acl_entry(*direction, *entry))
+        }
+        Step::Gateway { gateway, attached } => match attached {
+            Some(_) => return None,
+            None => Line::new(names.gateway(*gateway), "is not attached to a VPC"),
+        },
+        Step::GatewayGate { gateway, into, holds } => {
+            let vpc = names.vpc(*into);
+            Line::new(
+                names.gateway(*gateway),
+                match holds {
+                    Holds::Yes => format!("leads into {vpc}"),
+                    Holds::No => {
+                        format!("leads into {vpc} and no further: the destination is not in {vpc}")
+                    }
+                },
+            )
+        }
+        Step::PublicAddress { gateway, of, found } => Line::new(
+            names.gateway(*gateway),
+            match found {
+                Some(public) => format!("{of} leaves as {public}"),
+                None => format!("no public address stands for {of}"),
+            },
+        ),
+        Step::TooLong { mtu, length, cut } => Line::new(
+            "mtu",
+            match cut {
+                Cut::Fragments => format!("{mtu} bytes; the packet of {length} is cut up"),
+                Cut::Forbidden => {
+                    format!("{mtu} bytes; the packet of {length} may not be cut up")
+                }
+            },
+        ),
+        Step::OutsideOwner { site, address, owner } => {
+            let place = match site {
+                Site::Internet => "on the internet".to_owned(),
+                Site::Behind(gateway) => format!("beyond {}", names.gateway(*gateway)),
+            };
+            Line::new(
+                address.to_string(),
+                match owner {
+                    Some(owner) => format!("is {} {place}", names.interface(*owner)),
+                    None => format!("is nobody's address {place}"),
+                },
+            )
+        }
+        Step::Relayed { interface, translated } => Line::new(
+            names.interface(*interface),
+            match translated {
+                Some(flow) => format!("sends it on as {flow}"),
+                None => "sends it on".to_owned(),
+            },
+        ),
+        Step::NotRelayed { interface, why } => Line::new(
+            names.interface(*interface),
+            match why {
+                DropReason::HopLimit => "got it with its last hop and cannot send it on",
+                _ => "holds no translation for it",
+            },
+        ),
         Step::Beyond { found } => Line::new("beyond", beyond(found, names)),
         Step::PeeringGone { peering, status } => Line::new(
             names.peering(*peering),
@@ -207,6 +289,62 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
     })
 }
 
+fn groups(
+    cloud: &Cloud,
+    interface: InterfaceId,
+    direction: Direction,
+    judgement: Judgement,
+    rule: Option<(SecurityGroupId, GroupRule)>,
+) -> String {
+    let names = Names(cloud);
+    let of_interface = cloud.interface(interface).map_or(&[][..], |i| &i.groups);
+    let listed: Vec<String> = of_interface.iter().map(|id| names.group(*id)).collect();
+    let listed = listed.join(", ");
+    let way = match direction {
+        Direction::Ingress => "in",
+        Direction::Egress => "out",
+    };
+    match (judgement, rule) {
+        (Judgement::ByRule, Some((group, rule))) => {
+            format!("group {} lets it {way}: {}", names.group(group), names.rule(direction, &rule))
+        }
+        (Judgement::ByRule, None) => format!("has no groups and lets it {way}"),
+        (Judgement::ByConnection(_), _) => {
+            format!("lets it {way}: it belongs to a connection that is tracked")
+        }
+        (Judgement::Related, _) => {
+            format!("lets it {way}: it is an error about a connection that is tracked")
+        }
+        (Judgement::FragmentOfPassed, _) => {
+            format!("lets it {way}: it continues a packet that passed")
+        }
+        (Judgement::Refused, _) => format!("no rule of its groups ({listed}) lets it {way}"),
+        (Judgement::Full, _) => {
+            "a rule allows it, but no further connection can be tracked".to_owned()
+        }
+    }
+}
+
+/// Is this the entry that every default ACL begins with?
+fn is_pass_all(number: RuleNumber, entry: &AclEntry) -> bool {
+    let everywhere = entry.traffic == Traffic::All && entry.block.prefix_len() == 0;
+    everywhere && entry.action == AclAction::Allow && [100, 101].contains(&number.get())
+}
+
+fn acl_entry(direction: Direction, entry: Option<(RuleNumber, AclEntry)>) -> String {
+    match entry {
+        None => format!("{direction}: no entry matches, so the last one denies"),
+        Some((number, entry)) => {
+            let far = match direction {
+                Direction::Ingress => "from",
+                Direction::Egress => "to",
+            };
+            let (action, traffic) = (entry.action.name(), entry.traffic);
+            format!("{direction}: entry {number} decides, {action} {traffic} {far} {}", entry.block)
+        }
+    }
+}
+
 fn state(status: Option<Status>) -> String {
     match status {
         Some(status) => format!("is {status}"),
@@ -231,17 +369,35 @@ fn longest_match(matches: &[Match], names: Names<'_>) -> String {
 
 fn beyond(found: &[Beyond], names: Names<'_>) -> String {
     if found.is_empty() {
-        return "no peering of the VPC in the middle leads there either".to_owned();
+        return "nothing of the VPC in the middle leads there either".to_owned();
     }
-    let one = |b: &Beyond| {
-        let (vpc, peering) = (names.vpc(b.vpc), names.peering(b.peering));
-        match b.status {
-            Status::Active => format!("{vpc} over {peering}"),
-            status => format!("{vpc} over {peering}, which is {status}"),
+    let one = |b: &Beyond| match b {
+        Beyond::Vpc { vpc, peering, status } => {
+            let (vpc, peering) = (names.vpc(*vpc), names.peering(*peering));
+            match status {
+                Status::Active => format!("{vpc} over {peering}"),
+                status => format!("{vpc} over {peering}, which is {status}"),
+            }
         }
+        Beyond::Edge(gateway) => match gateway {
+            GatewayId::Internet(_) => {
+                format!("the internet over {}", names.gateway(*gateway))
+            }
+            GatewayId::Vpn(_) => {
+                format!("an on-premises network over {}", names.gateway(*gateway))
+            }
+            GatewayId::Endpoint(_) => format!("a service over {}", names.gateway(*gateway)),
+        },
+        Beyond::Nat(nat) => format!("the internet through {}", names.nat(*nat)),
     };
     let named: Vec<String> = found.iter().map(one).collect();
-    format!("{}; but peering is not transitive", named.join(" or "))
+    let vpcs_only = found.iter().all(|b| matches!(b, Beyond::Vpc { .. }));
+    let why = if vpcs_only {
+        "but peering is not transitive"
+    } else {
+        "but an edge serves its own VPC alone, and peering is not transitive"
+    };
+    format!("{}; {why}", named.join(" or "))
 }
 
 /// A repair in words, one clause a change.

@@ -6,6 +6,8 @@
 
 mod action;
 mod expect;
+mod filter;
+mod gateway;
 mod network;
 
 use crate::base::diag::{Place, Spanned};
@@ -14,15 +16,25 @@ use crate::base::time::{Instant, Span};
 use crate::cloud::profile::Profile;
 
 pub use super::label::{
-    AccountRef, Destination, Label, Location, NamedTableRef, PeeringRef, SubnetRef, TableRef,
-    TargetRef, VpcRef,
+    AccountRef, AclName, AclRef, Destination, GroupRef, Label, Location, NameRef, NamedTableRef,
+    PeerRef, PeeringRef, PrefixListRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 pub use action::{
     Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, FilePath,
-    Flow, Flows, ModifySourceDestCheck, Ping, Replay, RequestPeering, RouteKey, SendBytes,
-    SetRoute, Toggle, Udp,
+    Flow, Flows, ModifyPeeringOptions, ModifySourceDestCheck, ModifyVpcAttribute, Ping, Replay,
+    RequestPeering, Resolve, RouteKey, SendBytes, SetRoute, Toggle, Udp,
 };
 pub use expect::{Because, Bounds, Expect, Loss};
+pub use filter::{
+    AclEntry, AclOfSubnet, CreateNetworkAcl, CreateSecurityGroup, EntryKey, EntryOfAcl, Filter,
+    ModifyPrefixList, ModifySecurityGroups, NetworkAcl, PrefixList, Rule, RuleOfGroup,
+    SecurityGroup,
+};
+pub use gateway::{
+    AllocateAddress, AssociateAddress, Attachment, CreateNatGateway, CreateVpcEndpoint,
+    CreateVpnGateway, Gateway, GatewayAction, GatewayKind, ModifyVpcEndpoint, NewOwned,
+    NotAPublicIp, OutsideHost, Propagation, PublicIp, Service,
+};
 pub use network::{Account, Instance, Link, Network, Peering, Placement, Route, Subnet, Vpc};
 
 /// A scenario file, together with the network file that it names, if any.

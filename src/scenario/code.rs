@@ -68,8 +68,8 @@ codes! {
     UNKNOWN_REASON = "E0403", "A drop reason that does not exist" =>
         "Expectations name the reason of a drop by its label; `vpclab explain` lists them.";
     EXPECTATION = "E0404", "An expectation that does not fit its step" =>
-        "Commands succeed, are refused, or lead to a state; traffic is delivered, answered or dropped. \
-         An expectation of the other sort could never be judged.";
+        "Commands succeed, are refused, or lead to a state; a name resolves or does not; traffic is \
+         delivered, answered or dropped. An expectation of another sort could never be judged.";
     UNKNOWN_CODE = "E0405", "An EC2 error code that is never given" =>
         "The cloud refuses a command with one of a fixed list of codes. One that is not in the list could \
          never be the answer.";

@@ -6,6 +6,8 @@
 
 mod expect;
 mod fields;
+mod filter;
+mod gateway;
 mod network;
 mod read;
 mod step;
@@ -21,6 +23,7 @@ use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned, quote};
 use crate::base::limit::RUN_SPAN_MAX;
 use crate::base::rng::Seed;
 use crate::base::time::Span;
+use crate::cloud::dns::Switch;
 use crate::cloud::profile::Profile;
 use fields::Fields;
 use read::Read;
@@ -206,6 +209,11 @@ fn truth(node: &Node) -> Option<Spanned<bool>> {
         _ => return None,
     };
     Some(Spanned::new(value, node.place))
+}
+
+/// What `true` or `false` says of something that is on or off.
+fn switch(node: &Node) -> Option<Spanned<Switch>> {
+    Some(truth(node)?.map(|on| if on { Switch::On } else { Switch::Off }))
 }
 
 #[cfg(test)]

@@ -3,19 +3,32 @@
 //! Check, JSON Schema and reference are derived from it; a test holds the decoder to it. Refuses to
 //! hold code. Beginnings of documentation texts are lower case, because they follow the key.
 
+mod filter;
+mod gateway;
 mod leaf;
 mod network;
 mod step;
 
 use super::shape::{Field, Form, Leaf, Mapping, Shape};
 use crate::cloud::profile::Profile;
-use leaf::{LABEL, PATH, SPAN, TEXT, words_of};
+use leaf::{ACL, BLOCK, LABEL, PATH, SPAN, TEXT, words_of};
 
+pub use filter::{
+    ACL_OF_SUBNET, CREATE_NETWORK_ACL, CREATE_PREFIX_LIST, CREATE_SECURITY_GROUP, EGRESS_ENTRY,
+    EGRESS_OF_GROUP, EGRESS_RULE, ENTRY_KEY, ENTRY_OF_ACL, INGRESS_ENTRY, INGRESS_OF_GROUP,
+    INGRESS_RULE, MODIFY_PREFIX_LIST, MODIFY_SECURITY_GROUPS, NETWORK_ACL, PREFIX_LIST,
+    SECURITY_GROUP,
+};
+pub use gateway::{
+    ALLOCATE_ADDRESS, ASSOCIATE_ADDRESS, ATTACHMENT, CREATE_INTERNET_GATEWAY, CREATE_NAT_GATEWAY,
+    CREATE_VPC_ENDPOINT, CREATE_VPN_GATEWAY, GATEWAY, MODIFY_VPC_ENDPOINT, OUTSIDE_HOST,
+    PLACE_OUTSIDE_HOST, PROPAGATION,
+};
 pub use network::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
 pub use step::{
     ASSOCIATE_ROUTE_TABLE, CIDR_OF_VPC, CREATE_ROUTE_TABLE, CREATE_SUBNET, CREATE_VPC, EXPECTATION,
-    FLOWS, MODIFY_SOURCE_DEST_CHECK, PING, REPLAY, REQUEST_PEERING, ROUTE_KEY, RUN_INSTANCE, SEND,
-    SET_ROUTE, STEP, UDP,
+    FLOWS, MODIFY_PEERING_OPTIONS, MODIFY_SOURCE_DEST_CHECK, MODIFY_VPC_ATTRIBUTE, PING, REPLAY,
+    REQUEST_PEERING, RESOLVE, ROUTE_KEY, RUN_INSTANCE, SEND, SET_ROUTE, STEP, UDP,
 };
 
 static VERSION: Leaf = Leaf { what: "a format version", form: Form::Whole { min: 1, max: 1 } };
@@ -33,6 +46,15 @@ const VPCS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&VPC) };
 const PEERINGS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&PEERING) };
 const INSTANCES: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&INSTANCE) };
 
+const GROUPS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&SECURITY_GROUP) };
+const PREFIX_LISTS: Shape = Shape::Map {
+    key: &LABEL,
+    value: &Shape::Either(&[Shape::List(&Shape::Leaf(&BLOCK)), Shape::Mapping(&PREFIX_LIST)]),
+};
+const ACLS: Shape = Shape::Map { key: &ACL, value: &Shape::Mapping(&NETWORK_ACL) };
+const GATEWAYS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&GATEWAY) };
+const OUTSIDE: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&OUTSIDE_HOST) };
+
 const ACCOUNTS_FIELD: Field =
     Field::optional("accounts", ACCOUNTS, "one account, `123456789012`", "the accounts, by label");
 const VPCS_FIELD: Field = Field::optional("vpcs", VPCS, "none", "the VPCs, by label");
@@ -48,8 +70,30 @@ const ROUTES_FIELD: Field = Field::optional(
     "none",
     "the routes: table (`A` is the main table of A, `A/x` its table x) to destination to target",
 );
+const GROUPS_FIELD: Field =
+    Field::optional("security_groups", GROUPS, "none", "the security groups, by label");
+const PREFIX_LISTS_FIELD: Field = Field::optional(
+    "prefix_lists",
+    PREFIX_LISTS,
+    "none",
+    "the prefix lists, by label: blocks, or a mapping",
+);
+const ACLS_FIELD: Field = Field::optional(
+    "network_acls",
+    ACLS,
+    "none",
+    "the network ACLs: `A/x` is a new one of A, `A/default` the one that A was born with",
+);
 const INSTANCES_FIELD: Field =
     Field::optional("instances", INSTANCES, "none", "the instances, by label");
+const GATEWAYS_FIELD: Field = Field::optional(
+    "gateways",
+    GATEWAYS,
+    "none",
+    "the gateways: edges of VPCs and NAT gateways, by label",
+);
+const OUTSIDE_FIELD: Field =
+    Field::optional("outside", OUTSIDE, "none", "the hosts outside the cloud, by label");
 const VERSION_FIELD: Field =
     Field::required("vpclab", Shape::Leaf(&VERSION), "version of the format, `1`");
 const ABOUT_FIELD: Field =
@@ -98,7 +142,12 @@ pub static SCENARIO: Mapping = Mapping {
         VPCS_FIELD,
         PEERINGS_FIELD,
         ROUTES_FIELD,
+        GROUPS_FIELD,
+        PREFIX_LISTS_FIELD,
+        ACLS_FIELD,
         INSTANCES_FIELD,
+        GATEWAYS_FIELD,
+        OUTSIDE_FIELD,
         Field::optional(
             "steps",
             Shape::List(&Shape::Mapping(&STEP)),
@@ -122,7 +171,12 @@ pub static NETWORK_FILE: Mapping = Mapping {
         VPCS_FIELD,
         PEERINGS_FIELD,
         ROUTES_FIELD,
+        GROUPS_FIELD,
+        PREFIX_LISTS_FIELD,
+        ACLS_FIELD,
         INSTANCES_FIELD,
+        GATEWAYS_FIELD,
+        OUTSIDE_FIELD,
     ],
     one_of: &[],
 };

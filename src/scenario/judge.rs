@@ -3,16 +3,19 @@
 //! Holds the comparison and its words: what was expected and what came of it are said in the same
 //! terms, those of the file. Refuses to run anything.
 
-use super::ast::{Because, Bounds, Destination, Expect, Location, Loss};
+use super::ast::{AclRef, Because, Bounds, Destination, Expect, Location, Loss};
 use super::stage::Stage;
 use crate::base::diag::Spanned;
 use crate::base::id::InterfaceIdx;
+use crate::cloud::dns::Resolution;
+use crate::cloud::hostname::Hostname;
 use crate::cloud::refusal::Refusal;
 use crate::forward::reason::MISDELIVERED;
 use crate::forward::{Drop, DropReason, Location as Spot};
 use crate::report::explain::Explainer;
 use crate::report::names::Names;
 use crate::report::outcome::Verdict;
+use crate::report::resolved;
 use crate::sim::traffic::{Drops, Tally};
 use crate::sim::{Leg, ProbeId, ProbeTally};
 
@@ -74,6 +77,8 @@ pub(super) fn words(expect: &Expect) -> String {
         Expect::Refused(code) => format!("refused: {}", code.value),
         Expect::Peering(state) => format!("state: {}", state.value.code()),
         Expect::Route(state) => format!("state: {}", state.value.code()),
+        Expect::Address(address) => format!("address: {}", address.value),
+        Expect::Unresolved(reason) => format!("unresolved: {}", reason.value),
     }
 }
 
@@ -96,6 +101,26 @@ pub(super) fn command(
         (Some(Expect::Route(want)), Ok(state)) => is_state(want.value.code(), *state),
         (_, Ok(Some(state))) => Judgement::new(format!("state: {state}"), true),
         (_, Ok(None)) => Judgement::new("done", true),
+    }
+}
+
+/// What came of a query against its expectation.
+pub(super) fn resolution(
+    expect: Option<&Expect>,
+    stage: &Stage,
+    name: &Hostname,
+    resolution: &Resolution,
+) -> Judgement {
+    let actual = resolved::told(Names(stage.sim.cloud()), name, resolution);
+    match (expect, resolution) {
+        (None, _) => Judgement { actual, verdict: Verdict::Unjudged },
+        (Some(Expect::Address(want)), Ok(answer)) => {
+            Judgement::new(actual, want.value == answer.address)
+        }
+        (Some(Expect::Unresolved(want)), Err(denial)) => {
+            Judgement::new(actual, want.value == denial.reason)
+        }
+        (Some(_), _) => Judgement::new(actual, false),
     }
 }
 
@@ -156,7 +181,7 @@ impl Evidence<'_> {
             Expect::Delivered => all_there,
             Expect::DeliveredTo(label) => {
                 let mut hosts = self.explainer.arrivals(self.probe, Leg::Request);
-                let wanted = self.stage.instance(&label.value).ok();
+                let wanted = self.stage.host(&label.value).ok();
                 let wanted = wanted.and_then(|known| self.stage.sim.row_of(known.interface));
                 requests.sent > 0
                     && requests.delivered == requests.sent
@@ -177,9 +202,12 @@ impl Evidence<'_> {
                     && counts_hold(&requests.drops, dropped)
             }
             // The decoder refuses the others on traffic, and lists are judged target by target.
-            Expect::Reaches { .. } | Expect::Refused(_) | Expect::Peering(_) | Expect::Route(_) => {
-                false
-            }
+            Expect::Reaches { .. }
+            | Expect::Refused(_)
+            | Expect::Peering(_)
+            | Expect::Route(_)
+            | Expect::Address(_)
+            | Expect::Unresolved(_) => false,
         }
     }
 
@@ -220,17 +248,24 @@ impl Evidence<'_> {
         match at {
             Location::Peering(id) => spot == Spot::Peering(*id),
             Location::Vpc(id) => is_vpc(*id),
-            Location::Table(table) => {
-                let table = self.stage.named_table(&table.vpc, &table.table);
+            // A route table and a network ACL are written alike; either will do.
+            Location::Table(part) => {
+                let table = self.stage.named_table(&part.vpc, &part.table);
+                let acl =
+                    part.table.as_str().parse().ok().and_then(|name| {
+                        self.stage.acl(&AclRef { vpc: part.vpc.clone(), name }).ok()
+                    });
                 table.is_ok_and(|table| spot == Spot::Table(table))
+                    || acl.is_some_and(|acl| spot == Spot::Acl(acl))
             }
             Location::Label(label) => {
                 labels.peerings.get(label).is_some_and(|id| spot == Spot::Peering(*id))
                     || labels.vpcs.get(label).is_some_and(|id| is_vpc(*id))
-                    || labels
-                        .instances
-                        .get(label)
-                        .is_some_and(|known| spot == Spot::Interface(known.interface))
+                    || self.stage.interface(label).is_some_and(|id| spot == Spot::Interface(id))
+                    || self
+                        .stage
+                        .gateway(label, "gateway")
+                        .is_ok_and(|known| spot == Spot::Gateway(known.id))
             }
         }
     }

@@ -3,14 +3,19 @@
 //! Holds the types and their parsers. Refuses to know which labels a file declares: that is
 //! the business of [`super::names`].
 
+mod filter;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::base::id::{AccountId, PeeringId, VpcId};
+use crate::base::id::{AccountId, PeeringId, PrefixListId, VpcId};
 use crate::base::limit::LABEL_BYTES_MAX;
+use crate::cloud::hostname::Hostname;
+
+pub use filter::{AclName, AclRef, GroupRef, PeerRef};
 
 /// What a file calls a resource: 1 to 64 of `A-Z a-z 0-9 . _ -`, not starting with `.` or `-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -37,11 +42,32 @@ pub enum MalformedName {
     /// The main table where another one is wanted.
     #[error("want a VPC and a route table of it, for example `A/x`")]
     NotATable,
+    /// A VPC and something else than its default group.
+    #[error(
+        "want the label of a group, or the one that a VPC was born with, for example `A/default`"
+    )]
+    NotAGroup,
+    /// A network ACL without its VPC.
+    #[error("want a VPC and a network ACL of it, for example `A/strict` or `A/default`")]
+    NotAnAcl,
+    /// Neither a block nor a name.
+    #[error(
+        "want a block such as `10.0.0.0/8`, the label of a security group or prefix list, or `A/default`"
+    )]
+    NotAPeer,
+    /// An address where a block is wanted.
+    #[error("an address is not a block: say how much of it counts, for example `10.0.0.5/32`")]
+    AddressWithoutLength,
     /// Something after a colon that is no address.
     #[error(
-        "want an instance, an address, or a VPC and an address: `A:10.0.0.5`, `A:[2001:db8::5]`"
+        "want a host, an address, `public(a)`, or a VPC and an address: `A:10.0.0.5`, `A:[2001:db8::5]`"
     )]
     NotADestination,
+    /// Neither a hostname nor an instance.
+    #[error(
+        "want an instance (`b`), its public name (`b/public`), or a hostname such as `ip-10-0-0-5.ec2.internal`"
+    )]
+    NotAName,
     /// No arrow.
     #[error("want two ends with an arrow between them, for example `b -> c`")]
     NotAPair,
@@ -123,7 +149,11 @@ label_or_id!(
     /// A peering.
     PeeringRef, PeeringId);
 label_or_id!(
-    /// What a route points at: a peering, or (by label only) the interface of an instance.
+    /// A prefix list.
+    PrefixListRef, PrefixListId);
+label_or_id!(
+    /// What a route points at: a peering, or (by label only) a gateway or the interface of an
+    /// instance.
     TargetRef, PeeringId);
 
 /// A subnet, written `A/web`.
@@ -206,8 +236,10 @@ impl fmt::Display for NamedTableRef {
 /// Where traffic is sent.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Destination {
-    /// To the address of an instance.
-    Instance(Label),
+    /// To the address of an instance or of a host outside the cloud.
+    Host(Label),
+    /// To the public address of an instance: `public(a)`. No label has parentheses.
+    Public(Label),
     /// To an address, whoever owns it.
     Address(IpAddr),
     /// To an address, meant to be that of this VPC: `A:10.0.0.5`, `A:[2001:db8::5]`. The brackets
@@ -228,7 +260,11 @@ impl FromStr for Destination {
             return Ok(Destination::Address(address));
         }
         let Some((vpc, address)) = text.split_once(':') else {
-            return text.parse().map(Destination::Instance);
+            return match text.strip_prefix("public(").map(|rest| rest.strip_suffix(')')) {
+                Some(Some(label)) => label.parse().map(Destination::Public),
+                Some(None) => Err(MalformedName::NotADestination),
+                None => text.parse().map(Destination::Host),
+            };
         };
         let inner = address.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
         let address = match inner {
@@ -245,7 +281,8 @@ impl FromStr for Destination {
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Destination::Instance(label) => label.fmt(f),
+            Destination::Host(label) => label.fmt(f),
+            Destination::Public(label) => write!(f, "public({label})"),
             Destination::Address(address) => address.fmt(f),
             Destination::AddressIn { vpc, address: IpAddr::V4(a) } => write!(f, "{vpc}:{a}"),
             Destination::AddressIn { vpc, address: IpAddr::V6(a) } => write!(f, "{vpc}:[{a}]"),
@@ -256,14 +293,14 @@ impl fmt::Display for Destination {
 /// A spot in the network at which a packet may end.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Location {
-    /// The peering, VPC or instance with this label. A label that both a VPC and an instance
+    /// The peering, gateway, VPC, instance or outside host with this label. A label that both a VPC and an instance
     /// carry stands for either; that of a VPC also stands for its main route table.
     Label(Label),
     /// The peering with this id.
     Peering(PeeringId),
     /// The VPC with this id.
     Vpc(VpcId),
-    /// A route table, written `A/x`.
+    /// A route table or a network ACL, written `A/x`; `A/default` is A's own network ACL.
     Table(NamedTableRef),
 }
 
@@ -291,6 +328,45 @@ impl fmt::Display for Location {
             Location::Peering(id) => id.fmt(f),
             Location::Vpc(id) => id.fmt(f),
             Location::Table(table) => table.fmt(f),
+        }
+    }
+}
+
+/// A hostname that is asked for: as it is, or by the instance that has it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum NameRef {
+    /// The name itself. A text that is one is never taken as a label.
+    Hostname(Hostname),
+    /// The private name of an instance, written `b`.
+    PrivateOf(Label),
+    /// The public name of an instance, written `b/public`.
+    PublicOf(Label),
+}
+
+impl FromStr for NameRef {
+    type Err = MalformedName;
+
+    fn from_str(text: &str) -> Result<NameRef, MalformedName> {
+        if let Ok(name) = text.parse() {
+            return Ok(NameRef::Hostname(name));
+        }
+        let name = match text.split_once('/') {
+            None => text.parse().map(NameRef::PrivateOf),
+            Some((label, "public")) => label.parse().map(NameRef::PublicOf),
+            Some(_) => Err(MalformedName::NotAName),
+        };
+        // A name that was meant to be one and is not would else pass for a label.
+        let is_domain = [".internal", ".amazonaws.com"].iter().any(|end| text.ends_with(end));
+        name.ok().filter(|_| !is_domain).ok_or(MalformedName::NotAName)
+    }
+}
+
+impl fmt::Display for NameRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameRef::Hostname(name) => name.fmt(f),
+            NameRef::PrivateOf(label) => label.fmt(f),
+            NameRef::PublicOf(label) => write!(f, "{label}/public"),
         }
     }
 }
@@ -344,6 +420,25 @@ mod tests {
             ("vpc:2001:db8::5", None),
             ("A:", None),
             ("A:web", None),
+            ("public(a)", Some("public(a)")),
+            ("public(10.0.0.5", None),
+            ("public()", None),
+            ("private(a)", None),
+        ]);
+    }
+
+    #[test]
+    fn names_that_are_asked_for() {
+        reads::<NameRef>(&[
+            ("b", Some("b")),
+            ("b.eu", Some("b.eu")),
+            ("b/public", Some("b/public")),
+            ("IP-10-0-0-5.ec2.internal.", Some("ip-10-0-0-5.ec2.internal")),
+            ("b/private", None),
+            ("b/", None),
+            ("/public", None),
+            ("ip-10-0-0-5.eu.internal", None),
+            ("", None),
         ]);
     }
 

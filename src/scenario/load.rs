@@ -197,7 +197,12 @@ fn merge(own: &mut Network, mut included: Network) {
     included.vpcs.append(&mut own.vpcs);
     included.peerings.append(&mut own.peerings);
     included.routes.append(&mut own.routes);
+    included.security_groups.append(&mut own.security_groups);
+    included.prefix_lists.append(&mut own.prefix_lists);
+    included.network_acls.append(&mut own.network_acls);
     included.instances.append(&mut own.instances);
+    included.gateways.append(&mut own.gateways);
+    included.outside.append(&mut own.outside);
     *own = included;
 }
 

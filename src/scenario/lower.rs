@@ -4,6 +4,9 @@
 //! says no to. Goes on after an error, so that all are reported at once; what depends on something
 //! that failed is left out without a word of its own. Refuses any other way into the cloud.
 
+mod filter;
+mod gateway;
+
 use ipnet::IpNet;
 
 use super::ast::{self, Label, Network, Placement, VpcRef};
@@ -36,8 +39,18 @@ pub(super) fn build(
     let mut builder = Builder { stage, network, diagnostics: Diagnostics::default() };
     builder.accounts();
     builder.vpcs();
+    builder.prefix_lists();
+    builder.groups();
+    builder.acls();
+    builder.acls_of_subnets();
+    builder.edges();
+    builder.named_addresses();
     builder.instances();
+    builder.public_instances();
+    builder.nat_gateways();
+    builder.outside();
     builder.peerings();
+    builder.group_rules();
     builder.routes();
     builder.links();
     builder.stage.sim.set_settle(file.settle);
@@ -107,6 +120,12 @@ impl Builder<'_> {
                     all_blocks = false;
                 }
             }
+            let (support, hostnames) = (vpc.dns_support, vpc.dns_hostnames);
+            let dns = (support.map(|s| s.value), hostnames.map(|s| s.value));
+            if let Err(refusal) = self.stage.set_dns(&caller, id, dns.0, dns.1) {
+                let place = hostnames.or(support).map_or(vpc.label.place, |s| s.place);
+                self.report(place, "this attribute", &refusal.into());
+            }
             for table in &vpc.route_tables {
                 if let Err(trouble) = self.stage.create_table(id, &caller, &table.value) {
                     self.report(table.place, "this route table", &trouble);
@@ -172,7 +191,13 @@ impl Builder<'_> {
             if let Err(trouble) = start_instance(&mut self.stage, None, instance) {
                 let ip = instance.ip.as_ref().map(|ip| ip.place);
                 let ipv6 = instance.ipv6.as_ref().map(|ip| ip.place);
-                let place = ip.or(ipv6).unwrap_or(instance.placement.place());
+                let place = match &trouble {
+                    Trouble::Refused(Refusal::GroupOfOtherVpc(_) | Refusal::GroupNotFound(_)) => {
+                        self.refused_groups(instance);
+                        continue;
+                    }
+                    _ => ip.or(ipv6).unwrap_or(instance.placement.place()),
+                };
                 self.report(place, "this instance", &trouble);
             }
         }
@@ -308,7 +333,10 @@ impl Builder<'_> {
     fn refused_route(&mut self, route: &ast::Route, refusal: &Refusal) {
         match refusal {
             // The cloud would name the two by ids, of which the file knows nothing.
-            Refusal::RouteTargetOfOtherVpc { .. } | Refusal::PeeringNotFound(_) => {
+            Refusal::RouteTargetOfOtherVpc { .. }
+            | Refusal::PeeringNotFound(_)
+            | Refusal::RouteGatewayNotFound(_)
+            | Refusal::RouteNatGatewayNotFound(_) => {
                 let (table, target) = (&route.table.value, &route.target.value);
                 let message = format!(
                     "the cloud refuses this route: `{target}` does not belong to the VPC of the table `{table}`"
@@ -363,7 +391,9 @@ pub(super) fn start_instance(
         }
     };
     let owner = stage.owner(vpc);
+    let groups = instance.groups.iter().map(|group| Ok(stage.group(&group.value)?.0));
     let plan = InstancePlan {
+        groups: groups.collect::<Result<_, Trouble>>()?,
         ip,
         ipv6: instance.ipv6.as_ref().map(|ip| ip.value),
         check: instance.source_dest_check,

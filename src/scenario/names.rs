@@ -4,6 +4,8 @@
 //! Refuses to look up anything: what a label stands for at run time is the lowering's business, and
 //! whether a resource still exists is the cloud's.
 
+mod filter;
+mod gateway;
 mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::ast::{
-    AccountRef, Action, Destination, Expect, File, Flow, Instance, Label, Location, NamedTableRef,
-    Network, PeeringRef, Placement, Step, SubnetRef, TableRef, TargetRef, Vpc, VpcRef,
+    AccountRef, AclName, Action, Destination, Expect, File, Filter, Flow, Instance, Label,
+    Location, NameRef, NamedTableRef, Network, PeeringRef, Placement, Step, SubnetRef, TableRef,
+    TargetRef, Vpc, VpcRef,
 };
 use super::code;
 use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned};
 use crate::base::id::AccountId;
+use gateway::GATEWAYS;
+pub(super) use gateway::new_owned;
 use scope::{Kind, Outcome, Scope};
 
 /// Complains about labels that nothing carries and labels that are taken. Labels in `unread` belong
@@ -48,6 +53,12 @@ fn introduction(action: &Action) -> Option<Introduction<'_>> {
         Action::CreateSubnet(new) => (Kind::Subnet, Some(&new.vpc), &new.name),
         Action::CreateRouteTable(new) => (Kind::Table, Some(&new.vpc), &new.name),
         Action::RunInstance(new) => (Kind::Instance, None, &new.label),
+        Action::Filter(Filter::CreateSecurityGroup(new)) => (Kind::Group, None, &new.name),
+        Action::Filter(Filter::CreateManagedPrefixList(new)) => {
+            (Kind::PrefixList, None, &new.label)
+        }
+        Action::Filter(Filter::CreateNetworkAcl(new)) => (Kind::Acl, Some(&new.vpc), &new.name),
+        Action::Gateway(action) => return gateway::introduction(action),
         _ => return None,
     };
     let name = match vpc {
@@ -93,6 +104,7 @@ impl Names<'_> {
                 self.scope.uses(Kind::Vpc, side.value.as_str(), side.place);
             }
         }
+        self.gateways(network);
         let mut seen: BTreeMap<(&TableRef, IpNet), Place> = BTreeMap::new();
         for route in &network.routes {
             self.declared_table(&route.table);
@@ -110,6 +122,7 @@ impl Names<'_> {
                 );
             }
         }
+        self.filters(network);
         for instance in &network.instances {
             self.instance(instance);
             if let Placement::Vpc(Spanned { value: VpcRef::Id(id), place }) = &instance.placement {
@@ -165,31 +178,44 @@ impl Names<'_> {
             let label = &peering.label;
             self.scope.introduces(Kind::Peering, label.value.as_str(), label.place);
         }
+        self.declare_filters(network);
         for instance in &network.instances {
             let label = &instance.label;
             self.scope.introduces(Kind::Instance, label.value.as_str(), label.place);
+            if instance.public_ip.is_some() {
+                self.scope.introduces(Kind::Address, label.value.as_str(), label.place);
+            }
         }
+        self.declare_gateways(network);
     }
 
     fn vpc(&mut self, vpc: &Vpc) {
-        self.owner(vpc.account.as_ref(), &vpc.label);
+        self.owner(vpc.account.as_ref(), &vpc.label, "VPC");
         for subnet in vpc.subnets.iter().flatten() {
             if let Some(table) = &subnet.route_table {
                 let name = format!("{}/{}", vpc.label.value, table.value);
                 self.scope.uses(Kind::Table, &name, table.place);
             }
+            if let Some(Spanned { value: AclName::Label(acl), place }) = &subnet.network_acl {
+                self.scope.uses(Kind::Acl, &part(&vpc.label.value, acl), *place);
+            }
         }
     }
 
-    /// The owner of a new VPC: named, or the only one there is.
-    fn owner(&mut self, account: Option<&Spanned<AccountRef>>, vpc: &Spanned<Label>) {
+    /// The owner of a new thing: named, or the only one there is.
+    fn owner(
+        &mut self,
+        account: Option<&Spanned<AccountRef>>,
+        new: &Spanned<Label>,
+        noun: &'static str,
+    ) {
         match account {
             Some(account) => self.account(account),
             None if self.accounts.len() > 1 => self.scope.push(
                 Diagnostic::at(
-                    vpc.place,
+                    new.place,
                     code::MISSING_KEY,
-                    format!("the VPC `{}` needs the key `account`", vpc.value),
+                    format!("the {noun} `{}` needs the key `account`", new.value),
                 )
                 .help("a file with several accounts says which of them owns what"),
             ),
@@ -220,6 +246,7 @@ impl Names<'_> {
             Placement::Vpc(vpc) => self.vpc_ref(&vpc.value, vpc.place),
             Placement::Subnet(subnet) => self.subnet(subnet),
         }
+        instance.groups.iter().for_each(|group| self.group(group));
     }
 
     fn vpc_ref(&mut self, vpc: &VpcRef, place: Place) {
@@ -241,17 +268,17 @@ impl Names<'_> {
 
     fn subnet(&mut self, subnet: &Spanned<SubnetRef>) {
         let SubnetRef { vpc, subnet: label } = &subnet.value;
-        self.part_of(Kind::Subnet, vpc, label, subnet.place);
+        self.part_of(&[Kind::Subnet], vpc, label, subnet.place);
     }
 
     fn named_table(&mut self, table: &NamedTableRef, place: Place) {
-        self.part_of(Kind::Table, &table.vpc, &table.table, place);
+        self.part_of(&[Kind::Table], &table.vpc, &table.table, place);
     }
 
     fn table(&mut self, table: &Spanned<TableRef>) {
         match &table.value {
             TableRef { vpc, table: Some(label) } => {
-                self.part_of(Kind::Table, vpc, label, table.place);
+                self.part_of(&[Kind::Table], vpc, label, table.place);
             }
             TableRef { vpc, table: None } => self.vpc_ref(vpc, table.place),
         }
@@ -265,22 +292,28 @@ impl Names<'_> {
     }
 
     /// A thing that belongs to a VPC. A VPC that is unknown is complained about instead of it.
-    fn part_of(&mut self, kind: Kind, vpc: &VpcRef, label: &Label, place: Place) {
+    fn part_of(&mut self, kinds: &[Kind], vpc: &VpcRef, label: &Label, place: Place) {
         let VpcRef::Label(vpc) = vpc else { return };
         if self.scope.knows(Kind::Vpc, vpc.as_str()) {
-            self.scope.uses(kind, &format!("{vpc}/{label}"), place);
+            self.scope.uses_any(kinds, &part(vpc, label), place);
         } else {
             self.scope.uses(Kind::Vpc, vpc.as_str(), place);
         }
     }
 
     fn target(&mut self, label: &Label, place: Place) {
-        self.scope.uses_any(&[Kind::Peering, Kind::Instance], label.as_str(), place);
+        let [igw, vpn, endpoint, nat] = GATEWAYS;
+        let kinds = [Kind::Peering, Kind::Instance, igw, vpn, endpoint, nat];
+        self.scope.uses_any(&kinds, label.as_str(), place);
     }
 
     fn destination(&mut self, to: &Spanned<Destination>) {
         match &to.value {
-            Destination::Instance(label) => {
+            Destination::Host(label) => {
+                let kinds = [Kind::Instance, Kind::OutsideHost];
+                self.scope.uses_any(&kinds, label.as_str(), to.place);
+            }
+            Destination::Public(label) => {
                 self.scope.uses(Kind::Instance, label.as_str(), to.place);
             }
             Destination::AddressIn { vpc, .. } => self.vpc_ref(vpc, to.place),
@@ -318,14 +351,18 @@ impl Names<'_> {
             | Action::RejectPeering(peering)
             | Action::DeletePeering(peering)
             | Action::DescribePeering(peering) => self.peering_ref(peering),
+            Action::ModifyPeeringOptions(modify) => self.peering_ref(&modify.peering),
             Action::CreateVpc(vpc) => {
                 if vpc.account.is_some() || !has_asker {
-                    self.owner(vpc.account.as_ref(), &vpc.name);
+                    self.owner(vpc.account.as_ref(), &vpc.name, "VPC");
                 }
             }
             Action::DeleteVpc(vpc) => self.vpc_ref(&vpc.value, vpc.place),
             Action::AssociateVpcCidrBlock(block) | Action::DisassociateVpcCidrBlock(block) => {
                 self.vpc_ref(&block.vpc.value, block.vpc.place);
+            }
+            Action::ModifyVpcAttribute(modify) => {
+                self.vpc_ref(&modify.vpc.value, modify.vpc.place);
             }
             Action::CreateSubnet(new) => self.vpc_ref(&new.vpc.value, new.vpc.place),
             Action::CreateRouteTable(new) => self.vpc_ref(&new.vpc.value, new.vpc.place),
@@ -351,19 +388,27 @@ impl Names<'_> {
             | Action::StartInstance(label)
             | Action::TerminateInstance(label) => self.instance_label(label),
             Action::ModifySourceDestCheck(modify) => self.instance_label(&modify.instance),
+            Action::Resolve(query) => {
+                self.instance_label(&query.from);
+                if let NameRef::PrivateOf(label) | NameRef::PublicOf(label) = &query.name.value {
+                    self.scope.uses(Kind::Instance, label.as_str(), query.name.place);
+                }
+            }
+            Action::Filter(filter) => self.filter(filter, has_asker),
+            Action::Gateway(action) => self.gateway_action(action, has_asker),
             Action::Ping(ping) => {
-                self.instance_label(&ping.from);
+                self.host_label(&ping.from);
                 ping.to.iter().for_each(|to| self.destination(to));
             }
             Action::Udp(udp) => {
-                self.instance_label(&udp.from);
+                self.host_label(&udp.from);
                 self.destination(&udp.to);
             }
-            Action::Send(send) => self.instance_label(&send.from),
-            Action::Replay(replay) => self.instance_label(&replay.from),
+            Action::Send(send) => self.host_label(&send.from),
+            Action::Replay(replay) => self.host_label(&replay.from),
             Action::Flows(flows) => {
                 for Flow { from, to } in &flows.pairs {
-                    self.instance_label(from);
+                    self.host_label(from);
                     self.destination(to);
                 }
             }
@@ -373,7 +418,7 @@ impl Names<'_> {
 
     fn expect(&mut self, expect: &Expect) {
         match expect {
-            Expect::DeliveredTo(label) => self.instance_label(label),
+            Expect::DeliveredTo(label) => self.host_label(label),
             Expect::Dropped { at: Some(at), .. } | Expect::ReplyLost { at: Some(at), .. } => {
                 self.location(at);
             }
@@ -385,13 +430,37 @@ impl Names<'_> {
     fn location(&mut self, at: &Spanned<Location>) {
         match &at.value {
             Location::Label(label) => {
-                let kinds = [Kind::Peering, Kind::Vpc, Kind::Instance];
+                let [igw, vpn, endpoint, nat] = GATEWAYS;
+                let kinds = [
+                    Kind::Peering,
+                    Kind::Vpc,
+                    Kind::Instance,
+                    Kind::OutsideHost,
+                    igw,
+                    vpn,
+                    endpoint,
+                    nat,
+                ];
                 self.scope.uses_any(&kinds, label.as_str(), at.place);
             }
-            Location::Table(table) => self.named_table(table, at.place),
+            Location::Table(table) if is_default(table) => self.vpc_ref(&table.vpc, at.place),
+            Location::Table(table) => {
+                let kinds = [Kind::Table, Kind::Acl];
+                self.part_of(&kinds, &table.vpc, &table.table, at.place);
+            }
             Location::Peering(_) | Location::Vpc(_) => {}
         }
     }
+}
+
+/// How the scope calls what belongs to a VPC.
+fn part(vpc: &Label, label: &Label) -> String {
+    format!("{vpc}/{label}")
+}
+
+/// Is it how a VPC's own network ACL is written? No route table of a file is called so.
+fn is_default(at: &NamedTableRef) -> bool {
+    matches!(at.table.as_str().parse(), Ok(AclName::Default))
 }
 
 #[cfg(test)]

@@ -229,6 +229,11 @@ impl Run<'_> {
                 self.put(row, judge::command(expect, &Err(refusal)));
             }
             Err(undone) => self.put(row, Judgement::new(undone.to_string(), false)),
+            Ok(Doing::Resolved(name, resolution)) => {
+                self.tick(observer)?;
+                let judgement = judge::resolution(expect, &self.stage, &name, &resolution);
+                self.put(row, judgement);
+            }
             Ok(Doing::Wait(span)) => {
                 self.pass(self.stage.sim.now() + span, observer)?;
                 self.put(row, Judgement { actual: "done".to_owned(), verdict: Verdict::Unjudged });
@@ -369,12 +374,13 @@ impl Run<'_> {
             || self.stage.sim.datagrams(probe) == Datagrams::Returned;
         let ways = match stray.leg {
             Leg::Request if is_answered => Ways::ThereAndBack,
-            Leg::Request | Leg::Answer => Ways::There,
+            Leg::Request | Leg::Answer | Leg::Notice => Ways::There,
         };
         let intent = Intent { from: stray.from, packet: &stray.packet, meant: stray.meant, ways };
-        let (cloud, now) = (self.stage.sim.cloud(), self.stage.sim.now());
-        let fixes = repair::repair(cloud, now, intent).unwrap_or_default();
-        told::fixes(&fixes, self.stage.sim.world())
+        let world = self.stage.sim.world();
+        let fixes =
+            repair::repair(world.cloud, world.memory, world.now, intent).unwrap_or_default();
+        told::fixes(&fixes, world)
     }
 }
 

@@ -4,6 +4,9 @@
 //! resource and give it its name; the declared network and the steps use the same ones. Refuses to
 //! know how a file is written (places and diagnostics are the callers').
 
+mod filter;
+mod gateway;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,12 +14,14 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::ast::{
-    AccountRef, Destination, Label, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, Destination, Label, NameRef, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::id::*;
 use crate::cloud::account::{Caller, Region, Zone};
 use crate::cloud::command::Command;
+use crate::cloud::dns::{Switch, VpcAttribute};
 use crate::cloud::event::{Change, ResourceId};
+use crate::cloud::hostname::{Hostname, Kind};
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::peering::Peering;
 use crate::cloud::refusal::Refusal;
@@ -24,6 +29,9 @@ use crate::cloud::route_table::RouteTarget;
 use crate::cloud::tag;
 use crate::sim::Sim;
 use crate::wire::Family;
+use gateway::{KnownAddress, KnownGateway, KnownOutside};
+
+pub(super) use filter::{authorize, revoke};
 
 /// Why the stage cannot do what a file wants.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -75,6 +83,24 @@ pub(super) enum Trouble {
         /// The family.
         family: Family,
     },
+    /// The instance has no public address, so it has no public name.
+    #[error("`{instance}` has no public address, and so no public name")]
+    NoPublicName {
+        /// The instance.
+        instance: String,
+    },
+    /// The instance cannot ask for a name.
+    #[error("`{instance}` does not run, so it asks nobody")]
+    NotRunning {
+        /// The instance.
+        instance: String,
+    },
+    /// No public address stands for the instance.
+    #[error("`{instance}` has no public address")]
+    NoPublicAddress {
+        /// The instance.
+        instance: String,
+    },
     /// The subnet uses the main table without being told to.
     #[error("`{subnet}` has no association of its own: it uses the main table")]
     NoAssociation {
@@ -96,6 +122,14 @@ pub(super) struct KnownInstance {
     pub(super) addresses: Vec<IpAddr>,
 }
 
+/// Whoever sends and receives: an instance, or a host outside the cloud.
+#[derive(Clone, Debug)]
+pub(super) struct KnownHost {
+    pub(super) interface: InterfaceId,
+    /// Its addresses when it was started or placed; they stay known after its end.
+    pub(super) addresses: Vec<IpAddr>,
+}
+
 /// What labels stand for. A label keeps its meaning after the resource is gone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Labels {
@@ -105,6 +139,15 @@ pub(super) struct Labels {
     pub(super) tables: BTreeMap<(VpcId, Label), RouteTableId>,
     pub(super) peerings: BTreeMap<Label, PeeringId>,
     pub(super) instances: BTreeMap<Label, KnownInstance>,
+    /// Groups with their VPCs.
+    pub(super) groups: BTreeMap<Label, (SecurityGroupId, VpcId)>,
+    /// Prefix lists with their owners.
+    pub(super) prefix_lists: BTreeMap<Label, (PrefixListId, Caller)>,
+    pub(super) acls: BTreeMap<(VpcId, Label), NetworkAclId>,
+    gateways: BTreeMap<Label, KnownGateway>,
+    nat_gateways: BTreeMap<Label, (NatGatewayId, VpcId)>,
+    addresses: BTreeMap<Label, KnownAddress>,
+    outside: BTreeMap<Label, KnownOutside>,
 }
 
 /// The world and its labels.
@@ -116,6 +159,8 @@ pub(super) struct Stage {
     owners: BTreeMap<VpcId, Caller>,
     /// VPCs whose subnets were left out, so that the first default one stands for all.
     default_subnets: BTreeSet<VpcId>,
+    /// The group that allows everything, of VPCs in which an instance has needed it.
+    open_groups: BTreeMap<VpcId, SecurityGroupId>,
     /// Who owns and asks where the file names nobody.
     account: AccountId,
     /// Pings so far, modulo 2^16.
@@ -131,12 +176,14 @@ pub(super) struct SubnetPlan {
     pub(super) zone: Option<Zone>,
 }
 
-/// Addresses and check of an instance to be started.
-#[derive(Clone, Copy, Debug)]
+/// Addresses, check and groups of an instance to be started.
+#[derive(Clone, Debug)]
 pub(super) struct InstancePlan {
     pub(super) ip: Option<Ipv4Addr>,
     pub(super) ipv6: Option<Ipv6Addr>,
     pub(super) check: SourceDestCheck,
+    /// None is the VPC's open group.
+    pub(super) groups: Vec<SecurityGroupId>,
 }
 
 /// `label` in `map`, or trouble.
@@ -156,6 +203,7 @@ impl Stage {
             labels: Labels::default(),
             owners: BTreeMap::new(),
             default_subnets: BTreeSet::new(),
+            open_groups: BTreeMap::new(),
             account,
             pings: 0,
         }
@@ -240,14 +288,20 @@ impl Stage {
     }
 
     pub(super) fn target(&self, target: &TargetRef) -> Result<RouteTarget, Trouble> {
-        match target {
-            TargetRef::Id(id) => Ok(RouteTarget::Peering(*id)),
-            TargetRef::Label(l) => match self.labels.peerings.get(l) {
-                Some(id) => Ok(RouteTarget::Peering(*id)),
-                None => Ok(RouteTarget::Interface(
-                    find(&self.labels.instances, l, "peering or instance", l)?.interface,
-                )),
-            },
+        let label = match target {
+            TargetRef::Id(id) => return Ok(RouteTarget::Peering(*id)),
+            TargetRef::Label(label) => label,
+        };
+        let labels = &self.labels;
+        // No two of these carry the same label.
+        let peering = labels.peerings.get(label).map(|id| RouteTarget::Peering(*id));
+        let gateway = || labels.gateways.get(label).map(|known| RouteTarget::Gateway(known.id));
+        let nat = || labels.nat_gateways.get(label).map(|known| RouteTarget::Nat(known.0));
+        match peering.or_else(gateway).or_else(nat) {
+            Some(target) => Ok(target),
+            None => Ok(RouteTarget::Interface(
+                find(&labels.instances, label, "peering, gateway or instance", label)?.interface,
+            )),
         }
     }
 
@@ -258,8 +312,9 @@ impl Stage {
         family: Option<Family>,
     ) -> Result<(IpAddr, Option<InterfaceId>), Trouble> {
         match to {
-            Destination::Instance(label) => {
-                let known = self.instance(label)?;
+            Destination::Public(label) => self.public_of(label),
+            Destination::Host(label) => {
+                let known = self.host(label)?;
                 let wanted = family.unwrap_or(Family::V4);
                 let address = primary(&known.addresses, wanted).ok_or_else(|| {
                     Trouble::NoAddress { instance: label.to_string(), family: wanted }
@@ -277,16 +332,43 @@ impl Stage {
         }
     }
 
-    /// The address that an instance sends from towards `to`.
+    /// The address that a host sends from towards `to`.
     pub(super) fn source_address(
         &self,
         label: &Label,
-        known: &KnownInstance,
+        known: &KnownHost,
         to: IpAddr,
     ) -> Result<IpAddr, Trouble> {
         let family = Family::of(to);
         primary(&known.addresses, family)
             .ok_or_else(|| Trouble::NoAddress { instance: label.to_string(), family })
+    }
+
+    /// The hostname that is meant. An instance's private one stays known after its end, like its
+    /// addresses.
+    pub(super) fn hostname(&self, name: &NameRef) -> Result<Hostname, Trouble> {
+        let (label, kind) = match name {
+            NameRef::Hostname(name) => return Ok(name.clone()),
+            NameRef::PrivateOf(label) => (label, Kind::Private),
+            NameRef::PublicOf(label) => (label, Kind::Public),
+        };
+        let known = self.instance(label)?;
+        let private = known.addresses.iter().find_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        });
+        let instance = label.to_string();
+        let private = private
+            .ok_or_else(|| Trouble::NoAddress { instance: instance.clone(), family: Family::V4 })?;
+        let address = match kind {
+            Kind::Private => private,
+            Kind::Public => self
+                .sim
+                .cloud()
+                .public_address(known.interface, private)
+                .ok_or(Trouble::NoPublicName { instance })?,
+        };
+        Ok(Hostname::new(kind, address, self.owner(known.vpc).region))
     }
 
     // ---- asking the cloud -----------------------------------------------------------------------
@@ -326,6 +408,27 @@ impl Stage {
         self.owners.insert(id, caller.clone());
         self.name(caller, ResourceId::Vpc(id), label)?;
         Ok(id)
+    }
+
+    /// Switches attributes of a VPC, one request for each: support first if it is switched on,
+    /// because hostnames need it, and else last.
+    pub(super) fn set_dns(
+        &mut self,
+        caller: &Caller,
+        vpc: VpcId,
+        support: Option<Switch>,
+        hostnames: Option<Switch>,
+    ) -> Result<(), Refusal> {
+        let support_of = |wanted: Switch| support.filter(|switch| *switch == wanted);
+        let attributes = [
+            support_of(Switch::On).map(VpcAttribute::DnsSupport),
+            hostnames.map(VpcAttribute::DnsHostnames),
+            support_of(Switch::Off).map(VpcAttribute::DnsSupport),
+        ];
+        for attribute in attributes.into_iter().flatten() {
+            self.ask(caller, &Command::ModifyVpcAttribute { vpc, attribute })?;
+        }
+        Ok(())
     }
 
     pub(super) fn create_table(
@@ -412,10 +515,13 @@ impl Stage {
         subnet: SubnetId,
         plan: InstancePlan,
     ) -> Result<InterfaceId, Trouble> {
-        let InstancePlan { ip: ipv4, ipv6, check: source_dest_check } = plan;
-        let command = Command::RunInstances { subnet, ipv4, ipv6, source_dest_check };
-        let changes = self.ask(caller, &command)?;
+        let InstancePlan { ip: ipv4, ipv6, check: source_dest_check, mut groups } = plan;
         let vpc = self.sim.cloud().subnet(subnet).map(|s| s.vpc);
+        if let Some(vpc) = vpc {
+            groups = self.groups_of_interface(caller, vpc, groups)?;
+        }
+        let command = Command::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups };
+        let changes = self.ask(caller, &command)?;
         let (known, id) = made(changes, |c| match c {
             Change::InstanceRun { instance, interface, addresses, .. } => {
                 Some((KnownInstance { instance, interface, vpc: vpc?, addresses }, instance))

@@ -3,6 +3,8 @@
 //! Holds the translation of commands; `traffic` has that of traffic, `words` says what is done.
 //! Refuses to judge and to move time.
 
+mod filter;
+mod gateway;
 mod traffic;
 mod words;
 
@@ -18,9 +20,12 @@ use crate::base::id::{AccountId, PeeringId, RouteTableId, VpcId};
 use crate::base::time::Span;
 use crate::cloud::account::Caller;
 use crate::cloud::command::Command;
-use crate::cloud::peering::Status;
+use crate::cloud::dns::Resolution;
+use crate::cloud::hostname::Hostname;
+use crate::cloud::peering::{End, Status};
 use crate::cloud::refusal::Refusal;
 use crate::sim::{Datagrams, Source};
+pub(super) use filter::acl_entry;
 pub(super) use traffic::capture_of;
 pub(super) use words::words;
 
@@ -52,6 +57,8 @@ pub(super) enum Doing {
     Asked(Shown),
     /// The cloud was looked at, and this is the state.
     Looked(&'static str),
+    /// A name was asked for, and this came of it.
+    Resolved(Hostname, Resolution),
     /// Traffic of one probe is to be started.
     Probe(Probe),
     /// Traffic of one probe for each target of a ping; at least one.
@@ -102,10 +109,13 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             let caller = desk.stage.requester_of(peering);
             desk.peering(caller, peering, &Command::DeleteVpcPeeringConnection { peering })
         }
+        Action::ModifyPeeringOptions(modify) => desk.modify_peering_options(modify),
         Action::DescribePeering(p) => desk.describe_peering(p),
         Action::CreateVpc(vpc) => desk.create_vpc(vpc),
         Action::DeleteVpc(v) => {
             let vpc = desk.stage.vpc(&v.value)?;
+            let caller = desk.caller(desk.stage.owner(vpc))?;
+            desk.stage.close(&v.value, &caller);
             desk.about_vpc(vpc, &Command::DeleteVpc { vpc })
         }
         Action::AssociateVpcCidrBlock(block) => {
@@ -117,6 +127,12 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             let vpc = desk.stage.vpc(&block.vpc.value)?;
             let block = block.cidr.value;
             desk.about_vpc(vpc, &Command::DisassociateVpcCidrBlock { vpc, block })
+        }
+        Action::ModifyVpcAttribute(modify) => {
+            let vpc = desk.stage.vpc(&modify.vpc.value)?;
+            let caller = desk.caller(desk.stage.owner(vpc))?;
+            desk.stage.set_dns(&caller, vpc, modify.dns_support, modify.dns_hostnames)?;
+            Ok(Doing::Asked(Shown::Nothing))
         }
         Action::CreateSubnet(subnet) => desk.create_subnet(subnet),
         Action::DeleteSubnet(s) => {
@@ -209,6 +225,19 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
             };
             desk.about_vpc(known.vpc, &command)
         }
+        Action::Resolve(query) => {
+            let from = desk.stage.instance(&query.from.value)?;
+            let name = desk.stage.hostname(&query.name.value)?;
+            let sim = &desk.stage.sim;
+            if !sim.cloud().runs(from.interface) {
+                let instance = query.from.value.to_string();
+                return Err(Trouble::NotRunning { instance }.into());
+            }
+            let resolution = sim.cloud().resolve(from.vpc, &name, sim.now());
+            Ok(Doing::Resolved(name, resolution))
+        }
+        Action::Filter(filter) => desk.filter(filter),
+        Action::Gateway(action) => desk.gateway_action(action),
         Action::Ping(ping) => traffic::pings(desk.stage, ping).map(Doing::Targets),
         Action::Udp(udp) => traffic::datagrams(desk.stage, udp).map(Doing::Probe),
         Action::Send(send) => traffic::bytes(desk.stage, send).map(Doing::Probe),
@@ -277,6 +306,36 @@ impl Desk<'_> {
             Command::CreateVpcPeeringConnection { requester, accepter, peer_owner, peer_region };
         let (id, _) = self.stage.request_peering(&caller, &request.name.value, &command)?;
         Ok(Doing::Asked(Shown::Peering(id)))
+    }
+
+    /// Sets the side that is named, else every side of the account that asks: that of the VPC that
+    /// asked for the peering, unless the step says another.
+    fn modify_peering_options(
+        &mut self,
+        modify: &ast::ModifyPeeringOptions,
+    ) -> Result<Doing, Undone> {
+        let peering = self.stage.peering(&modify.peering.value)?;
+        let party = |end| match end {
+            End::Requester => self.stage.requester_of(peering),
+            End::Accepter => self.stage.accepter_of(peering),
+        };
+        let asker = self.caller(party(modify.side.unwrap_or(End::Requester)))?.account;
+        let sides = |end: &End| match modify.side {
+            Some(side) => *end == side,
+            None => party(*end).account == asker,
+        };
+        let sides: Vec<End> = End::ALL.into_iter().filter(sides).collect();
+        // An account that owns neither side asks for one all the same, to be told what it is told.
+        let first = sides.first().copied().unwrap_or(End::Requester);
+        let caller = Caller { account: asker, region: party(first).region };
+        let switch = |end| (end == first || sides.contains(&end)).then_some(modify.dns_from_peer);
+        let command = Command::ModifyVpcPeeringConnectionOptions {
+            peering,
+            requester: switch(End::Requester),
+            accepter: switch(End::Accepter),
+        };
+        self.stage.ask(&caller, &command)?;
+        Ok(Doing::Asked(Shown::Nothing))
     }
 
     fn describe_peering(&mut self, peering: &Spanned<ast::PeeringRef>) -> Result<Doing, Undone> {

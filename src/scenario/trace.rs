@@ -12,13 +12,13 @@ use super::stage::{Labels, Trouble};
 use crate::base::id::InterfaceId;
 use crate::forward::repair::{self, Intent, Ways};
 use crate::forward::walk::{End, Walk};
-use crate::forward::{Reference, walk};
+use crate::forward::{Memory, Reference, walk};
 use crate::report::names::Names;
 use crate::report::outcome::LegWalk;
 use crate::report::told::{self, Ending, Told};
 use crate::sim::{Leg, World};
 use crate::wire::build::{self, BuildError};
-use crate::wire::{EchoKind, Family, FlowKey, Packet, Protocol, TcpFlags};
+use crate::wire::{EchoKind, Family, Packet, TcpFlags};
 
 /// What the packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,13 +91,14 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
     built.stage.sim.look_around();
     let stage = &built.stage;
     let wrong = |trouble: Trouble| NoAnswer::new(&stage.labels, &trouble);
-    let known = stage.instance(&question.from).map_err(wrong)?;
+    let known = stage.host(&question.from).map_err(wrong)?;
     let (to, meant) = stage.destination(&question.to, question.family).map_err(wrong)?;
     let source = stage.source_address(&question.from, &known, to).map_err(wrong)?;
     let packet = request(question.carrying, (source, SOURCE_PORT).into(), to)
         .map_err(|error| NoAnswer(error.to_string()))?;
     let world = stage.sim.world();
-    let there = walk(world, known.interface, &packet)?;
+    let mut memory = world.memory.clone();
+    let there = walk(world, known.interface, &packet, &mut memory)?;
     let mut walks = vec![leg(world, Leg::Request, known.interface, &packet, &there, meant)];
     let arrived = match there.end {
         End::Delivered(at) if meant.is_none_or(|meant| meant == at) => Some(at),
@@ -105,16 +106,21 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
     };
     let mut passed = Passed::No;
     // A host that takes packets for others does not answer for them.
-    let answering = arrived.filter(|at| world.cloud.interface(*at).is_some_and(|i| i.owns(to)));
-    if let (Some(at), Some(answer)) = (answering, answer(&packet)) {
-        let back = walk(world, at, &answer)?;
+    let own = there.packet.destination();
+    let owns = |at: &InterfaceId| {
+        let inside = world.cloud.interface(*at).is_some_and(|i| i.owns(own));
+        inside || world.cloud.outside_host(*at).is_some_and(|host| host.owns(own))
+    };
+    let answering = arrived.filter(owns);
+    if let (Some(at), Some(answer)) = (answering, build::answer(&there.packet)) {
+        let back = walk(world, at, &answer, &mut memory)?;
         if back.end == End::Delivered(known.interface) {
             passed = Passed::Both;
         }
         walks.push(leg(world, Leg::Answer, at, &answer, &back, Some(known.interface)));
     }
     let intent = Intent { from: known.interface, packet: &packet, meant, ways: Ways::ThereAndBack };
-    let fixes = repair::repair(world.cloud, world.now, intent).unwrap_or_default();
+    let fixes = repair::repair(world.cloud, world.memory, world.now, intent).unwrap_or_default();
     // The last walk is the one that did not end as it should, if any did not.
     if let Some(last) = walks.last_mut() {
         last.told.repair = told::fixes(&fixes, world);
@@ -134,20 +140,15 @@ fn request(
     }
 }
 
-/// What a host that takes the packet sends back: the echo, a datagram, or SYN and ACK.
-fn answer(packet: &Packet) -> Option<Packet> {
-    if packet.protocol() != Protocol::TCP {
-        return build::echo_reply(packet).or_else(|| build::udp_answer(packet));
-    }
-    let back: FlowKey = packet.flow().reversed();
-    let (from, to) = (back.source_socket(), back.destination_socket());
-    build::tcp(from, to, TcpFlags::SYN | TcpFlags::ACK, 1, 2, &[]).ok()
-}
-
-fn walk(world: World<'_>, from: InterfaceId, packet: &Packet) -> Result<Walk, NoAnswer> {
+fn walk(
+    world: World<'_>,
+    from: InterfaceId,
+    packet: &Packet,
+    memory: &mut Memory,
+) -> Result<Walk, NoAnswer> {
     let row = world.rows.interface(from);
     let row = row.ok_or_else(|| NoAnswer(format!("{from} does not exist any more")))?;
-    Ok(Reference::new(world.cloud, world.rows, world.now).walk(row, packet))
+    Ok(Reference::new(world.cloud, world.rows, world.now).walk(row, packet, memory))
 }
 
 fn leg(

@@ -11,6 +11,7 @@ use crate::base::limit::LINK_QUEUE_PACKETS_DEFAULT;
 use crate::base::rng::{Seed, Stream};
 use crate::base::time::{Instant, Span};
 use crate::base::units::{BitRate, Probability};
+use crate::cloud::gateway::GatewayId;
 use crate::forward::DropReason;
 
 /// The link that a specification is for.
@@ -22,6 +23,8 @@ pub enum LinkOf {
     Vpc(VpcId),
     /// What crosses this peering; each direction is a link of its own.
     Peering(PeeringId),
+    /// What crosses this gateway; each direction is a link of its own.
+    Gateway(GatewayId),
 }
 
 /// How a link behaves.
@@ -58,6 +61,8 @@ impl LinkSpec {
     pub const VPC: LinkSpec = LinkSpec::plain(Span::from_micros(50));
     /// Across a peering: 250 us, the order of what is seen between two zones of a region (ours).
     pub const PEERING: LinkSpec = LinkSpec::plain(Span::from_micros(250));
+    /// Over an edge: 10 ms, the order of what is seen to a nearby site (ours).
+    pub const GATEWAY: LinkSpec = LinkSpec::plain(Span::from_millis(10));
 
     /// Does it do more than delay?
     fn is_plain(&self) -> bool {

@@ -2,10 +2,12 @@
 //!
 //! Holds [`Sim`], the only owner of the cloud and of the event queue during a run. Refuses to know
 //! files, reports or sockets; time moves only when [`Sim::run_until`] is called, and everything that
-//! happens to a packet is told to an [`Observer`]. One function ends a packet's life undelivered
-//! (`Sim::drop_packet`), one delivered (`Sim::deliver`); they do the counting.
+//! happens to a packet is told to an [`Observer`]. What happens between leaving and arriving is in
+//! `flight.rs`, what hosts do with what they get in `host.rs`.
 
 mod bounds;
+mod flight;
+mod host;
 mod link;
 pub mod observe;
 mod queue;
@@ -21,22 +23,26 @@ pub use observe::{Happening, Observer, Subject, World};
 pub use traffic::{Datagrams, Leg, Load, Pace, ProbeId, ProbeTally, Source};
 
 use bounds::Bounds;
+use flight::{InFlight, Train};
+use host::Host;
 use link::Link;
 use queue::{EventQueue, Key, Kind};
-use traffic::{ActiveSource, Emission};
+use tcp::{ConnectionId, Report, Serve, TcpError, Transfer};
+use traffic::ActiveSource;
 
 use crate::base::id::*;
-use crate::base::limit::{PACKETS_PER_RUN_MAX, RUN_SPAN_MAX};
+use crate::base::limit::{PENDING_EVENTS_MAX, RUN_SPAN_MAX};
 use crate::base::rng::Seed;
 use crate::base::time::{Instant, Span};
 use crate::cloud::Cloud;
 use crate::cloud::account::Caller;
 use crate::cloud::command::Command;
 use crate::cloud::event::Event;
+use crate::cloud::gateway::GatewayId;
 use crate::cloud::refusal::Refusal;
-use crate::forward::gate::{Crossing, Via};
-use crate::forward::{self, Drop, Forwarder, Place, Reference, Rows, Snapshot};
-use crate::wire::{EchoKind, Packet, build};
+use crate::forward::middlebox::Role;
+use crate::forward::{Memory, Rows, Snapshot};
+use crate::wire::{FlowKey, Protocol};
 
 /// Which of the two forwarders judges. The outcome is the same (invariant S18).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,16 +54,6 @@ pub enum Twin {
     Reference,
 }
 
-/// A packet on its way. Who sent it travels with it, so that nobody has to look up its source.
-#[derive(Debug)]
-struct InFlight {
-    packet: Packet,
-    crossing: Crossing,
-    subject: Subject,
-    /// When it left its interface.
-    left: Instant,
-}
-
 #[derive(Debug)]
 enum Pending {
     /// The source sends its next packet.
@@ -66,17 +62,19 @@ enum Pending {
     Cross(InFlight),
     /// The packet arrives.
     Arrive(InFlight),
+    /// A host's TCP has something to do.
+    Wake(InterfaceIdx),
 }
 
 /// What is known of one interface.
 #[derive(Debug)]
 struct Station {
     link: Link,
-    /// Events it has caused; orders them. Two a packet at most, so it does not come round.
+    /// Events it has caused; orders them. It comes round after more events than can be pending.
     sequence: u32,
 }
 
-const _: () = assert!(2 * PACKETS_PER_RUN_MAX < 1 << 32);
+const _: () = assert!((PENDING_EVENTS_MAX as u64) < 1 << 32);
 
 /// The emulated world: a cloud, its packets, and the present.
 ///
@@ -94,12 +92,25 @@ pub struct Sim {
     now: Instant,
     seed: Seed,
     queue: EventQueue<Pending>,
+    /// What interfaces and middleboxes remember.
+    memory: Memory,
     sources: Vec<(Instant, ActiveSource)>,
     probes: Vec<(Datagrams, ProbeTally)>,
+    /// Packets that were cut up, and how many of their fragments have met their fate.
+    trains: Vec<Train>,
+    free_trains: Vec<u32>,
+    /// The identification of the next packet that is cut up.
+    identification: u16,
+    /// By interface.
+    hosts: Vec<Option<Box<Host>>>,
+    /// The client's connection of each probe that is one.
+    connections: std::collections::BTreeMap<ProbeId, (InterfaceIdx, ConnectionId)>,
     stations: Vec<Station>,
     vpc_links: Vec<Link>,
     /// By peering: one link into each of the two VPCs.
     peering_links: Vec<[(VpcIdx, Link); 2]>,
+    /// By gateway: one link inwards and one outwards.
+    gateway_links: Vec<[Link; 2]>,
     specs: std::collections::BTreeMap<LinkOf, LinkSpec>,
     packets: u64,
     /// Packets that sources have yet to send.
@@ -123,11 +134,18 @@ impl Sim {
             now: Instant::START,
             seed,
             queue: EventQueue::new(),
+            memory: Memory::default(),
             sources: Vec::new(),
             probes: Vec::new(),
+            trains: Vec::new(),
+            free_trains: Vec::new(),
+            identification: 0,
+            hosts: Vec::new(),
+            connections: std::collections::BTreeMap::new(),
             stations: Vec::new(),
             vpc_links: Vec::new(),
             peering_links: Vec::new(),
+            gateway_links: Vec::new(),
             specs: std::collections::BTreeMap::new(),
             packets: 0,
             unsent: 0,
@@ -150,7 +168,7 @@ impl Sim {
 
     /// The world as an observer sees it.
     pub fn world(&self) -> World<'_> {
-        World { now: self.now, cloud: &self.cloud, rows: &self.rows }
+        World { now: self.now, cloud: &self.cloud, rows: &self.rows, memory: &self.memory }
     }
 
     /// Brings the data plane up to date, so that [`Sim::world`] knows the rows of everything.
@@ -207,6 +225,11 @@ impl Sim {
                     self.peering_links[row.row()] = self.links_of_peering(id);
                 }
             }
+            LinkOf::Gateway(id) => {
+                if let Some(row) = self.rows.gateway(id) {
+                    self.gateway_links[row.row()] = self.links_of_gateway(id);
+                }
+            }
         }
     }
 
@@ -251,6 +274,75 @@ impl Sim {
             self.schedule_source(self.sources.len() - 1);
         }
         Ok(probe)
+    }
+
+    /// Makes the host behind an interface a middlebox, or an ordinary host again.
+    pub fn set_role(&mut self, interface: InterfaceId, role: Option<Role>) {
+        self.memory.middleboxes.set_role(interface, role);
+    }
+
+    /// From now on each interface tracks at most so many connections.
+    pub fn set_tracked_connections(&mut self, most: usize) {
+        self.memory.connections.set_limit(most);
+    }
+
+    /// Serves a TCP port at the host behind an interface.
+    ///
+    /// # Errors
+    /// [`TcpError::PortZero`].
+    pub fn listen(
+        &mut self,
+        interface: InterfaceId,
+        port: u16,
+        serve: Serve,
+    ) -> Result<(), TcpError> {
+        self.refresh();
+        match self.rows.interface(interface) {
+            Some(row) => self.tcp_of(row).listen(port, serve),
+            // Nobody can come to a host that is not there.
+            None => Ok(()),
+        }
+    }
+
+    /// Opens a TCP connection now and sends over it. Its segments are the requests of the probe, the
+    /// peer's the answers; the probe is done when the connection is.
+    ///
+    /// # Errors
+    /// All of [`TcpError`]; nothing is started then.
+    pub fn connect(
+        &mut self,
+        from: InterfaceId,
+        meant: Option<InterfaceId>,
+        (local, remote): (std::net::SocketAddr, std::net::SocketAddr),
+        transfer: Transfer,
+    ) -> Result<ProbeId, TcpError> {
+        self.refresh();
+        let row = self.rows.interface(from).ok_or(TcpError::NotOurs(local.ip()))?;
+        let meant = meant.and_then(|id| self.rows.interface(id));
+        // A run has far fewer probes than 2^32.
+        let probe = ProbeId(u32::try_from(self.probes.len()).unwrap_or(u32::MAX));
+        let now = self.now;
+        let tcp = self.tcp_of(row);
+        let id = tcp.stack.connect(local, remote, transfer, now)?;
+        let flow = FlowKey {
+            source: local.ip(),
+            destination: remote.ip(),
+            protocol: Protocol::TCP,
+            source_port: local.port(),
+            destination_port: remote.port(),
+        };
+        tcp.belongs(flow, Subject { probe, leg: Leg::Request, sender: row, meant });
+        // What the connection has yet to send is not known: it counts as one until it is done.
+        self.probes.push((Datagrams::Sunk, ProbeTally { unsent: 1, ..ProbeTally::default() }));
+        self.connections.insert(probe, (row, id));
+        self.wake_at(row, now);
+        Ok(probe)
+    }
+
+    /// How the connection of a probe is doing; `None` if the probe is none.
+    pub fn connection(&self, probe: ProbeId) -> Option<Report> {
+        let (row, id) = self.connections.get(&probe)?;
+        self.hosts.get(row.row())?.as_ref()?.tcp.as_ref()?.stack.report(*id)
     }
 
     /// Whether the instances that get a probe's datagrams send them back.
@@ -330,10 +422,12 @@ impl Sim {
         }
         // Whatever happens is judged, and told, by the network of this moment.
         self.refresh();
+        self.memory.connections.set_now(self.now);
         match pending {
             Pending::Emit(row) => self.emit(row, observer),
             Pending::Cross(flight) => self.cross(flight, observer),
             Pending::Arrive(flight) => self.arrive(flight, observer),
+            Pending::Wake(row) => self.wake(row, observer),
         }
         if self.queue.len() > self.bounds.pending {
             return Err(RunError::TooManyPending(self.now));
@@ -377,6 +471,15 @@ impl Sim {
             let links = self.links_of_peering(self.rows.peering_id(PeeringIdx::from_row(row)));
             self.peering_links.push(links);
         }
+        for row in self.gateway_links.len()..self.rows.gateway_count() {
+            let links = self.links_of_gateway(self.rows.gateway_id(GatewayIdx::from_row(row)));
+            self.gateway_links.push(links);
+        }
+    }
+
+    fn links_of_gateway(&self, id: GatewayId) -> [Link; 2] {
+        let spec = self.specs.get(&LinkOf::Gateway(id)).copied().unwrap_or(LinkSpec::GATEWAY);
+        ["in", "out"].map(|name| Link::new(spec, self.seed, &format!("link:{id}:{name}")))
     }
 
     fn links_of_peering(&self, id: PeeringId) -> [(VpcIdx, Link); 2] {
@@ -390,24 +493,6 @@ impl Sim {
         [into(0, "to-accepter"), into(1, "to-requester")]
     }
 
-    fn leave(&self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop> {
-        match self.twin {
-            Twin::Compiled => self.snapshot.leave(from, packet),
-            Twin::Reference => {
-                Reference::new(&self.cloud, &self.rows, self.now).leave(from, packet)
-            }
-        }
-    }
-
-    fn enter(&self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
-        match self.twin {
-            Twin::Compiled => self.snapshot.enter(crossing, packet),
-            Twin::Reference => {
-                Reference::new(&self.cloud, &self.rows, self.now).enter(crossing, packet)
-            }
-        }
-    }
-
     fn schedule_source(&mut self, row: usize) {
         let (started, source) = &self.sources[row];
         let Some(due) = source.due() else { return };
@@ -419,153 +504,6 @@ impl Sim {
 
     fn count(&mut self, subject: Subject) -> &mut traffic::Tally {
         self.probes[subject.probe.number()].1.leg(subject.leg)
-    }
-
-    fn emit(&mut self, row: u32, observer: &mut (impl Observer + ?Sized)) {
-        let source = &mut self.sources[row as usize].1;
-        let subject = source.subject();
-        let emission = source.emit();
-        self.unsent -= 1;
-        self.probes[subject.probe.number()].1.unsent -= 1;
-        self.schedule_source(row as usize);
-        match emission {
-            Emission::Packet(packet) => self.send(packet, subject, observer),
-            Emission::Bytes(bytes) => match forward::admit(subject.sender, bytes.clone()) {
-                Ok(packet) => self.send(packet, subject, observer),
-                Err((drop, wrong)) => {
-                    self.packets += 1;
-                    self.count(subject).sent += 1;
-                    let what = Happening::Malformed { bytes: &bytes, drop, wrong };
-                    self.drop_packet(subject, drop, what, observer);
-                }
-            },
-        }
-    }
-
-    /// A packet is handed to its interface.
-    fn send(&mut self, packet: Packet, subject: Subject, observer: &mut (impl Observer + ?Sized)) {
-        self.packets += 1;
-        self.count(subject).sent += 1;
-        let crossing = match self.leave(subject.sender, &packet) {
-            Ok(crossing) => crossing,
-            Err(drop) => {
-                let what = Happening::NotSent { packet: &packet, drop };
-                return self.drop_packet(subject, drop, what, observer);
-            }
-        };
-        observer.see(self.world(), subject, Happening::Left { packet: &packet });
-        let (now, bytes) = (self.now, packet.len());
-        let out = self.stations[subject.sender.row()].link.carry(now, bytes);
-        let flight = InFlight { packet, crossing, subject, left: now };
-        match out {
-            Ok(at) if at == now => self.cross(flight, observer),
-            Ok(at) => self.push(at, Kind::Cross, flight),
-            Err(reason) => {
-                let drop = Drop::new(reason, Place::Interface(subject.sender));
-                self.lose(&flight, drop, observer);
-            }
-        }
-    }
-
-    /// A packet comes out of its sender's link and goes onto the VPC's or the peering's.
-    fn cross(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
-        let (now, bytes, into) = (self.now, flight.packet.len(), flight.crossing.into_vpc());
-        let (out, place) = match flight.crossing.via() {
-            Via::Local | Via::Interface(_) => {
-                (self.vpc_links[into.row()].carry(now, bytes), Place::Vpc(into))
-            }
-            Via::Peering(peering) => {
-                let [a, b] = &mut self.peering_links[peering.row()];
-                let link = if a.0 == into { &mut a.1 } else { &mut b.1 };
-                (link.carry(now, bytes), Place::Peering(peering))
-            }
-        };
-        match out {
-            Ok(at) => self.push(at, Kind::Arrive, flight),
-            Err(reason) => self.lose(&flight, Drop::new(reason, place), observer),
-        }
-    }
-
-    fn push(&mut self, at: Instant, kind: Kind, flight: InFlight) {
-        let sender = flight.subject.sender.row();
-        let station = &mut self.stations[sender];
-        station.sequence = station.sequence.wrapping_add(1);
-        // Rows of interfaces stay below 2^30, see `queue::Key`.
-        let source = u32::try_from(sender).unwrap_or(u32::MAX);
-        let key = Key::new(at, kind, source, station.sequence);
-        let pending = match kind {
-            Kind::Cross => Pending::Cross(flight),
-            _ => Pending::Arrive(flight),
-        };
-        self.queue.push(key, pending);
-    }
-
-    fn arrive(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
-        match self.enter(flight.crossing, &flight.packet) {
-            Ok(at) => self.deliver(flight, at, observer),
-            Err(drop) => {
-                self.lose(&flight, drop, observer);
-            }
-        }
-    }
-
-    /// A packet that left does not arrive.
-    fn lose(&mut self, flight: &InFlight, drop: Drop, observer: &mut (impl Observer + ?Sized)) {
-        let InFlight { packet, crossing, subject, left } = flight;
-        let what = Happening::Lost { packet, drop, crossing: *crossing, left: *left };
-        self.drop_packet(*subject, drop, what, observer);
-    }
-
-    /// The end of a packet that is not delivered.
-    fn drop_packet(
-        &mut self,
-        subject: Subject,
-        drop: Drop,
-        what: Happening<'_>,
-        observer: &mut (impl Observer + ?Sized),
-    ) {
-        self.count(subject).drops.add(drop.reason);
-        observer.see(self.world(), subject, what);
-    }
-
-    /// The end of a packet that is delivered, and what the instance does with it: echo requests
-    /// for an own address are answered, datagrams if the probe says so, the rest is received.
-    fn deliver(
-        &mut self,
-        flight: InFlight,
-        at: InterfaceIdx,
-        observer: &mut (impl Observer + ?Sized),
-    ) {
-        let InFlight { packet, crossing, subject, left } = flight;
-        let tally = self.count(subject);
-        tally.delivered += 1;
-        if subject.meant.is_some_and(|meant| meant != at) {
-            tally.misdelivered += 1;
-        }
-        observer.see(
-            self.world(),
-            subject,
-            Happening::Arrived { packet: &packet, at, crossing, left },
-        );
-        if subject.leg == Leg::Answer {
-            return;
-        }
-        let returned = self.probes[subject.probe.number()].0 == Datagrams::Returned;
-        let is_request = packet.icmp_echo().is_some_and(|echo| echo.kind == EchoKind::Request);
-        if !is_request && !returned {
-            return;
-        }
-        let own = self.cloud.interface(self.rows.interface_id(at));
-        if !own.is_some_and(|interface| interface.owns(packet.destination())) {
-            return;
-        }
-        let answer =
-            if is_request { build::echo_reply(&packet) } else { build::udp_answer(&packet) };
-        if let Some(answer) = answer {
-            let meant = Some(subject.sender);
-            let subject = Subject { leg: Leg::Answer, sender: at, meant, ..subject };
-            self.send(answer, subject, observer);
-        }
     }
 
     /// How long a command takes in virtual time: one tick, after which its transient states have

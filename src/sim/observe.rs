@@ -10,7 +10,7 @@ use crate::base::id::InterfaceIdx;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::forward::gate::Crossing;
-use crate::forward::{Drop, Rows};
+use crate::forward::{Drop, Memory, Rows};
 use crate::wire::{Malformed, Packet};
 
 /// The world at the moment of a happening.
@@ -22,6 +22,8 @@ pub struct World<'a> {
     pub cloud: &'a Cloud,
     /// What the rows mean.
     pub rows: &'a Rows,
+    /// What interfaces and middleboxes remember.
+    pub memory: &'a Memory,
 }
 
 /// Which packet a happening is about.
@@ -29,21 +31,26 @@ pub struct World<'a> {
 pub struct Subject {
     /// The probe that it belongs to.
     pub probe: ProbeId,
-    /// Request or answer.
+    /// Request, answer or notice.
     pub leg: Leg,
-    /// The interface that sent it.
+    /// The interface that sent it first; of a notice, the one whose packet it is about.
     pub sender: InterfaceIdx,
     /// The interface it is meant for, where that is known.
     pub meant: Option<InterfaceIdx>,
 }
 
-/// Something that happened to a packet.
+/// Something that happened to a packet. `from` is the interface that sent it last: a middlebox, if
+/// it came through one, else the subject's sender.
 #[derive(Clone, Copy, Debug)]
 pub enum Happening<'a> {
-    /// It left its interface and is on its way.
+    /// It left an interface and is on its way; if it is longer than the way takes, in fragments.
     Left {
-        /// The packet.
+        /// The packet, whole.
         packet: &'a Packet,
+        /// The interface.
+        from: InterfaceIdx,
+        /// The crossing it is on.
+        crossing: Crossing,
     },
     /// Its bytes are no packet; it did not leave.
     Malformed {
@@ -58,29 +65,54 @@ pub enum Happening<'a> {
     NotSent {
         /// The packet.
         packet: &'a Packet,
+        /// The interface.
+        from: InterfaceIdx,
         /// Where and why it ended.
         drop: Drop,
     },
-    /// It left, and was lost on a link or at the VPC that it came to.
+    /// It left, and was lost on a link, at the network that it came to, or in a middlebox.
     Lost {
-        /// The packet.
+        /// The packet, as it was there.
         packet: &'a Packet,
+        /// The packet as it left that interface, whole.
+        sent: &'a Packet,
+        /// The interface that sent it.
+        from: InterfaceIdx,
         /// Where and why it ended.
         drop: Drop,
         /// The crossing it was on.
         crossing: Crossing,
-        /// When it left its interface.
+        /// When it left that interface.
+        left: Instant,
+    },
+    /// It was let in at a middlebox, which sends it on.
+    Relayed {
+        /// The packet, as it came.
+        packet: &'a Packet,
+        /// The packet as it left that interface, whole.
+        sent: &'a Packet,
+        /// The middlebox's interface.
+        at: InterfaceIdx,
+        /// The interface that sent it.
+        from: InterfaceIdx,
+        /// The crossing it came by.
+        crossing: Crossing,
+        /// When it left that interface.
         left: Instant,
     },
     /// It reached an interface.
     Arrived {
         /// The packet.
         packet: &'a Packet,
+        /// The packet as it left that interface, whole.
+        sent: &'a Packet,
         /// The interface.
         at: InterfaceIdx,
+        /// The interface that sent it.
+        from: InterfaceIdx,
         /// The crossing it came by.
         crossing: Crossing,
-        /// When it left its interface.
+        /// When it left that interface.
         left: Instant,
     },
 }

@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Arrive,
     /// A source sends its next packet.
     Emit,
+    /// A host's TCP has something to do.
+    Wake,
 }
 
 /// When and in which order: `time`, then kind, then source, then sequence number, packed so that
@@ -51,6 +53,7 @@ impl Key {
             Kind::Cross => 0_u64,
             Kind::Arrive => 1,
             Kind::Emit => 2,
+            Kind::Wake => 3,
         };
         let low = kind << 62 | u64::from(source) << 32 | u64::from(sequence);
         Key(u128::from(at.as_nanos()) << 64 | u128::from(low))

@@ -7,11 +7,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::traffic::Emission;
 use super::*;
+use crate::base::limit::PACKETS_PER_RUN_MAX;
 use crate::cloud::account::Region;
 use crate::cloud::event::Change;
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::profile::Profile;
+use crate::cloud::security_group::GroupRule;
+use crate::wire::{EchoKind, Packet, build};
 
 /// Two hosts in one VPC.
 struct Pair {
@@ -28,12 +32,23 @@ impl Pair {
             events.into_iter().next().unwrap().change
         };
         let cidr = "10.0.0.0/16".parse().unwrap();
-        let Change::VpcCreated { vpc, .. } = ask(Command::CreateVpc { cidr }) else { panic!() };
+        let Change::VpcCreated { vpc, default_group: group, .. } = ask(Command::CreateVpc { cidr })
+        else {
+            panic!()
+        };
+        let rules = vec![GroupRule::everybody_v4()];
+        ask(Command::AuthorizeSecurityGroupIngress { group, rules });
         let subnet = Command::CreateSubnet { vpc, cidr, ipv6: None, zone: None };
         let Change::SubnetCreated { subnet, .. } = ask(subnet) else { panic!() };
         let ends = [(); 2].map(|()| {
             let source_dest_check = SourceDestCheck::On;
-            let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+            let run = Command::RunInstances {
+                subnet,
+                ipv4: None,
+                ipv6: None,
+                source_dest_check,
+                groups: Vec::new(),
+            };
             let Change::InstanceRun { interface, addresses, .. } = ask(run) else { panic!() };
             (interface, addresses[0])
         });

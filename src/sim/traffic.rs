@@ -26,13 +26,25 @@ impl ProbeId {
     }
 }
 
-/// Request or answer.
+/// What part a packet has in its probe.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Leg {
     /// From a source of the probe.
     Request,
     /// From the instance that a request reached.
     Answer,
+    /// An ICMP error of the network about one of them.
+    Notice,
+}
+
+impl Leg {
+    /// All of them.
+    pub const ALL: [Leg; 3] = [Leg::Request, Leg::Answer, Leg::Notice];
+
+    /// Its row in [`Leg::ALL`].
+    pub const fn row(self) -> usize {
+        self as usize
+    }
 }
 
 /// Whether the instances that get a probe's datagrams send them back. Echo requests are always
@@ -253,20 +265,24 @@ pub struct ProbeTally {
     pub requests: Tally,
     /// The answers.
     pub answers: Tally,
-    /// Packets that its sources have not sent yet.
+    /// What the network said about them.
+    pub notices: Tally,
+    /// Packets that its sources have not sent yet; 1 while its TCP connection is not done.
     pub unsent: u64,
 }
 
 impl ProbeTally {
     /// Has every packet met its fate?
     pub fn is_done(&self) -> bool {
-        self.unsent == 0 && self.requests.in_flight() == 0 && self.answers.in_flight() == 0
+        let under_way = [self.requests, self.answers, self.notices].map(|leg| leg.in_flight());
+        self.unsent == 0 && under_way == [0; 3]
     }
 
     pub(super) fn leg(&mut self, leg: Leg) -> &mut Tally {
         match leg {
             Leg::Request => &mut self.requests,
             Leg::Answer => &mut self.answers,
+            Leg::Notice => &mut self.notices,
         }
     }
 }

@@ -154,6 +154,29 @@ pub fn udp_answer(datagram: &Packet) -> Option<Packet> {
     udp(back.source_socket(), back.destination_socket(), payload).ok()
 }
 
+/// What a host answers on which everything is served: the echo, the datagram, or SYN and ACK; to any
+/// other segment a reset.
+///
+/// `None` for what gets no answer.
+pub fn answer(packet: &Packet) -> Option<Packet> {
+    match packet.tcp_flags() {
+        Some(TcpFlags::SYN) => tcp_accept(packet),
+        Some(_) => tcp_reset(packet),
+        None => echo_reply(packet).or_else(|| udp_answer(packet)),
+    }
+}
+
+/// What a host answers to a SYN for a port on which something listens (RFC 9293, 3.10.7.2), with the
+/// sequence number 1.
+fn tcp_accept(syn: &Packet) -> Option<Packet> {
+    let segment = syn.tcp()?;
+    let back = answerable(syn)?.reversed();
+    let length = segment.flags.sequence_length(syn.payload().len());
+    let ack = segment.sequence.wrapping_add(length);
+    tcp(back.source_socket(), back.destination_socket(), TcpFlags::SYN | TcpFlags::ACK, 1, ack, &[])
+        .ok()
+}
+
 /// What a host answers to a segment for a port on which nothing listens (RFC 9293, 3.10.7.1).
 ///
 /// `None` if it is no TCP or a reset itself, and for what gets no answer at all, see [`self`].

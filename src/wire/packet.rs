@@ -206,7 +206,9 @@ impl Packet {
         Packet { bytes, layout: self.layout }
     }
 
-    pub(super) fn is_later_fragment(&self) -> bool {
+    /// Is it a fragment that does not begin its packet, so that it has neither ports nor an ICMP
+    /// header?
+    pub fn is_later_fragment(&self) -> bool {
         matches!(self.layout.fragment, Some(FragmentPlace::Middle | FragmentPlace::Last))
     }
 

@@ -314,6 +314,7 @@ fn explain_knows_labels_and_codes() {
         ("TRANSIT", "What to do: "),
         ("BAD_STATE_ROUTE", "blackhole  ("),
         ("misdelivered", "another host that has the same address"),
+        ("dns-option-off", "`AllowDnsResolutionFromRemoteVpc`"),
         ("E0201", "A key that the format does not have"),
         ("e0502", "E0502"),
     ] {

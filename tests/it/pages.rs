@@ -20,6 +20,10 @@ use crate::files;
 const FOLDERS: &[(&str, &str)] = &[
     ("first", "The one to begin with: it is on the README's first screen."),
     ("lessons", "One rule of VPC peering each, shown from both sides."),
+    (
+        "dns",
+        "What a name resolves to, case by case: whose it is, who asks, and what was switched on.",
+    ),
     ("drops", "One for each reason for which a packet is dropped, named after its label."),
     (
         "documented",

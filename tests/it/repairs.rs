@@ -17,6 +17,7 @@ use vpclab::base::id::{InterfaceId, VpcId};
 use vpclab::cloud::cidr::any_overlap;
 use vpclab::cloud::instance::Interface;
 use vpclab::cloud::peering::Status;
+use vpclab::forward::Memory;
 use vpclab::forward::repair::{Fix, Intent, Ways, repair};
 
 use crate::support::family::{families, visit};
@@ -99,7 +100,7 @@ fn in_small_worlds_everything_can_be_repaired() {
             for (ways, most) in [(Ways::There, 2), (Ways::ThereAndBack, 3)] {
                 let lab = &world.lab;
                 let intent = Intent { from, packet, meant: Some(meant), ways };
-                let fixes = repair(&lab.cloud, lab.now, intent).unwrap();
+                let fixes = repair(&lab.cloud, &Memory::default(), lab.now, intent).unwrap();
                 let context =
                     || format!("{x} -> {y}, {fixes:?}, {:?} {:?}", world.shape, world.digits);
                 assert!(fixes.len() <= most, "{}", context());
@@ -127,7 +128,7 @@ fn repairs_repair_and_no_part_of_them_is_idle() {
             let Err(why) = outcome(lab, sent, ways) else { continue };
             let packet = datagram(sent.source, sent.destination);
             let intent = Intent { from: sent.from, packet: &packet, meant: sent.meant, ways };
-            let offer = repair(&lab.cloud, lab.now, intent);
+            let offer = repair(&lab.cloud, &Memory::default(), lab.now, intent);
             let mut tally = tally.borrow_mut();
             let (helped, not) = tally.entry((why.clone(), sent.meant.is_some())).or_default();
             let Some(fixes) = offer else {

@@ -184,7 +184,7 @@ fn a_request_expires_at_its_deadline_while_packets_flow() {
 type Meanwhile = fn(&Net, &mut Sim, Instant);
 
 fn instance(sim: &Sim, host: InterfaceId) -> vpclab::base::id::InstanceId {
-    sim.cloud().interface(host).unwrap().instance
+    sim.cloud().interface(host).unwrap().instance().unwrap()
 }
 
 fn delete_peering(net: &Net, sim: &mut Sim, moment: Instant) {
@@ -211,6 +211,7 @@ fn host(net: &Net, sim: &mut Sim, member: usize) {
         ipv4: None,
         ipv6: None,
         source_dest_check: vpclab::cloud::instance::SourceDestCheck::On,
+        groups: Vec::new(),
     };
     sim.apply(&net.caller(member), &run).unwrap();
 }
@@ -417,7 +418,10 @@ impl Observer for Log {
         match what {
             Happening::Arrived { .. } => self.arrivals.push((subject.probe, world.now)),
             Happening::Lost { drop, .. } => self.lost.push((subject.probe, world.now, drop.reason)),
-            Happening::Left { .. } | Happening::NotSent { .. } | Happening::Malformed { .. } => (),
+            Happening::Left { .. }
+            | Happening::Relayed { .. }
+            | Happening::NotSent { .. }
+            | Happening::Malformed { .. } => (),
         }
     }
 }

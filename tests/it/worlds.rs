@@ -11,7 +11,7 @@
 )]
 
 use vpclab::base::id::InterfaceIdx;
-use vpclab::forward::{Drop, DropReason, Forwarder, Reference, Rows, Snapshot};
+use vpclab::forward::{Connections, Drop, DropReason, Forwarder, Reference, Rows, Snapshot};
 use vpclab::wire::Packet;
 
 use crate::support::family::{Family, Tally, families, visit};
@@ -20,7 +20,8 @@ use crate::support::small::{Defaults, Expected, Shape, SmallWorld, Stage};
 
 /// The whole way of a packet, as if it took no time.
 fn fate(by: &impl Forwarder, from: InterfaceIdx, packet: &Packet) -> Result<InterfaceIdx, Drop> {
-    by.enter(by.leave(from, packet)?, packet)
+    let mut memory = Connections::default();
+    by.enter(by.leave(from, packet, &mut memory)?, packet, &mut memory)
 }
 
 fn look_at(world: &SmallWorld, rows: &Rows, packets: &[(usize, usize, Packet)], tally: &mut Tally) {

@@ -10,6 +10,7 @@ fn instances_get_free_addresses_of_their_subnet() {
         ipv4: None,
         ipv6: Some(net("2001:db8::4")),
         source_dest_check: SourceDestCheck::On,
+        groups: Vec::new(),
     };
     check(
         &lab,

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::super::dns::{Switch, VpcAttribute};
 use super::super::event::ResourceId;
+use super::super::filter::{Direction, Traffic};
+use super::super::network_acl::{AclAction, AclEntry, RuleNumber};
+use super::super::security_group::{GroupRule, RulePeer};
 use super::*;
 
 /// A command without ids: numbers that pick among what exists when its turn comes.
@@ -17,7 +21,7 @@ struct Draw {
 }
 
 fn draws() -> impl Strategy<Value = Vec<Draw>> {
-    let draw = (0..24_u8, any::<bool>(), [0..64_usize, 0..64, 0..64], 0..16_u8)
+    let draw = (0..33_u8, any::<bool>(), [0..64_usize, 0..64, 0..64], 0..16_u8)
         .prop_map(|(kind, who, pick, wait)| Draw { kind, who, pick, wait });
     prop::collection::vec(draw, 1..60)
 }
@@ -40,12 +44,22 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
     let table = |n| pick(cloud.tables().map(|(id, _)| id), n);
     let instance = |n| pick(cloud.instances().map(|(id, _)| id), n);
     let interface = |n| pick(cloud.interfaces().map(|(id, _)| id), n);
+    let group = |n| pick(cloud.groups().map(|(id, _)| id), n);
+    let acl = |n| pick(cloud.acls().map(|(id, _)| id), n);
+    let rule = |n: usize| {
+        let peer = match n % 2 {
+            0 => RulePeer::Block(block(n)),
+            _ => RulePeer::Group(group(n)?),
+        };
+        Some(GroupRule { traffic: Traffic::All, peer })
+    };
     let peering = |n| pick(cloud.peerings().map(|p| p.id()), n);
     let association = |n| {
         let main = cloud.vpcs().map(|(_, vpc)| vpc.main_association());
         pick(main.chain(cloud.associations.keys().copied()), n)
     };
     let v4 = |n| if let IpNet::V4(b) = block(n) { b } else { net("10.40.0.0/16") };
+    let switch = |n: usize| if n.is_multiple_of(2) { Switch::Off } else { Switch::On };
     let target = |n: usize| match n % 3 {
         0 => interface(n).map(RouteTarget::Interface),
         _ => peering(n).map(RouteTarget::Peering),
@@ -88,6 +102,54 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
         },
         20 | 21 => run(subnet(x)?, None),
         22 => Command::TerminateInstances { instance: instance(x)? },
+        23 => Command::ModifyVpcAttribute {
+            vpc: vpc(x)?,
+            attribute: match y % 4 {
+                0 => VpcAttribute::DnsSupport(switch(z)),
+                // Mostly on, or no option of a peering would ever be taken.
+                1 => VpcAttribute::DnsHostnames(switch(z)),
+                _ => VpcAttribute::DnsHostnames(Switch::On),
+            },
+        },
+        24 => Command::ModifyVpcPeeringConnectionOptions {
+            peering: peering(x)?,
+            requester: (y % 3 > 0).then(|| switch(z)),
+            accepter: (y % 2 > 0).then(|| switch(z)),
+        },
+        25 => Command::CreateSecurityGroup { vpc: vpc(x)?, name: format!("g{}", y % 3) },
+        26 => Command::DeleteSecurityGroup { group: group(x)? },
+        27 => match z % 2 {
+            0 => Command::AuthorizeSecurityGroupIngress { group: group(x)?, rules: vec![rule(y)?] },
+            _ => Command::AuthorizeSecurityGroupEgress { group: group(x)?, rules: vec![rule(y)?] },
+        },
+        28 => match z % 2 {
+            0 => Command::RevokeSecurityGroupIngress { group: group(x)?, rules: vec![rule(y)?] },
+            _ => Command::RevokeSecurityGroupEgress { group: group(x)?, rules: vec![rule(y)?] },
+        },
+        29 => match z % 3 {
+            0 => Command::ModifyNetworkInterfaceGroups {
+                interface: interface(x)?,
+                groups: vec![group(y)?],
+            },
+            1 => Command::CreateNetworkAcl { vpc: vpc(x)? },
+            _ => Command::DeleteNetworkAcl { acl: acl(x)? },
+        },
+        30 => {
+            let associations = cloud.acl_associations.keys().copied();
+            let association = pick(associations, x)?;
+            Command::ReplaceNetworkAclAssociation { association, acl: acl(y)? }
+        }
+        31 => {
+            let number = RuleNumber::new(u16::try_from(y % 4).unwrap() + 1).unwrap();
+            let (acl, direction) = (acl(x)?, Direction::ALL[z % 2]);
+            let (traffic, block) = (Traffic::All, block(z));
+            let entry = AclEntry { traffic, block, action: AclAction::Deny };
+            match z % 3 {
+                0 => Command::CreateNetworkAclEntry { acl, direction, number, entry },
+                1 => Command::ReplaceNetworkAclEntry { acl, direction, number, entry },
+                _ => Command::DeleteNetworkAclEntry { acl, direction, number },
+            }
+        }
         _ => Command::CreateTags {
             resource: resource(x)?,
             tags: vec![(format!("k{}", y % 3), z.to_string())],
@@ -109,6 +171,9 @@ fn born(change: &Change) -> Vec<String> {
         Change::InstanceRun { instance, interface, .. } => {
             vec![instance.to_string(), interface.to_string()]
         }
+        Change::SecurityGroupCreated { group, .. } => vec![group.to_string()],
+        Change::NetworkAclCreated { acl, .. } => vec![acl.to_string()],
+        Change::AclAssociationReplaced { association, .. } => vec![association.to_string()],
         _ => Vec::new(),
     }
 }
@@ -143,6 +208,15 @@ proptest! {
                     }
                     events.extend(new);
                 }
+            }
+            for (id, interface) in cloud.interfaces() {
+                let of_vpc = |group| cloud.group(group).map(|group| group.vpc) == Some(interface.vpc);
+                prop_assert!(interface.groups.iter().all(|group| of_vpc(*group)), "{}", id);
+            }
+            for (id, subnet) in cloud.subnets() {
+                let acl = cloud.acl(subnet.acl().1);
+                prop_assert_eq!(acl.map(|acl| acl.vpc), Some(subnet.vpc), "{}", id);
+                prop_assert_eq!(cloud.acl_associations.get(&subnet.acl().0), Some(&id));
             }
             for (id, vpc) in cloud.vpcs() {
                 for (n, a) in vpc.blocks().iter().enumerate() {

@@ -3,7 +3,11 @@
 //! Two labs that differ in what account two has must answer every other account with the same bytes,
 //! and an id that is somebody else's must answer like one that nothing ever had.
 
+use super::super::dns::{Rcode, Reason, Switch, VpcAttribute};
 use super::super::event::ResourceId;
+use super::super::filter::{Direction, Traffic};
+use super::super::network_acl::{AclAction, AclEntry, RuleNumber};
+use super::super::security_group::GroupRule;
 use super::*;
 
 fn stranger() -> Caller {
@@ -19,15 +23,28 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
     let association = |id| if unknown { AssociationId::new(digits) } else { id };
     let instance = |id| if unknown { InstanceId::new(digits) } else { id };
     let interface = |id| if unknown { InterfaceId::new(digits) } else { id };
+    let group = |id| if unknown { SecurityGroupId::new(digits) } else { id };
+    let acl = |id| if unknown { NetworkAclId::new(digits) } else { id };
+    let acl_association = |id| if unknown { AclAssociationId::new(digits) } else { id };
     let peering = if unknown { PeeringId::new(digits) } else { lab.ab };
     let (a, side, i) = (vpc(lab.a), table(lab.side), instance(lab.i.0));
     let (a1, eni) = (subnet(lab.a1), interface(lab.i.1));
+    let (default_group, default_acl) = {
+        let vpc = lab.cloud.vpc(lab.a).unwrap();
+        (group(vpc.default_group()), acl(vpc.default_acl()))
+    };
+    let acl_of_a1 = acl_association(lab.cloud.subnet(lab.a1).unwrap().acl().0);
+    let rules = || GroupRule::everybody().to_vec();
+    let (direction, number) = (Direction::Ingress, RuleNumber::new(100).unwrap());
+    let entry =
+        AclEntry { traffic: Traffic::All, block: net("192.0.2.0/24"), action: AclAction::Allow };
     let destination = net("192.0.2.0/24");
     let target = RouteTarget::Peering(peering);
     let mut commands = vec![
         Command::DeleteVpc { vpc: a },
         grow(a, "10.99.0.0/16"),
         Command::DisassociateVpcCidrBlock { vpc: a, block: net("10.10.0.0/16") },
+        Command::ModifyVpcAttribute { vpc: a, attribute: VpcAttribute::DnsHostnames(Switch::On) },
         Command::CreateSubnet { vpc: a, cidr: net("10.10.9.0/24"), ipv6: None, zone: None },
         Command::DeleteSubnet { subnet: a1 },
         Command::CreateRouteTable { vpc: a },
@@ -40,6 +57,11 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
         Command::AcceptVpcPeeringConnection { peering },
         Command::RejectVpcPeeringConnection { peering },
         Command::DeleteVpcPeeringConnection { peering },
+        Command::ModifyVpcPeeringConnectionOptions {
+            peering,
+            requester: Some(Switch::On),
+            accepter: None,
+        },
         run(a1, None),
         run(a1, Some("10.10.1.4")),
         Command::StopInstances { instance: i },
@@ -50,6 +72,19 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
             interface: eni,
             source_dest_check: SourceDestCheck::Off,
         },
+        Command::ModifyNetworkInterfaceGroups { interface: eni, groups: vec![default_group] },
+        Command::CreateSecurityGroup { vpc: a, name: "web".into() },
+        Command::DeleteSecurityGroup { group: default_group },
+        Command::AuthorizeSecurityGroupIngress { group: default_group, rules: rules() },
+        Command::AuthorizeSecurityGroupEgress { group: default_group, rules: rules() },
+        Command::RevokeSecurityGroupIngress { group: default_group, rules: rules() },
+        Command::RevokeSecurityGroupEgress { group: default_group, rules: rules() },
+        Command::CreateNetworkAcl { vpc: a },
+        Command::DeleteNetworkAcl { acl: default_acl },
+        Command::CreateNetworkAclEntry { acl: default_acl, direction, number, entry },
+        Command::ReplaceNetworkAclEntry { acl: default_acl, direction, number, entry },
+        Command::DeleteNetworkAclEntry { acl: default_acl, direction, number },
+        Command::ReplaceNetworkAclAssociation { association: acl_of_a1, acl: default_acl },
     ];
     for id in [lab.side_association, lab.a_main_association] {
         commands.push(Command::DisassociateRouteTable { association: association(id) });
@@ -65,6 +100,8 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
         ResourceId::Peering(peering),
         ResourceId::Instance(i),
         ResourceId::Interface(eni),
+        ResourceId::SecurityGroup(default_group),
+        ResourceId::NetworkAcl(default_acl),
     ] {
         commands.push(Command::CreateTags { resource, tags: vec![("k".into(), "v".into())] });
         commands.push(Command::DeleteTags { resource, keys: vec!["k".into()] });
@@ -85,6 +122,9 @@ fn s11_not_yours_reads_like_does_not_exist() {
         lab.ab.to_string(),
         lab.side_association.to_string(),
         lab.a_main_association.to_string(),
+        lab.cloud.vpc(lab.a).unwrap().default_group().to_string(),
+        lab.cloud.vpc(lab.a).unwrap().default_acl().to_string(),
+        lab.cloud.subnet(lab.a1).unwrap().acl().0.to_string(),
     ];
     let neutral = |text: String| {
         theirs.iter().fold(text, |text, id| {
@@ -124,6 +164,32 @@ fn s11_what_others_do_alone_changes_no_answer() {
         let shown = |cloud: &Cloud| format!("{:?}", cloud.describe_peerings(&who, NOW));
         assert_eq!(shown(&lab.cloud), shown(&busy), "{who:?}");
     }
+}
+
+/// A host that asks for a name hears the same whether the name is a stranger's, a peer's that does
+/// not allow it, or nobody's: the reason is for the lab's own explanations.
+#[test]
+fn s11_names_of_others_read_like_nobodys() {
+    let lab = Lab::new(Profile::Today);
+    let hostnames = VpcAttribute::DnsHostnames(Switch::On);
+    let mut build = Build { cloud: lab.cloud.clone(), events: Vec::new() };
+    build.act(&one(), Command::ModifyVpcAttribute { vpc: lab.a, attribute: hostnames });
+    for cidr in ["10.50.0.0/24", "100.64.0.0/24"] {
+        let (vpc, ..) = build.vpc(&two(), cidr);
+        let subnet = build.subnet(&two(), vpc, cidr);
+        build.act(&two(), run(subnet, None));
+        if cidr.starts_with("100") {
+            let peering = build.request(&one(), lab.a, vpc, &two());
+            build.act(&two(), Command::AcceptVpcPeeringConnection { peering });
+        }
+    }
+    let heard = ["ip-10-50-0-4", "ip-100-64-0-4", "ip-10-60-0-4"].map(|host| {
+        let name = format!("{host}.ec2.internal").parse().unwrap();
+        build.cloud.resolve(lab.a, &name, NOW).unwrap_err()
+    });
+    let reasons = heard.map(|denial| denial.reason);
+    assert_eq!(reasons, [Reason::NotPeered, Reason::HostnamesOff, Reason::NoSuchName]);
+    assert_eq!(heard.map(|denial| denial.reason.rcode()), [Rcode::NxDomain; 3]);
 }
 
 /// A rejected or failed request looks the same to the requester whatever the other side has.

@@ -8,14 +8,16 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::{
-    AccountRef, Destination, Instance, Label, NamedTableRef, PeeringRef, SubnetRef, TableRef,
-    TargetRef, VpcRef,
+    AccountRef, Destination, Filter, GatewayAction, Instance, Label, NameRef, NamedTableRef,
+    PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::Spanned;
 use crate::base::time::Span;
 use crate::base::units::PacketRate;
 use crate::cloud::account::{Region, Zone};
+use crate::cloud::dns::Switch;
 use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::peering::End;
 use crate::wire::Family;
 
 /// What a step does.
@@ -29,6 +31,8 @@ pub enum Action {
     RejectPeering(Spanned<PeeringRef>),
     /// `delete-peering`.
     DeletePeering(Spanned<PeeringRef>),
+    /// `modify-peering-options`.
+    ModifyPeeringOptions(ModifyPeeringOptions),
     /// `describe-peering`: changes nothing, for an expected state.
     DescribePeering(Spanned<PeeringRef>),
     /// `create-vpc`.
@@ -39,6 +43,8 @@ pub enum Action {
     AssociateVpcCidrBlock(CidrOfVpc),
     /// `disassociate-vpc-cidr-block`.
     DisassociateVpcCidrBlock(CidrOfVpc),
+    /// `modify-vpc-attribute`.
+    ModifyVpcAttribute(ModifyVpcAttribute),
     /// `create-subnet`.
     CreateSubnet(CreateSubnet),
     /// `delete-subnet`.
@@ -71,6 +77,12 @@ pub enum Action {
     TerminateInstance(Spanned<Label>),
     /// `modify-source-dest-check`.
     ModifySourceDestCheck(ModifySourceDestCheck),
+    /// `resolve`: changes nothing.
+    Resolve(Resolve),
+    /// About security groups, prefix lists and network ACLs.
+    Filter(Filter),
+    /// One about gateways, public addresses or hosts outside the cloud.
+    Gateway(GatewayAction),
     /// `ping`.
     Ping(Ping),
     /// `udp`.
@@ -100,6 +112,17 @@ pub struct RequestPeering {
     pub peer_region: Option<Spanned<Region>>,
 }
 
+/// `modify-peering-options` (`ModifyVpcPeeringConnectionOptions`).
+#[derive(Clone, PartialEq, Debug)]
+pub struct ModifyPeeringOptions {
+    /// The peering.
+    pub peering: Spanned<PeeringRef>,
+    /// Whether private addresses of the side's VPC resolve in the other from now on.
+    pub dns_from_peer: Switch,
+    /// The side; `None` is every side of whoever asks.
+    pub side: Option<End>,
+}
+
 /// `create-vpc`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CreateVpc {
@@ -120,6 +143,17 @@ pub struct CidrOfVpc {
     pub vpc: Spanned<VpcRef>,
     /// The block as written.
     pub cidr: Spanned<IpNet>,
+}
+
+/// `modify-vpc-attribute` (`ModifyVpcAttribute`, once for each attribute); at least one is given.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ModifyVpcAttribute {
+    /// The VPC.
+    pub vpc: Spanned<VpcRef>,
+    /// Whether it has a resolver from now on; `None` leaves it as it is.
+    pub dns_support: Option<Switch>,
+    /// Whether its instances have hostnames from now on; `None` leaves it as it is.
+    pub dns_hostnames: Option<Switch>,
 }
 
 /// `create-subnet`.
@@ -182,10 +216,19 @@ pub struct ModifySourceDestCheck {
     pub value: SourceDestCheck,
 }
 
+/// `resolve`: an instance asks the resolver of its VPC for the address of a name.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Resolve {
+    /// The instance that asks.
+    pub from: Spanned<Label>,
+    /// The name.
+    pub name: Spanned<NameRef>,
+}
+
 /// `ping`: ICMP echo requests.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ping {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The targets, at least one; more than one only if the file gives a list.
     pub to: Vec<Spanned<Destination>>,
@@ -205,7 +248,7 @@ pub struct Ping {
 /// `udp`: datagrams.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Udp {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The target.
     pub to: Spanned<Destination>,
@@ -240,7 +283,7 @@ pub enum Toggle {
 /// `send`: one packet as given.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SendBytes {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The packet from its IP header on, 1 to [`crate::base::limit::PACKET_BYTES_MAX`] bytes.
     pub bytes: Spanned<Vec<u8>>,
@@ -249,7 +292,7 @@ pub struct SendBytes {
 /// `replay`: the IP packets of a capture, with their spacing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Replay {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The capture.
     pub capture: Spanned<FilePath>,
@@ -275,7 +318,7 @@ pub struct Flows {
 /// Who sends to whom, written `b -> c`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Flow {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The target.
     pub to: Spanned<Destination>,

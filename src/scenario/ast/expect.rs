@@ -1,9 +1,11 @@
 //! What must come of a step.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use super::{Destination, Label, Location};
 use crate::base::diag::Spanned;
+use crate::cloud::dns::Reason;
 use crate::cloud::peering::Status;
 use crate::cloud::route_table::RouteState;
 use crate::forward::DropReason;
@@ -55,6 +57,10 @@ pub enum Expect {
     Peering(Spanned<Status>),
     /// The route is in this state.
     Route(Spanned<RouteState>),
+    /// The name resolves to this address.
+    Address(Spanned<Ipv4Addr>),
+    /// The name does not resolve, for this reason.
+    Unresolved(Spanned<Reason>),
 }
 
 /// Why targets do not answer.

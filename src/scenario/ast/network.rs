@@ -4,12 +4,16 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{AccountRef, Label, SubnetRef, TableRef, TargetRef, VpcRef};
+use super::{
+    AccountRef, AclName, Gateway, GroupRef, Label, NetworkAcl, OutsideHost, PrefixList, PublicIp,
+    SecurityGroup, SubnetRef, TableRef, TargetRef, VpcRef,
+};
 use crate::base::diag::{Place, Spanned};
 use crate::base::id::AccountId;
 use crate::base::time::Span;
 use crate::base::units::{BitRate, Probability};
 use crate::cloud::account::{Region, Zone};
+use crate::cloud::dns::Switch;
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::quota::Quota;
 
@@ -24,8 +28,18 @@ pub struct Network {
     pub peerings: Vec<Peering>,
     /// The routes of all tables.
     pub routes: Vec<Route>,
+    /// The security groups.
+    pub security_groups: Vec<SecurityGroup>,
+    /// The prefix lists.
+    pub prefix_lists: Vec<PrefixList>,
+    /// The network ACLs.
+    pub network_acls: Vec<NetworkAcl>,
     /// The instances.
     pub instances: Vec<Instance>,
+    /// The gateways.
+    pub gateways: Vec<Gateway>,
+    /// The hosts outside the cloud.
+    pub outside: Vec<OutsideHost>,
 }
 
 /// An account.
@@ -53,6 +67,10 @@ pub struct Vpc {
     pub account: Option<Spanned<AccountRef>>,
     /// Its region; `None` is `us-east-1`.
     pub region: Option<Spanned<Region>>,
+    /// Whether it has a resolver; `None` is the cloud's default.
+    pub dns_support: Option<Spanned<Switch>>,
+    /// Whether its instances have hostnames; `None` is the cloud's default.
+    pub dns_hostnames: Option<Spanned<Switch>>,
     /// Its route tables beside the main one.
     pub route_tables: Vec<Spanned<Label>>,
     /// Its subnets; `None` if the key is left out, which asks for the default subnets.
@@ -74,6 +92,8 @@ pub struct Subnet {
     pub az: Option<Spanned<Zone>>,
     /// The table it is associated with; `None` leaves it with the main table.
     pub route_table: Option<Spanned<Label>>,
+    /// The network ACL that guards it; `None` leaves it with the one that the VPC was born with.
+    pub network_acl: Option<Spanned<AclName>>,
 }
 
 /// A peering, requested by the owner of `requester`.
@@ -115,6 +135,10 @@ pub struct Instance {
     pub ipv6: Option<Spanned<Ipv6Addr>>,
     /// Whether its interface drops what is neither from nor to itself.
     pub source_dest_check: SourceDestCheck,
+    /// Its security groups; empty is one that allows everything.
+    pub groups: Vec<Spanned<GroupRef>>,
+    /// The public address that stands for its IPv4 address. Left empty by `run-instance`.
+    pub public_ip: Option<Spanned<PublicIp>>,
     /// What it sends goes through this first. Left empty by `run-instance`.
     pub link: Link,
 }
@@ -129,6 +153,14 @@ pub enum Placement {
 }
 
 impl Placement {
+    /// The VPC.
+    pub fn vpc(&self) -> &VpcRef {
+        match self {
+            Placement::Vpc(vpc) => &vpc.value,
+            Placement::Subnet(subnet) => &subnet.value.vpc,
+        }
+    }
+
     /// Where the placement is written.
     pub fn place(&self) -> Place {
         match self {

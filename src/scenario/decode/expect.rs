@@ -6,6 +6,7 @@ use super::read::Ec2Code;
 use super::step::is_command;
 use super::{Decoder, Fields, single, word};
 use crate::base::diag::{Diagnostic, Place, Spanned, quote};
+use crate::cloud::dns::Reason;
 use crate::cloud::peering::Status;
 use crate::cloud::refusal::Refusal;
 use crate::cloud::route_table::RouteState;
@@ -18,7 +19,7 @@ use crate::scenario::near::nearest;
 use crate::scenario::yaml::{Entry, Node, Value};
 
 /// Keys that go together, the ones that make sense alone first.
-const GROUPS: [(&[&str], &[&str]); 7] = [
+const GROUPS: [(&[&str], &[&str]); 9] = [
     (&["delivered-to"], &[]),
     (&["delivered", "dropped"], &[]),
     (&["dropped"], &["at"]),
@@ -26,6 +27,8 @@ const GROUPS: [(&[&str], &[&str]); 7] = [
     (&["reaches", "never-reaches"], &["because"]),
     (&["refused"], &[]),
     (&["state"], &[]),
+    (&["address"], &[]),
+    (&["unresolved"], &[]),
 ];
 
 impl Decoder<'_> {
@@ -76,6 +79,8 @@ impl Decoder<'_> {
         let because = fields.get("because");
         let refused = fields.get("refused").and_then(|n| self.read::<Ec2Code>(n));
         let state = fields.get("state");
+        let address = fields.get("address").and_then(|n| self.read(n));
+        let unresolved = fields.get("unresolved").and_then(|n| word(n, Reason::from_label));
 
         let known: Vec<_> = entries.iter().filter(|e| fields.has(&e.key)).collect();
         if entries.is_empty() {
@@ -129,6 +134,12 @@ impl Decoder<'_> {
             let refused = refused.map(|Ec2Code(text)| text);
             self.known_code(&refused);
             return Some(Expect::Refused(refused));
+        }
+        if let Some(address) = address {
+            return Some(Expect::Address(address));
+        }
+        if let Some(reason) = unresolved {
+            return Some(Expect::Unresolved(reason));
         }
         state.and_then(|n| self.state(n, action))
     }
@@ -338,21 +349,44 @@ impl Decoder<'_> {
     }
 }
 
+/// What an expectation is about, and what a step does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Matter {
+    Command,
+    Name,
+    Traffic,
+}
+
 /// Why an expectation could never be judged, and what to do.
 fn misfit(expect: &Expect, key: &str, action: &Action) -> Option<(String, &'static str)> {
-    let about_traffic =
-        !matches!(expect, Expect::Refused(_) | Expect::Peering(_) | Expect::Route(_));
-    if matches!(action, Action::Wait(_)) {
-        return Some((format!("of `{key}` there is nothing to expect"), "leave out `expect`"));
-    }
-    if is_command(action) {
-        let help = "of a command expect `refused` or `state`, or nothing: then it must succeed";
-        return about_traffic
-            .then(|| (format!("`{key}` sends no packets to expect this of"), help));
-    }
-    if !about_traffic {
-        let help = "of traffic expect `replied`, `delivered`, `dropped` and the like";
-        return Some((format!("`{key}` is not asked of the cloud, which could refuse it"), help));
+    let done = match action {
+        Action::Wait(_) => {
+            let why = format!("of `{key}` there is nothing to expect");
+            return Some((why, "leave out `expect`"));
+        }
+        Action::Resolve(_) => Matter::Name,
+        action if is_command(action) => Matter::Command,
+        _ => Matter::Traffic,
+    };
+    let expected = match expect {
+        Expect::Refused(_) | Expect::Peering(_) | Expect::Route(_) => Matter::Command,
+        Expect::Address(_) | Expect::Unresolved(_) => Matter::Name,
+        _ => Matter::Traffic,
+    };
+    if expected != done {
+        let why = match expected {
+            Matter::Command => format!("`{key}` is not asked of the cloud, which could refuse it"),
+            Matter::Name => format!("`{key}` asks for no name that could resolve"),
+            Matter::Traffic => format!("`{key}` sends no packets to expect this of"),
+        };
+        let help = match done {
+            Matter::Command => {
+                "of a command expect `refused` or `state`, or nothing: then it must succeed"
+            }
+            Matter::Name => "of a query expect an `address`, or `unresolved` with the reason",
+            Matter::Traffic => "of traffic expect `replied`, `delivered`, `dropped` and the like",
+        };
+        return Some((why, help));
     }
     let answered = match action {
         Action::Ping(_) => true,

@@ -1,14 +1,15 @@
 //! The declared network.
 
 use super::read::Read;
-use super::{Decoder, Fields, truth, whole_number};
+use super::{Decoder, Fields, switch, truth, whole_number};
 use crate::base::diag::Spanned;
 use crate::base::diag::{Diagnostic, Place};
 use crate::base::limit::LINK_DELAY_MAX;
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::quota::Quota;
 use crate::scenario::ast::{
-    Account, Instance, Label, Link, Network, Peering, Placement, Route, Subnet, TableRef, Vpc,
+    Account, Instance, Label, Link, Network, NetworkAcl, Peering, Placement, Route, Subnet,
+    TableRef, Vpc,
 };
 use crate::scenario::code;
 use crate::scenario::format::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
@@ -21,10 +22,15 @@ impl Decoder<'_> {
             vpcs: self.each(fields.get("vpcs"), Self::vpc),
             peerings: self.each(fields.get("peerings"), Self::peering),
             routes: fields.get("routes").map(|n| self.routes(n)).unwrap_or_default(),
+            security_groups: self.each(fields.get("security_groups"), Self::security_group),
+            prefix_lists: self.each(fields.get("prefix_lists"), Self::prefix_list),
+            network_acls: self.network_acls(fields.get("network_acls")),
             instances: self.each(fields.get("instances"), |decoder, label, node| {
                 let place = label.place;
                 decoder.instance(label, &Fields::of(node, &INSTANCE), place)
             }),
+            gateways: self.each(fields.get("gateways"), Self::gateway),
+            outside: self.each(fields.get("outside"), Self::declared_outside_host),
         }
     }
 
@@ -71,6 +77,8 @@ impl Decoder<'_> {
             ipv6: fields.get("ipv6").map(|n| self.read_all(n)).unwrap_or_default(),
             account: fields.get("account").and_then(|n| self.read(n)),
             region: fields.get("region").and_then(|n| self.read(n)),
+            dns_support: fields.get("dns_support").and_then(switch),
+            dns_hostnames: fields.get("dns_hostnames").and_then(switch),
             route_tables: fields.get("route_tables").map(|n| self.read_all(n)).unwrap_or_default(),
             subnets: fields.get("subnets").map(|n| self.each(Some(n), Self::subnet)),
             link: self.link(fields.get("link")),
@@ -85,7 +93,8 @@ impl Decoder<'_> {
         let ipv6 = fields.get("ipv6").and_then(|n| self.read(n));
         let az = fields.get("az").and_then(|n| self.read(n));
         let route_table = fields.get("route_table").and_then(|n| self.read(n));
-        Some(Subnet { label, cidr: cidr?, ipv6, az, route_table })
+        let network_acl = fields.get("network_acl").and_then(|n| self.read(n));
+        Some(Subnet { label, cidr: cidr?, ipv6, az, route_table, network_acl })
     }
 
     fn peering(&mut self, label: Spanned<Label>, node: &Node) -> Option<Peering> {
@@ -114,6 +123,10 @@ impl Decoder<'_> {
         out
     }
 
+    fn network_acls(&mut self, node: Option<&Node>) -> Vec<NetworkAcl> {
+        entries(node).iter().filter_map(|entry| self.network_acl(entry)).collect()
+    }
+
     /// Reads a declared instance, or one that a step starts; `owner` stands for it.
     pub(super) fn instance(
         &mut self,
@@ -126,6 +139,10 @@ impl Decoder<'_> {
         let ipv6 = fields.get("ipv6").and_then(|n| self.read(n));
         let source_dest_check =
             fields.get("source_dest_check").and_then(truth).map(|t| check(t.value));
+        let groups = fields.get("groups").map(|n| self.read_all(n)).unwrap_or_default();
+        // A step that starts an instance has neither: each would be a command of its own.
+        let public_ip = if fields.has("public_ip") { fields.get("public_ip") } else { None };
+        let public_ip = public_ip.and_then(|n| self.read(n));
         let link = if fields.has("link") { self.link(fields.get("link")) } else { Link::default() };
         Some(Instance {
             label,
@@ -133,6 +150,8 @@ impl Decoder<'_> {
             ip,
             ipv6,
             source_dest_check: source_dest_check.unwrap_or_default(),
+            groups,
+            public_ip,
             link,
         })
     }

@@ -8,9 +8,12 @@ use crate::base::id::AccountId;
 use crate::base::time::Span;
 use crate::base::units::{BitRate, PacketRate, Probability};
 use crate::cloud::account::{Region, Zone};
+use crate::cloud::filter::Traffic;
+use crate::cloud::network_acl::RuleNumber;
 use crate::scenario::ast::{
-    AccountRef, Bounds, Destination, FilePath, Label, Location, NamedTableRef, PeeringRef,
-    SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, AclName, AclRef, Bounds, Destination, FilePath, GroupRef, Label, Location, NameRef,
+    NamedTableRef, PeerRef, PeeringRef, PrefixListRef, PublicIp, SubnetRef, TableRef, TargetRef,
+    VpcRef,
 };
 
 /// What was wanted instead of a text.
@@ -48,6 +51,13 @@ by_error! {
     NamedTableRef: "a route table";
     Destination: "a destination";
     Location: "a place in the network";
+    NameRef: "a hostname of an instance";
+    GroupRef: "a security group";
+    PrefixListRef: "a prefix list";
+    PeerRef: "a block, a security group or a prefix list";
+    AclRef: "a network ACL";
+    AclName: "a network ACL";
+    Traffic: "traffic";
     FilePath: "a path that a scenario may name";
 }
 
@@ -65,6 +75,7 @@ macro_rules! by_example {
 
 by_example! {
     AccountId: "an account id", "`\"123456789012\"`: twelve digits, in quotes";
+    PublicIp: "a public address", "`203.0.113.7` or `auto`";
     Ipv4Addr: "an IPv4 address", "`10.0.0.5`";
     Ipv6Addr: "an IPv6 address", "`2001:db8::5`";
     IpAddr: "an IP address", "`10.0.0.5` or `2001:db8::5`";
@@ -78,6 +89,17 @@ by_example! {
     Region: "a region", "`us-east-1`";
     Zone: "an availability zone", "`us-east-1a`";
     jiff::Timestamp: "a date and time", "`2015-01-01T00:00:00Z`";
+}
+
+impl Read for RuleNumber {
+    fn read(text: &str) -> Result<RuleNumber, Misread> {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        let number = digits.then(|| text.parse().ok()).flatten().and_then(RuleNumber::new);
+        number.ok_or_else(|| Misread {
+            what: "the number of an entry",
+            help: format!("want 1 to {}", RuleNumber::MAX),
+        })
+    }
 }
 
 impl Read for Bounds {

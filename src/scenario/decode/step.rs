@@ -5,22 +5,24 @@ use std::num::NonZeroU32;
 
 use super::network::check;
 use super::read::Read;
-use super::{Decoder, Fields, single, truth, whole_number, word};
+use super::{Decoder, Fields, single, switch, truth, whole_number, word};
 use crate::base::diag::{Diagnostic, Place, Spanned, quote};
 use crate::base::limit::{PACKET_BYTES_MAX, PACKETS_PER_RUN_MAX, RUN_SPAN_MAX};
 use crate::base::time::{Instant, Span};
 use crate::base::units::PacketRate;
+use crate::cloud::peering::End;
 use crate::scenario::ast::{
     Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, Destination,
-    Flow, Flows, Label, ModifySourceDestCheck, Ping, Replay, RequestPeering, RouteKey, SendBytes,
-    SetRoute, Step, Toggle, Udp,
+    Flow, Flows, Label, ModifyPeeringOptions, ModifySourceDestCheck, ModifyVpcAttribute, Ping,
+    Replay, RequestPeering, Resolve, RouteKey, SendBytes, SetRoute, Step, Toggle, Udp,
 };
 use crate::scenario::code;
 use crate::scenario::format::{
     ASSOCIATE_ROUTE_TABLE, CIDR_OF_VPC, CREATE_ROUTE_TABLE, CREATE_SUBNET, CREATE_VPC, FLOWS,
-    MODIFY_SOURCE_DEST_CHECK, PING, REPLAY, REQUEST_PEERING, ROUTE_KEY, RUN_INSTANCE, SEND,
-    SET_ROUTE, STEP, UDP,
+    MODIFY_PEERING_OPTIONS, MODIFY_SOURCE_DEST_CHECK, MODIFY_VPC_ATTRIBUTE, PING, REPLAY,
+    REQUEST_PEERING, RESOLVE, ROUTE_KEY, RUN_INSTANCE, SEND, SET_ROUTE, STEP, UDP,
 };
+use crate::scenario::names::new_owned;
 use crate::scenario::yaml::{Entry, Node, Scalar, Value};
 use crate::wire::Family;
 
@@ -105,14 +107,17 @@ impl Decoder<'_> {
                 Diagnostic::at(asker.key_place, code::COMBINATION, message).help("leave out `as`"),
             );
         }
-        if let (Some(asker), Action::CreateVpc(CreateVpc { account: Some(account), .. })) =
-            (asker, &action)
-        {
+        let account = match &action {
+            Action::CreateVpc(new) => new.account.as_ref(),
+            Action::Gateway(action) => new_owned(action).and_then(|(_, account)| account),
+            _ => None,
+        };
+        if let (Some(asker), Some(account)) = (asker, account) {
             self.diagnostics.push(
                 Diagnostic::at(
                     account.place,
                     code::COMBINATION,
-                    "a VPC belongs to whoever asks for it: give `as` or `account`, not both",
+                    "it belongs to whoever asks for it: give `as` or `account`, not both",
                 )
                 .also(asker.key_place, "who asks"),
             );
@@ -145,12 +150,18 @@ impl Decoder<'_> {
             "accept-peering" => Action::AcceptPeering(self.read(node)?),
             "reject-peering" => Action::RejectPeering(self.read(node)?),
             "delete-peering" => Action::DeletePeering(self.read(node)?),
+            "modify-peering-options" => {
+                Action::ModifyPeeringOptions(self.modify_peering_options(node)?)
+            }
             "describe-peering" => Action::DescribePeering(self.read(node)?),
             "create-vpc" => Action::CreateVpc(self.create_vpc(node)?),
             "delete-vpc" => Action::DeleteVpc(self.read(node)?),
             "associate-vpc-cidr-block" => Action::AssociateVpcCidrBlock(self.cidr_of_vpc(node)?),
             "disassociate-vpc-cidr-block" => {
                 Action::DisassociateVpcCidrBlock(self.cidr_of_vpc(node)?)
+            }
+            "modify-vpc-attribute" => {
+                Action::ModifyVpcAttribute(self.modify_vpc_attribute(node, entry.key_place)?)
             }
             "create-subnet" => Action::CreateSubnet(self.create_subnet(node)?),
             "delete-subnet" => Action::DeleteSubnet(self.read(node)?),
@@ -180,6 +191,7 @@ impl Decoder<'_> {
                 let (instance, value) = (instance?, check(value?.value));
                 Action::ModifySourceDestCheck(ModifySourceDestCheck { instance, value })
             }
+            "resolve" => Action::Resolve(self.resolve(node)?),
             "ping" => Action::Ping(self.ping(node)?),
             "udp" => Action::Udp(self.udp(node)?),
             "send" => Action::Send(self.send(node)?),
@@ -191,7 +203,10 @@ impl Decoder<'_> {
             }
             "flows" => Action::Flows(self.flows(node)?),
             "wait" => Action::Wait(self.span(node, RUN_SPAN_MAX)?),
-            _ => return None,
+            _ => match self.gateway_action(key, entry) {
+                Some(action) => Action::Gateway(action),
+                None => Action::Filter(self.filter(key, entry)?),
+            },
         })
     }
 
@@ -211,6 +226,18 @@ impl Decoder<'_> {
         })
     }
 
+    fn modify_peering_options(&mut self, node: &Node) -> Option<ModifyPeeringOptions> {
+        let fields = Fields::of(node, &MODIFY_PEERING_OPTIONS);
+        let peering = fields.get("peering").and_then(|n| self.read(n));
+        let dns_from_peer = fields.get("dns_from_peer").and_then(switch);
+        let side = fields.get("side").and_then(|n| word(n, End::from_name));
+        Some(ModifyPeeringOptions {
+            peering: peering?,
+            dns_from_peer: dns_from_peer?.value,
+            side: side.map(|s| s.value),
+        })
+    }
+
     fn create_vpc(&mut self, node: &Node) -> Option<CreateVpc> {
         let fields = Fields::of(node, &CREATE_VPC);
         let name = fields.get("name").and_then(|n| self.read(n));
@@ -225,6 +252,25 @@ impl Decoder<'_> {
         let vpc = fields.get("vpc").and_then(|n| self.read(n));
         let cidr = fields.get("cidr").and_then(|n| self.read(n));
         Some(CidrOfVpc { vpc: vpc?, cidr: cidr? })
+    }
+
+    fn modify_vpc_attribute(&mut self, node: &Node, owner: Place) -> Option<ModifyVpcAttribute> {
+        let fields = Fields::of(node, &MODIFY_VPC_ATTRIBUTE);
+        let vpc = fields.get("vpc").and_then(|n| self.read(n));
+        let (support, hostnames) = (fields.get("dns_support"), fields.get("dns_hostnames"));
+        if vpc.is_some() && support.is_none() && hostnames.is_none() {
+            let message = "`modify-vpc-attribute` needs `dns_support` or `dns_hostnames`";
+            self.diagnostics.push(
+                Diagnostic::at(owner, code::MISSING_KEY, message)
+                    .help("say what is to be switched, for example `dns_hostnames: true`"),
+            );
+        }
+        let value = |node: Option<&Node>| node.and_then(switch).map(|s| s.value);
+        Some(ModifyVpcAttribute {
+            vpc: vpc?,
+            dns_support: value(support),
+            dns_hostnames: value(hostnames),
+        })
     }
 
     fn create_subnet(&mut self, node: &Node) -> Option<CreateSubnet> {
@@ -262,6 +308,17 @@ impl Decoder<'_> {
         let route = self.route_key(&fields);
         let target = fields.get("target").and_then(|n| self.read(n));
         Some(SetRoute { route: route?, target: target? })
+    }
+
+    fn resolve(&mut self, node: &Node) -> Option<Resolve> {
+        let fields = Fields::of(node, &RESOLVE);
+        let from = fields.get("from").and_then(|n| self.read(n));
+        let name = fields.get("name").and_then(|n| self.read(n));
+        let (from, name) = match self.ends(node) {
+            Some(ends) => ends,
+            None => (from?, name?),
+        };
+        Some(Resolve { from, name })
     }
 
     fn ping(&mut self, node: &Node) -> Option<Ping> {
@@ -341,6 +398,12 @@ impl Decoder<'_> {
 
     /// Reads `b -> c`; `None` if it is no single value or does not read.
     fn pair(&mut self, node: &Node) -> Option<Flow> {
+        let (from, to) = self.ends(node)?;
+        Some(Flow { from, to })
+    }
+
+    /// Reads both ends of an arrow.
+    fn ends<T: Read>(&mut self, node: &Node) -> Option<(Spanned<Label>, Spanned<T>)> {
         let scalar = single(node)?;
         let Some((from, to)) = scalar.text.split_once("->") else {
             let message = format!("{} is not a pair", quote(&scalar.text));
@@ -351,8 +414,8 @@ impl Decoder<'_> {
         let from_place = part(node, scalar, 0, from);
         let to_place = part(node, scalar, from.len() + "->".len(), to);
         let from = self.read_text::<Label>(from.trim(), from_place);
-        let to = self.read_text::<Destination>(to.trim(), to_place);
-        Some(Flow { from: from?, to: to? })
+        let to = self.read_text::<T>(to.trim(), to_place);
+        Some((from?, to?))
     }
 
     /// Complains about addresses of different families in one packet.
@@ -366,7 +429,9 @@ impl Decoder<'_> {
             Destination::Address(address) | Destination::AddressIn { address, .. } => {
                 Some((Family::of(*address), to.place))
             }
-            Destination::Instance(_) => None,
+            Destination::Host(_) => None,
+            // An internet gateway translates IPv4 only.
+            Destination::Public(_) => Some((Family::V4, to.place)),
         });
         let source = source.map(|s| (Family::of(s.value), s.place));
         let family = family.map(|f| (f.value, f.place));
@@ -444,11 +509,12 @@ fn toggle(fields: &Fields<'_>, key: &'static str) -> Toggle {
     }
 }
 
-/// Is it asked of the cloud, and not traffic or the passing of time?
+/// Is it asked of the cloud's control plane, and not a query, traffic or the passing of time?
 pub(super) fn is_command(action: &Action) -> bool {
     !matches!(
         action,
-        Action::Ping(_)
+        Action::Resolve(_)
+            | Action::Ping(_)
             | Action::Udp(_)
             | Action::Send(_)
             | Action::Replay(_)

@@ -1,9 +1,9 @@
 //! The keys of the declared network.
 
 use super::leaf::{
-    ACCOUNT as ACCOUNT_REF, ACCOUNT_ID, BIT_RATE, BLOCK, BOOLEAN, CHANCE, IPV4, IPV4_BLOCK, IPV6,
-    IPV6_BLOCK, LABEL, QUEUE, QUOTA, REGION, SPAN, SUBNET as SUBNET_REF, TABLE, TARGET,
-    VPC as VPC_REF, ZONE,
+    ACCOUNT as ACCOUNT_REF, ACCOUNT_ID, ACL_NAME, BIT_RATE, BLOCK, BOOLEAN, CHANCE, GROUP, IPV4,
+    IPV4_BLOCK, IPV6, IPV6_BLOCK, LABEL, PUBLIC_IP, QUEUE, QUOTA, REGION, SPAN,
+    SUBNET as SUBNET_REF, TABLE, TARGET, VPC as VPC_REF, ZONE,
 };
 use super::{Field, Mapping, Shape};
 use crate::cloud::quota::Quota;
@@ -40,6 +40,11 @@ pub static QUOTAS: Mapping = Mapping {
         quota(Quota::SubnetsPerVpc, "`200`", "subnets of one VPC"),
         quota(Quota::RouteTablesPerVpc, "`200`", "route tables of one VPC"),
         quota(Quota::RoutesPerTable, "`50`", "routes of one table, local ones not counted"),
+        quota(
+            Quota::PropagatedRoutesPerTable,
+            "`100`",
+            "routes of one table that a virtual private gateway propagates",
+        ),
         quota(Quota::ActivePeeringsPerVpc, "`50`", "active peerings of one VPC"),
         quota(
             Quota::OutstandingPeeringRequests,
@@ -47,6 +52,28 @@ pub static QUOTAS: Mapping = Mapping {
             "requests of the account not answered yet",
         ),
         quota(Quota::InterfacesPerRegion, "`100000`", "network interfaces in one region"),
+        quota(
+            Quota::SecurityGroupsPerRegion,
+            "`2500`",
+            "security groups in one region, those that VPCs were born with not counted",
+        ),
+        quota(
+            Quota::RulesPerSecurityGroup,
+            "`60`",
+            "rules of one group and direction, IPv4 and IPv6 counted apart",
+        ),
+        quota(
+            Quota::SecurityGroupsPerInterface,
+            "`5`",
+            "groups of one interface, at most 16; times the rules of a group at most 1000",
+        ),
+        quota(Quota::EntriesPerPrefixList, "`1000`", "blocks of one prefix list"),
+        quota(Quota::NetworkAclsPerVpc, "`200`", "network ACLs of one VPC"),
+        quota(
+            Quota::EntriesPerNetworkAcl,
+            "`20`",
+            "entries of one network ACL and direction, IPv4 and IPv6 counted apart",
+        ),
     ],
     one_of: &[],
 };
@@ -75,6 +102,18 @@ pub static VPC: Mapping = Mapping {
             "its owner",
         ),
         Field::optional("region", Shape::Leaf(&REGION), "`us-east-1`", "its region"),
+        Field::optional(
+            "dns_support",
+            Shape::Leaf(&BOOLEAN),
+            "`true`",
+            "whether it has a resolver that answers its instances",
+        ),
+        Field::optional(
+            "dns_hostnames",
+            Shape::Leaf(&BOOLEAN),
+            "`false`",
+            "whether its instances have hostnames",
+        ),
         Field::optional(
             "route_tables",
             Shape::List(&Shape::Leaf(&LABEL)),
@@ -111,6 +150,12 @@ pub static SUBNET: Mapping = Mapping {
             Shape::Leaf(&LABEL),
             "the main table",
             "label of the table it is associated with",
+        ),
+        Field::optional(
+            "network_acl",
+            Shape::Leaf(&ACL_NAME),
+            "`default`, the one that the VPC was born with",
+            "label of the network ACL that guards it",
         ),
     ],
     one_of: &[],
@@ -202,9 +247,19 @@ const CHECK_FIELD: Field = Field::optional(
     "whether its interface drops what is neither from nor to itself",
 );
 
+/// One security group or several.
+pub(super) const GROUPS: Shape =
+    Shape::Either(&[Shape::Leaf(&GROUP), Shape::List(&Shape::Leaf(&GROUP))]);
+const GROUPS_FIELD: Field = Field::optional(
+    "groups",
+    GROUPS,
+    "a group that allows everything, `vpclab-open`",
+    "its security group or a list of them; `A/default` is the one that A was born with",
+);
+
 /// The keys that a declared instance and one that a step starts have in common.
-pub(super) const PLACEMENT: [Field; 5] =
-    [VPC_FIELD, SUBNET_FIELD, IP_FIELD, IPV6_FIELD, CHECK_FIELD];
+pub(super) const PLACEMENT: [Field; 6] =
+    [VPC_FIELD, SUBNET_FIELD, IP_FIELD, IPV6_FIELD, CHECK_FIELD, GROUPS_FIELD];
 
 /// A declared instance.
 pub static INSTANCE: Mapping = Mapping {
@@ -212,14 +267,20 @@ pub static INSTANCE: Mapping = Mapping {
     what: "an instance",
     doc: "An instance with one network interface.",
     fields: &{
-        let [vpc, subnet, ip, ipv6, check] = PLACEMENT;
+        let [vpc, subnet, ip, ipv6, check, groups] = PLACEMENT;
         let link = Field::optional(
             "link",
             Shape::Mapping(&LINK),
             "none",
             "what it sends goes through this before anything else",
         );
-        [vpc, subnet, ip, ipv6, check, link]
+        let public = Field::optional(
+            "public_ip",
+            Shape::Leaf(&PUBLIC_IP),
+            "none",
+            "the public address that stands for `ip`, or `auto`",
+        );
+        [vpc, subnet, ip, ipv6, check, groups, public, link]
     },
     one_of: &[],
 };

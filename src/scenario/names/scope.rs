@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::diag::{Diagnostic, Diagnostics, Place, quote};
-use crate::base::id::{AccountId, PeeringId, VpcId};
+use crate::base::id::{AccountId, PeeringId, PrefixListId, SecurityGroupId, VpcId};
 use crate::scenario::code;
 use crate::scenario::near::nearest;
 
@@ -16,13 +16,48 @@ pub(super) enum Kind {
     Table,
     Peering,
     Instance,
+    Group,
+    PrefixList,
+    Acl,
+    InternetGateway,
+    VpnGateway,
+    Endpoint,
+    NatGateway,
+    OutsideHost,
+    Address,
 }
 
 impl Kind {
-    const ALL: [Kind; 6] =
-        [Kind::Account, Kind::Vpc, Kind::Subnet, Kind::Table, Kind::Peering, Kind::Instance];
+    const ALL: [Kind; 15] = [
+        Kind::Account,
+        Kind::Vpc,
+        Kind::Subnet,
+        Kind::Table,
+        Kind::Peering,
+        Kind::Instance,
+        Kind::Group,
+        Kind::PrefixList,
+        Kind::Acl,
+        Kind::InternetGateway,
+        Kind::VpnGateway,
+        Kind::Endpoint,
+        Kind::NatGateway,
+        Kind::OutsideHost,
+        Kind::Address,
+    ];
 
-    fn noun(self) -> &'static str {
+    /// A route names its target by label, traffic its ends: these kinds share theirs.
+    const SHARED: [Kind; 7] = [
+        Kind::Peering,
+        Kind::Instance,
+        Kind::InternetGateway,
+        Kind::VpnGateway,
+        Kind::Endpoint,
+        Kind::NatGateway,
+        Kind::OutsideHost,
+    ];
+
+    pub(super) fn noun(self) -> &'static str {
         match self {
             Kind::Account => "account",
             Kind::Vpc => "VPC",
@@ -30,6 +65,30 @@ impl Kind {
             Kind::Table => "route table",
             Kind::Peering => "peering",
             Kind::Instance => "instance",
+            Kind::Group => "security group",
+            Kind::PrefixList => "prefix list",
+            Kind::Acl => "network ACL",
+            Kind::InternetGateway => "internet gateway",
+            Kind::VpnGateway => "virtual private gateway",
+            Kind::Endpoint => "endpoint",
+            Kind::NatGateway => "NAT gateway",
+            Kind::OutsideHost => "outside host",
+            Kind::Address => "public address",
+        }
+    }
+
+    /// Is it found at the edges of VPCs? Most files have none, and lists of kinds then leave it out.
+    fn is_of_the_edge(self) -> bool {
+        self == Kind::OutsideHost || self.noun_among_others() == "gateway"
+    }
+
+    /// How a list of several kinds calls it.
+    fn noun_among_others(self) -> &'static str {
+        match self {
+            Kind::InternetGateway | Kind::VpnGateway | Kind::Endpoint | Kind::NatGateway => {
+                "gateway"
+            }
+            other => other.noun(),
         }
     }
 
@@ -39,7 +98,9 @@ impl Kind {
             Kind::Account => label.parse::<AccountId>().is_ok(),
             Kind::Vpc => label.parse::<VpcId>().is_ok(),
             Kind::Peering => label.parse::<PeeringId>().is_ok(),
-            Kind::Subnet | Kind::Table | Kind::Instance => false,
+            Kind::Group => label.parse::<SecurityGroupId>().is_ok(),
+            Kind::PrefixList => label.parse::<PrefixListId>().is_ok(),
+            _ => false,
         }
     }
 }
@@ -88,13 +149,14 @@ impl<'d> Scope<'d> {
             let message = format!("the label {} would be taken for an id", quote(name));
             self.push(Diagnostic::at(place, code::VALUE, message).help("choose another one"));
         }
-        // A route names its target by label, so these two kinds share theirs.
-        let rival = match kind {
-            Kind::Peering => Kind::Instance,
-            Kind::Instance => Kind::Peering,
-            _ => kind,
+        // A route names its target by label and traffic its ends, so these kinds share theirs; a
+        // rule its far end.
+        let rivals: &[Kind] = match kind {
+            Kind::Group | Kind::PrefixList => &[Kind::Group, Kind::PrefixList],
+            _ if Kind::SHARED.contains(&kind) => &Kind::SHARED,
+            _ => &[],
         };
-        for taken_by in [kind, rival] {
+        for taken_by in std::iter::once(kind).chain(rivals.iter().copied()) {
             if let Some(first) = self.get(taken_by, name) {
                 let which = if taken_by == kind { "another" } else { article(taken_by) };
                 let noun = taken_by.noun();
@@ -119,7 +181,15 @@ impl<'d> Scope<'d> {
         if kinds.iter().any(|kind| self.knows(*kind, name)) {
             return;
         }
-        let nouns: Vec<_> = kinds.iter().map(|kind| kind.noun()).collect();
+        let mut nouns: Vec<_> = match kinds {
+            [one] => vec![one.noun()],
+            several => several
+                .iter()
+                .filter(|kind| !kind.is_of_the_edge() || self.labels.contains_key(kind))
+                .map(|kind| kind.noun_among_others())
+                .collect(),
+        };
+        nouns.dedup();
         let message = format!("no {} is called {}", nouns.join(" or "), quote(name));
         let mut diagnostic = Diagnostic::at(place, code::UNKNOWN_LABEL, message);
         let later = kinds.iter().find_map(|kind| self.introductions.get(&(*kind, name.to_owned())));
@@ -156,7 +226,11 @@ impl<'d> Scope<'d> {
 
 fn article(kind: Kind) -> &'static str {
     match kind {
-        Kind::Account | Kind::Instance => "an",
-        Kind::Vpc | Kind::Subnet | Kind::Table | Kind::Peering => "a",
+        Kind::Account
+        | Kind::Instance
+        | Kind::InternetGateway
+        | Kind::Endpoint
+        | Kind::OutsideHost => "an",
+        _ => "a",
     }
 }

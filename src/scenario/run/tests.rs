@@ -150,7 +150,7 @@ fn pings_have_identifiers_and_sequence_numbers_of_their_own() {
             subject: crate::sim::Subject,
             what: crate::sim::Happening<'_>,
         ) {
-            if let crate::sim::Happening::Left { packet } = what
+            if let crate::sim::Happening::Left { packet, .. } = what
                 && subject.leg == Leg::Request
                 && let Some(echo) = packet.icmp_echo()
             {

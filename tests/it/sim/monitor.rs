@@ -106,8 +106,10 @@ impl Monitor {
             Via::Peering(row) => {
                 spec(LinkOf::Peering(world.rows.peering_id(row)), LinkSpec::PEERING)
             }
-            Via::Local | Via::Interface(_) => {
-                spec(LinkOf::Vpc(world.rows.vpc_id(crossing.into_vpc())), LinkSpec::VPC)
+            Via::Gateway(_) => panic!("these worlds have no edges"),
+            Via::Subnet | Via::Local | Via::Interface(_) => {
+                let vpc = world.rows.vpc_id(crossing.into_vpc().unwrap());
+                spec(LinkOf::Vpc(vpc), LinkSpec::VPC)
             }
         };
         spec(own, LinkSpec::INTERFACE).latency + other.latency
@@ -135,7 +137,8 @@ impl Observer for Monitor {
         self.now = world.now;
         self.happenings += 1;
         let bytes = match what {
-            Happening::Left { packet }
+            Happening::Left { packet, .. }
+            | Happening::Relayed { packet, .. }
             | Happening::NotSent { packet, .. }
             | Happening::Lost { packet, .. }
             | Happening::Arrived { packet, .. } => packet.bytes(),
@@ -147,7 +150,8 @@ impl Observer for Monitor {
             self.legs.remove(&(subject.probe, leg_row(subject.leg))).unwrap_or_default();
         let lose = |heard: &mut Heard, reason| *heard.drops.entry(reason).or_default() += 1;
         match what {
-            Happening::Left { packet } => {
+            Happening::Relayed { .. } => panic!("these worlds have no middleboxes"),
+            Happening::Left { packet, .. } => {
                 heard.sent += 1;
                 self.left += 1;
                 let key = name(&(subject.probe, subject.leg, packet.bytes().clone()));
@@ -162,7 +166,7 @@ impl Observer for Monitor {
                 assert_eq!(self.land(subject, packet).0, left);
                 lose(&mut heard, drop.reason);
             }
-            Happening::Arrived { packet, at, crossing, left } => {
+            Happening::Arrived { packet, at, crossing, left, .. } => {
                 let (left_at, number) = self.land(subject, packet);
                 assert_eq!(left_at, left);
                 let least = self.least(world, subject, crossing);

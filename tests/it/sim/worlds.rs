@@ -175,7 +175,7 @@ fn make(sim: &mut Sim, hosts: &mut Vec<InterfaceId>, tweak: Tweak) -> Option<()>
     let host = |nth| {
         let id = pick(hosts, nth)?;
         let interface = cloud.interface(id)?;
-        Some((id, owner(interface.vpc)?, interface.instance, interface.subnet))
+        Some((id, owner(interface.vpc)?, interface.instance()?, interface.subnet))
     };
     let peerings: Vec<PeeringId> = cloud.peerings().map(|p| p.id()).collect();
     let peering = |nth| {
@@ -206,7 +206,16 @@ fn make(sim: &mut Sim, hosts: &mut Vec<InterfaceId>, tweak: Tweak) -> Option<()>
         Tweak::Host(nth) => {
             let (_, caller, _, subnet) = host(nth)?;
             let source_dest_check = SourceDestCheck::On;
-            (caller, Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check })
+            (
+                caller,
+                Command::RunInstances {
+                    subnet,
+                    ipv4: None,
+                    ipv6: None,
+                    source_dest_check,
+                    groups: Vec::new(),
+                },
+            )
         }
         Tweak::Assign(nth) => {
             let (interface, caller, _, subnet) = host(nth)?;

@@ -14,9 +14,10 @@ use vpclab::cloud::account::{Caller, Region};
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Change;
 use vpclab::cloud::instance::SourceDestCheck;
-use vpclab::cloud::profile::Profile;
+use vpclab::cloud::profile::{Feature, Profile};
 use vpclab::cloud::refusal::Refusal;
 use vpclab::cloud::route_table::RouteTarget;
+use vpclab::cloud::security_group::GroupRule;
 use vpclab::wire::{Packet, build};
 
 /// A cloud and the moment it is.
@@ -67,10 +68,15 @@ impl Lab {
     /// A VPC of this account, and its main table.
     pub(crate) fn vpc(&mut self, account: AccountId, region: Region, cidr: Ipv4Net) -> VpcId {
         let caller = Caller { account, region };
-        match self.ask_as(&caller, &Command::CreateVpc { cidr }).unwrap()[..] {
-            [Change::VpcCreated { vpc, .. }] => vpc,
-            ref other => panic!("{other:?}"),
-        }
+        let changes = self.ask_as(&caller, &Command::CreateVpc { cidr }).unwrap();
+        let [Change::VpcCreated { vpc, default_group: group, .. }] = changes[..] else {
+            panic!("{changes:?}")
+        };
+        // Groups are not what these worlds are about: the default group lets everybody in.
+        let families = if self.cloud.profile().has(Feature::Ipv6) { 2 } else { 1 };
+        let rules = GroupRule::everybody()[..families].to_vec();
+        self.ask_as(&caller, &Command::AuthorizeSecurityGroupIngress { group, rules }).unwrap();
+        vpc
     }
 
     /// A VPC of the default account and region with one subnet that fills it.
@@ -112,7 +118,13 @@ impl Lab {
     pub(crate) fn host(&mut self, subnet: SubnetId) -> Result<InterfaceId, Refusal> {
         let vpc = self.cloud.subnet(subnet).unwrap().vpc;
         let source_dest_check = SourceDestCheck::On;
-        let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check };
+        let run = Command::RunInstances {
+            subnet,
+            ipv4: None,
+            ipv6: None,
+            source_dest_check,
+            groups: Vec::new(),
+        };
         match self.ask(vpc, &run)?[..] {
             [Change::InstanceRun { interface, .. }] => Ok(interface),
             ref other => panic!("{other:?}"),

@@ -61,6 +61,7 @@ pub(crate) fn leave(cloud: &Cloud, now: Instant, probe: Probe) -> Result<Way, Dr
     let longest = routes.filter(|r| covers(r.0, destination)).max_by_key(|r| r.0.prefix_len());
     match longest.ok_or(NoRoute)?.1 {
         None => Ok(Way::Inside(sender.vpc)),
+        Some(RouteTarget::Gateway(_) | RouteTarget::Nat(_)) => panic!("these worlds have no edges"),
         Some(RouteTarget::Interface(target)) => {
             demand(is_up(cloud, target), Blackhole)?;
             Ok(Way::At(target))
@@ -180,7 +181,7 @@ pub(crate) fn covers(net: IpNet, address: IpAddr) -> bool {
 
 fn is_up(cloud: &Cloud, id: InterfaceId) -> bool {
     cloud.interface(id).is_some_and(|interface| {
-        cloud.instance(interface.instance).unwrap().state == InstanceState::Running
+        cloud.instance(interface.instance().unwrap()).unwrap().state == InstanceState::Running
     })
 }
 

@@ -434,7 +434,7 @@ impl World {
         let host = |nth| {
             let id = pick(&self.hosts, nth)?;
             let interface = self.lab.cloud.interface(id)?;
-            Some((id, interface.vpc, interface.instance, interface.subnet))
+            Some((id, interface.vpc, interface.instance()?, interface.subnet))
         };
         let (vpc, command) = match tweak {
             Tweak::CheckOff(nth) | Tweak::CheckOn(nth) => {

@@ -1,0 +1,277 @@
+//! Groups and ACLs, compiled: what each interface's rules say, with every address looked up.
+//!
+//! Holds one row for each distinct list of groups and for each ACL. Refuses to share a line with the
+//! reference's filters beyond the types of the rules.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use rustc_hash::FxHashMap;
+
+use crate::base::id::*;
+use crate::base::time::Instant;
+use crate::cloud::Cloud;
+use crate::cloud::filter::{Direction, Traffic};
+use crate::cloud::instance::{Host, Interface};
+use crate::cloud::network_acl::{AclAction, AclEntry};
+use crate::cloud::security_group::{GroupRule, RulePeer};
+use crate::forward::Rows;
+use crate::forward::connections::{Connections, Judgement, Tracking, Word};
+use crate::forward::gate::Origin;
+use crate::wire::{Packet, Protocol};
+
+/// The row of an interface's groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct FilterIdx(u32);
+
+impl FilterIdx {
+    /// A NAT gateway's: it has no groups, and everything passes.
+    const NONE: FilterIdx = FilterIdx(u32::MAX);
+}
+
+/// Whether a packet passes an interface's groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Passes {
+    Yes,
+    No,
+    /// It would, if its connection could be remembered.
+    Full,
+}
+
+/// Whose packets a rule allows, with every name looked up.
+#[derive(Clone, Debug)]
+enum Far {
+    Block(IpNet),
+    /// A prefix list's blocks.
+    Blocks(Box<[IpNet]>),
+    /// A group's members, sorted.
+    Members(Box<[IpAddr]>),
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    traffic: Traffic,
+    far: Far,
+}
+
+/// The rules of one direction, and over what everybody may talk: bit 0 TCP, bit 1 UDP over IPv4,
+/// bits 2 and 3 the same over IPv6, all ports each (3.7, untracked connections).
+#[derive(Clone, Debug, Default)]
+struct Rules {
+    rules: Box<[Rule]>,
+    to_everybody: u8,
+    /// Everything is allowed for everybody of both families.
+    open: bool,
+}
+
+/// An ACL's entries of one direction, by ascending number.
+#[derive(Clone, Debug)]
+enum Entries {
+    /// The first entry of each family lets everything pass.
+    Open,
+    Listed(Box<[AclEntry]>),
+}
+
+/// Every filter of one version of the network.
+#[derive(Clone, Debug)]
+pub(super) struct Filters {
+    /// By distinct list of groups, ingress and egress.
+    groups: Vec<[Rules; 2]>,
+    by_list: FxHashMap<(VpcId, Vec<SecurityGroupId>), FilterIdx>,
+    members: FxHashMap<SecurityGroupId, Vec<IpAddr>>,
+    acls: Box<[Option<[Entries; 2]>]>,
+}
+
+const fn side(direction: Direction) -> usize {
+    match direction {
+        Direction::Ingress => 0,
+        Direction::Egress => 1,
+    }
+}
+
+impl Filters {
+    /// The ACLs, and who is in which group; interfaces come with [`Filters::of`].
+    pub(super) fn compile(cloud: &Cloud, rows: &Rows) -> Filters {
+        let mut members: FxHashMap<SecurityGroupId, Vec<IpAddr>> = FxHashMap::default();
+        for (_, interface) in cloud.interfaces() {
+            for group in &interface.groups {
+                members.entry(*group).or_default().extend(&interface.addresses);
+            }
+        }
+        members.values_mut().for_each(|addresses| addresses.sort_unstable());
+        let acl = |row| {
+            let acl = cloud.acl(rows.acl_id(AclIdx::from_row(row)))?;
+            Some(Direction::ALL.map(|direction| entries(acl.entries(direction).values().copied())))
+        };
+        Filters {
+            groups: Vec::new(),
+            by_list: FxHashMap::default(),
+            members,
+            acls: (0..rows.acl_count()).map(acl).collect(),
+        }
+    }
+
+    /// The row of an interface's groups, compiled when the list is met for the first time.
+    pub(super) fn of(&mut self, cloud: &Cloud, interface: &Interface, now: Instant) -> FilterIdx {
+        if let Host::NatGateway(_) = interface.host {
+            return FilterIdx::NONE;
+        }
+        let list = (interface.vpc, interface.groups.clone());
+        if let Some(known) = self.by_list.get(&list) {
+            return *known;
+        }
+        let rules = Direction::ALL.map(|direction| {
+            let groups = interface.groups.iter().filter_map(|id| cloud.group(*id));
+            let all = groups.flat_map(|group| group.rules(direction));
+            self.rules(cloud, interface.vpc, all, now)
+        });
+        // One list for each interface at most, and those stay below 2^30.
+        let row = FilterIdx(u32::try_from(self.groups.len()).unwrap_or(u32::MAX));
+        self.groups.push(rules);
+        self.by_list.insert(list, row);
+        row
+    }
+
+    fn rules<'r>(
+        &self,
+        cloud: &Cloud,
+        vpc: VpcId,
+        all: impl Iterator<Item = &'r GroupRule>,
+        now: Instant,
+    ) -> Rules {
+        let mut compiled = Rules::default();
+        let mut rules = Vec::new();
+        let mut open = [false; 2];
+        for rule in all {
+            let far = match rule.peer {
+                RulePeer::Block(block) => {
+                    if block.prefix_len() == 0 {
+                        let v6 = matches!(block, IpNet::V6(_));
+                        compiled.to_everybody |= every_port(rule.traffic) << (2 * u8::from(v6));
+                        open[usize::from(v6)] |= rule.traffic == Traffic::All;
+                    }
+                    Far::Block(block)
+                }
+                RulePeer::PrefixList(list) => {
+                    let list = cloud.prefix_list(list);
+                    Far::Blocks(list.map(|list| list.entries.clone()).unwrap_or_default().into())
+                }
+                RulePeer::Group(group) if cloud.group_usable(vpc, group, now) => {
+                    Far::Members(self.members.get(&group).cloned().unwrap_or_default().into())
+                }
+                // A stale rule allows nobody.
+                RulePeer::Group(_) => continue,
+            };
+            rules.push(Rule { traffic: rule.traffic, far });
+        }
+        compiled.rules = rules.into();
+        compiled.open = open == [true; 2];
+        compiled
+    }
+
+    /// Does a packet pass the groups of an interface in this direction?
+    pub(super) fn groups_pass(
+        &self,
+        (filter, at): (FilterIdx, InterfaceIdx),
+        direction: Direction,
+        packet: &Packet,
+        origin: Origin,
+        memory: &mut Connections,
+    ) -> Passes {
+        let Some(both) = self.groups.get(filter.0 as usize) else {
+            // NAT gateways have none; every other interface has a row.
+            return if filter == FilterIdx::NONE { Passes::Yes } else { Passes::No };
+        };
+        let (rules, answers) = (&both[side(direction)], &both[side(direction.opposite())]);
+        let has_ports = [Protocol::TCP, Protocol::UDP].contains(&packet.protocol());
+        if rules.open && answers.open && has_ports && memory.is_blank(at) && !packet.is_fragment() {
+            // Open both ways and nothing remembered: it passes, and nothing will be remembered.
+            return Passes::Yes;
+        }
+        let say = || rules.say(answers, direction, packet, origin);
+        match memory.judge(at, direction, packet, say) {
+            Judgement::Refused => Passes::No,
+            Judgement::Full => Passes::Full,
+            _ => Passes::Yes,
+        }
+    }
+
+    /// Does a packet pass an ACL?
+    pub(super) fn acl_passes(&self, acl: AclIdx, direction: Direction, packet: &Packet) -> bool {
+        let Some(both) = self.acls.get(acl.row()).and_then(Option::as_ref) else { return false };
+        let Entries::Listed(entries) = &both[side(direction)] else { return true };
+        let far = far_end(packet, direction);
+        for entry in entries {
+            if entry.block.contains(&far) && entry.traffic.matches(packet) {
+                return entry.action == AclAction::Allow;
+            }
+        }
+        false
+    }
+}
+
+impl Rules {
+    fn say(&self, answers: &Rules, direction: Direction, packet: &Packet, origin: Origin) -> Word {
+        let far = far_end(packet, direction);
+        let mut word = Word::Refused;
+        for rule in &self.rules {
+            if !rule.traffic.matches(packet) || !rule.far.holds(far, origin) {
+                continue;
+            }
+            word = Word::Tracked;
+            let everybody = matches!(rule.far, Far::Block(block) if block.prefix_len() == 0);
+            if everybody && answers.to_everybody & port_bit(packet.protocol(), far) != 0 {
+                return Word::Untracked;
+            }
+        }
+        word
+    }
+}
+
+impl Far {
+    fn holds(&self, far: IpAddr, origin: Origin) -> bool {
+        match self {
+            Far::Block(block) => block.contains(&far),
+            Far::Blocks(blocks) => blocks.iter().any(|block| block.contains(&far)),
+            Far::Members(members) => origin == Origin::Own && members.binary_search(&far).is_ok(),
+        }
+    }
+}
+
+fn far_end(packet: &Packet, direction: Direction) -> IpAddr {
+    match direction {
+        Direction::Ingress => packet.source(),
+        Direction::Egress => packet.destination(),
+    }
+}
+
+/// The bits of [`Rules::to_everybody`] for IPv4: which protocols with ports this is all ports of.
+const fn every_port(traffic: Traffic) -> u8 {
+    match traffic {
+        Traffic::All => 0b11,
+        Traffic::Tcp(ports) if ports.first() == 0 && ports.last() == u16::MAX => 0b01,
+        Traffic::Udp(ports) if ports.first() == 0 && ports.last() == u16::MAX => 0b10,
+        _ => 0,
+    }
+}
+
+/// The bit of a protocol with ports; none for others, which are always tracked.
+fn port_bit(protocol: Protocol, far: IpAddr) -> u8 {
+    let bit = match protocol {
+        Protocol::TCP => 0b01,
+        Protocol::UDP => 0b10,
+        _ => 0,
+    };
+    if far.is_ipv6() { bit << 2 } else { bit }
+}
+
+fn entries(all: impl Iterator<Item = AclEntry>) -> Entries {
+    let all: Box<[AclEntry]> = all.collect();
+    let family = |v6: bool| all.iter().find(move |e| matches!(e.block, IpNet::V6(_)) == v6);
+    let passes = |entry: Option<&AclEntry>| {
+        entry.is_some_and(|e| {
+            e.action == AclAction::Allow && e.traffic == Traffic::All && e.block.prefix_len() == 0
+        })
+    };
+    if passes(family(false)) && passes(family(true)) { Entries::Open } else { Entries::Listed(all) }
+}

@@ -1,0 +1,484 @@
+//! One packet, from the interface that sends it to its fate.
+//!
+//! Holds the way: leave, the sender's link, the VPC's or peering's link, enter, and then the host or
+//! the next hop behind a middlebox. One function ends a packet's life undelivered
+//! (`Sim::drop_packet`), one delivered (`Sim::finish`); they do the counting. Refuses to decide:
+//! verdicts are the forwarder's, chance is the links'.
+
+use super::host;
+use super::observe::{Happening, Observer, Subject};
+use super::queue::{Key, Kind};
+use super::tcp::Outcome;
+use super::traffic::{Emission, Leg};
+use super::{Pending, Sim, Twin};
+use crate::base::id::*;
+use crate::base::time::Instant;
+use crate::base::units::Mtu;
+use crate::forward::gate::{Crossing, Realm, Via};
+use crate::forward::middlebox::Next;
+use crate::forward::{self, Drop, DropReason, Forwarder, Place, Reference};
+use crate::wire::{Packet, Protocol, fragment};
+
+/// A packet on its way. Who sent it travels with it, so that nobody has to look up its source.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    packet: Packet,
+    crossing: Crossing,
+    subject: Subject,
+    /// The interface that sent it last.
+    from: InterfaceIdx,
+    /// When it left that interface.
+    left: Instant,
+    /// The packet that it is a fragment of, if the network has cut it up.
+    train: Option<(TrainIdx, Packet)>,
+}
+
+impl InFlight {
+    /// The packet as it left, whole.
+    fn sent(&self) -> &Packet {
+        self.train.as_ref().map_or(&self.packet, |(_, whole)| whole)
+    }
+
+    fn train(&self) -> Option<TrainIdx> {
+        self.train.as_ref().map(|(train, _)| *train)
+    }
+}
+
+/// A row of `Sim::trains`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct TrainIdx(u32);
+
+/// A packet that the network has cut up. It has one fate: delivered if all of its fragments are,
+/// else dropped for the reason of the first that was not (invariant S12).
+#[derive(Debug)]
+pub(super) struct Train {
+    /// Fragments without a fate.
+    under_way: u32,
+    /// Has the packet's fate been counted?
+    failed: bool,
+}
+
+/// Whether what has just met its fate was the whole of a packet, or its last part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Counts {
+    /// It was: the packet's fate is to be counted.
+    Whole,
+    /// Other fragments decide, or have decided.
+    Part,
+}
+
+impl Sim {
+    fn leave(&mut self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop> {
+        let memory = &mut self.memory.connections;
+        match self.twin {
+            Twin::Compiled => self.snapshot.leave(from, packet, memory),
+            Twin::Reference => {
+                Reference::new(&self.cloud, &self.rows, self.now).leave(from, packet, memory)
+            }
+        }
+    }
+
+    fn enter(&mut self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
+        let memory = &mut self.memory.connections;
+        match self.twin {
+            Twin::Compiled => self.snapshot.enter(crossing, packet, memory),
+            Twin::Reference => {
+                Reference::new(&self.cloud, &self.rows, self.now).enter(crossing, packet, memory)
+            }
+        }
+    }
+
+    /// A source sends its next packet.
+    pub(super) fn emit(&mut self, row: u32, observer: &mut (impl Observer + ?Sized)) {
+        let source = &mut self.sources[row as usize].1;
+        let subject = source.subject();
+        let emission = source.emit();
+        self.unsent -= 1;
+        self.probes[subject.probe.number()].1.unsent -= 1;
+        self.schedule_source(row as usize);
+        match emission {
+            Emission::Packet(packet) => self.send(packet, subject, observer),
+            Emission::Bytes(bytes) => match forward::admit(subject.sender, bytes.clone()) {
+                Ok(packet) => self.send(packet, subject, observer),
+                Err((drop, wrong)) => {
+                    self.packets += 1;
+                    self.count(subject).sent += 1;
+                    let what = Happening::Malformed { bytes: &bytes, drop, wrong };
+                    self.drop_packet(subject, Counts::Whole, drop, what, observer);
+                }
+            },
+        }
+    }
+
+    /// A host hands a packet to its interface.
+    pub(super) fn send(
+        &mut self,
+        packet: Packet,
+        subject: Subject,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        self.packets += 1;
+        self.count(subject).sent += 1;
+        self.depart(packet, subject, subject.sender, None, observer);
+    }
+
+    /// A packet leaves an interface: its sender's, or that of a middlebox which sends it on.
+    fn depart(
+        &mut self,
+        packet: Packet,
+        subject: Subject,
+        from: InterfaceIdx,
+        train: Option<TrainIdx>,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        let crossing = match self.leave(from, &packet) {
+            Ok(crossing) => crossing,
+            Err(drop) => {
+                let counts = self.fate_of(train, Err(()));
+                let what = Happening::NotSent { packet: &packet, from, drop };
+                self.drop_packet(subject, counts, drop, what, observer);
+                self.notify(&packet, subject, from, drop);
+                return;
+            }
+        };
+        observer.see(self.world(), subject, Happening::Left { packet: &packet, from, crossing });
+        let left = self.now;
+        if crossing.mtu().holds(packet.len()) {
+            let train = train.map(|train| (train, packet.clone()));
+            self.carry(InFlight { packet, crossing, subject, from, left, train }, observer);
+            return;
+        }
+        // `leave` has let nothing pass that must not be cut. What cannot be cut all the same (options
+        // that leave no room) does not exist above the smallest MTU, so it goes as it is.
+        self.identification = self.identification.wrapping_add(1).max(1);
+        let cut = fragment(&packet, crossing.mtu(), self.identification);
+        let pieces = cut.unwrap_or_else(|_| vec![packet.clone()]);
+        let train = self.couple(train, pieces.len());
+        for piece in pieces {
+            let train = Some((train, packet.clone()));
+            self.carry(InFlight { packet: piece, crossing, subject, from, left, train }, observer);
+        }
+    }
+
+    /// The train of a packet that is cut into so many pieces, perhaps once more.
+    fn couple(&mut self, train: Option<TrainIdx>, pieces: usize) -> TrainIdx {
+        // A packet of 65,535 bytes makes far fewer pieces than 2^32.
+        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
+        if let Some(train) = train {
+            self.trains[train.0 as usize].under_way += pieces.saturating_sub(1);
+            return train;
+        }
+        let new = Train { under_way: pieces, failed: false };
+        if let Some(row) = self.free_trains.pop() {
+            self.trains[row as usize] = new;
+            return TrainIdx(row);
+        }
+        self.trains.push(new);
+        // No more trains than pending events, which are limited.
+        TrainIdx(u32::try_from(self.trains.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// A packet, or one fragment of a train, has met its fate: does that decide over the packet?
+    fn fate_of(&mut self, train: Option<TrainIdx>, fate: Result<(), ()>) -> Counts {
+        let Some(TrainIdx(row)) = train else { return Counts::Whole };
+        let train = &mut self.trains[row as usize];
+        train.under_way -= 1;
+        let decides = !train.failed && (fate.is_err() || train.under_way == 0);
+        train.failed |= fate.is_err();
+        if train.under_way == 0 {
+            self.free_trains.push(row);
+        }
+        if decides { Counts::Whole } else { Counts::Part }
+    }
+
+    /// Onto the sender's own link.
+    fn carry(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
+        let (now, bytes, from) = (self.now, flight.packet.len(), flight.from);
+        match self.stations[from.row()].link.carry(now, bytes) {
+            Ok(at) if at == now => self.cross(flight, observer),
+            Ok(at) => self.push(at, Kind::Cross, flight),
+            Err(reason) => {
+                let drop = Drop::new(reason, Place::Interface(from));
+                self.lose(&flight, &flight.packet, drop, observer);
+            }
+        }
+    }
+
+    /// A packet comes out of its sender's link and goes onto the VPC's or the peering's.
+    pub(super) fn cross(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
+        let (now, bytes) = (self.now, flight.packet.len());
+        let (out, place) = match (flight.crossing.via(), flight.crossing.into_realm()) {
+            (Via::Peering(peering), into) => {
+                let [a, b] = &mut self.peering_links[peering.row()];
+                let link = if Realm::Vpc(a.0) == into { &mut a.1 } else { &mut b.1 };
+                (link.carry(now, bytes), Place::Peering(peering))
+            }
+            (Via::Gateway(gateway), into) => {
+                let [inwards, outwards] = &mut self.gateway_links[gateway.row()];
+                let link = match into {
+                    Realm::Vpc(_) => inwards,
+                    Realm::Internet | Realm::Behind(_) => outwards,
+                };
+                (link.carry(now, bytes), Place::Gateway(gateway))
+            }
+            (_, Realm::Vpc(vpc)) => (self.vpc_links[vpc.row()].carry(now, bytes), Place::Vpc(vpc)),
+            // Between two hosts outside the cloud there is no link of ours.
+            _ => (Ok(now), Place::Interface(flight.from)),
+        };
+        match out {
+            Ok(at) => self.push(at, Kind::Arrive, flight),
+            Err(reason) => {
+                self.lose(&flight, &flight.packet, Drop::new(reason, place), observer);
+            }
+        }
+    }
+
+    fn push(&mut self, at: Instant, kind: Kind, flight: InFlight) {
+        let key = self.key(at, kind, flight.from);
+        let pending = match kind {
+            Kind::Cross => Pending::Cross(flight),
+            _ => Pending::Arrive(flight),
+        };
+        self.queue.push(key, pending);
+    }
+
+    /// The key of the next event that an interface causes.
+    fn key(&mut self, at: Instant, kind: Kind, by: InterfaceIdx) -> Key {
+        let station = &mut self.stations[by.row()];
+        station.sequence = station.sequence.wrapping_add(1);
+        // Rows of interfaces stay below 2^30, see `queue::Key`.
+        let source = u32::try_from(by.row()).unwrap_or(u32::MAX);
+        Key::new(at, kind, source, station.sequence)
+    }
+
+    /// A packet comes to the network at the other end.
+    pub(super) fn arrive(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
+        let mapped = flight.crossing.mapped(&flight.packet);
+        let packet = mapped.as_ref().unwrap_or(&flight.packet);
+        let at = match self.enter(flight.crossing, packet) {
+            Ok(at) => at,
+            Err(drop) => return self.lose(&flight, packet, drop, observer),
+        };
+        let id = self.rows.interface_id(at);
+        match self.memory.middleboxes.next(&self.cloud, id, packet, self.now) {
+            Next::Received => {
+                self.finish(&flight, packet, at, observer);
+                self.receive(packet, flight.subject, at, observer);
+            }
+            Next::SentOn(onward) => {
+                let what = Happening::Relayed {
+                    packet,
+                    sent: flight.sent(),
+                    at,
+                    from: flight.from,
+                    crossing: flight.crossing,
+                    left: flight.left,
+                };
+                observer.see(self.world(), flight.subject, what);
+                self.depart(onward, flight.subject, at, flight.train(), observer);
+            }
+            Next::Dropped(reason) => {
+                let drop = Drop::new(reason, Place::Interface(at));
+                self.lose(&flight, packet, drop, observer);
+            }
+        }
+    }
+
+    /// A packet that left does not arrive. `packet` is what it was there.
+    fn lose(
+        &mut self,
+        flight: &InFlight,
+        packet: &Packet,
+        drop: Drop,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        let counts = self.fate_of(flight.train(), Err(()));
+        let (crossing, from, left) = (flight.crossing, flight.from, flight.left);
+        let sent = flight.sent();
+        let what = Happening::Lost { packet, sent, from, drop, crossing, left };
+        self.drop_packet(flight.subject, counts, drop, what, observer);
+    }
+
+    /// The end of a packet that is not delivered.
+    fn drop_packet(
+        &mut self,
+        subject: Subject,
+        counts: Counts,
+        drop: Drop,
+        what: Happening<'_>,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        if counts == Counts::Whole {
+            self.count(subject).drops.add(drop.reason);
+        }
+        observer.see(self.world(), subject, what);
+    }
+
+    /// The end of a packet that is delivered.
+    fn finish(
+        &mut self,
+        flight: &InFlight,
+        packet: &Packet,
+        at: InterfaceIdx,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        let subject = flight.subject;
+        if self.fate_of(flight.train(), Ok(())) == Counts::Whole {
+            let tally = self.count(subject);
+            tally.delivered += 1;
+            if subject.meant.is_some_and(|meant| meant != at) {
+                tally.misdelivered += 1;
+            }
+        }
+        let (crossing, from, left) = (flight.crossing, flight.from, flight.left);
+        let what = Happening::Arrived { packet, sent: flight.sent(), at, from, crossing, left };
+        observer.see(self.world(), subject, what);
+    }
+
+    /// What a host does with a packet that it got: it hands it to its TCP, or answers of itself. It
+    /// does neither with what is not for one of its addresses.
+    fn receive(
+        &mut self,
+        packet: &Packet,
+        subject: Subject,
+        at: InterfaceIdx,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        let id = self.rows.interface_id(at);
+        let owns = |address| {
+            let inside = self.cloud.interface(id).is_some_and(|i| i.owns(address));
+            inside || self.cloud.outside_host(id).is_some_and(|host| host.owns(address))
+        };
+        if !owns(packet.destination()) {
+            return;
+        }
+        let now = self.now;
+        let completed = packet.is_fragment().then(|| self.host_mut(at).whole(packet, now));
+        let packet = match &completed {
+            None => packet,
+            Some(Some(whole)) => whole,
+            Some(None) => return,
+        };
+        let tcp = self.hosts.get_mut(at.row()).and_then(Option::as_deref_mut);
+        if let Some(tcp) = tcp.and_then(|host| host.tcp.as_deref_mut()) {
+            let is_segment = packet.protocol() == Protocol::TCP;
+            if is_segment && subject.leg == Leg::Request {
+                let meant = Some(subject.sender);
+                let answers = Subject { leg: Leg::Answer, sender: at, meant, ..subject };
+                tcp.belongs(packet.flow().reversed(), answers);
+            }
+            if is_segment || subject.leg == Leg::Notice {
+                tcp.stack.receive(packet, now);
+                return self.wake(at, observer);
+            }
+        }
+        // Nobody answers an answer.
+        if subject.leg != Leg::Request {
+            return;
+        }
+        let datagrams = self.probes[subject.probe.number()].0;
+        if let Some(answer) = host::answer(packet, datagrams) {
+            let meant = Some(subject.sender);
+            let subject = Subject { leg: Leg::Answer, sender: at, meant, ..subject };
+            self.send(answer, subject, observer);
+        }
+    }
+
+    pub(super) fn host_mut(&mut self, at: InterfaceIdx) -> &mut host::Host {
+        if self.hosts.len() <= at.row() {
+            self.hosts.resize_with(at.row() + 1, || None);
+        }
+        self.hosts[at.row()].get_or_insert_default()
+    }
+
+    /// The TCP of a host, started if it has none yet.
+    pub(super) fn tcp_of(&mut self, at: InterfaceIdx) -> &mut host::Tcp {
+        let id = self.rows.interface_id(at);
+        let (addresses, mtu) = match (self.cloud.interface(id), self.cloud.outside_host(id)) {
+            (Some(inside), _) => (inside.addresses.clone(), Mtu::JUMBO),
+            (None, Some(outside)) => (outside.addresses.clone(), Mtu::ETHERNET),
+            (None, None) => (Vec::new(), Mtu::ETHERNET),
+        };
+        let chance = self.seed.stream(&format!("tcp:{id}"));
+        self.host_mut(at).tcp(&addresses, mtu, chance)
+    }
+
+    /// Lets a host's TCP do what is due, and sends what it has made.
+    pub(super) fn wake(&mut self, at: InterfaceIdx, observer: &mut (impl Observer + ?Sized)) {
+        let now = self.now;
+        let Some(tcp) = self.hosts[at.row()].as_deref_mut().and_then(|h| h.tcp.as_deref_mut())
+        else {
+            return;
+        };
+        if tcp.wake.is_some_and(|wake| wake <= now) {
+            tcp.wake = None;
+        }
+        let out: Vec<(Packet, Option<Subject>)> = tcp
+            .stack
+            .poll(now)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|segment| {
+                let subject = tcp.subject_of(&segment);
+                (segment, subject)
+            })
+            .collect();
+        let next = tcp.stack.next_wake();
+        for (segment, subject) in out {
+            // Every connection was opened by a probe, or by a segment of one.
+            if let Some(subject) = subject {
+                self.send(segment, subject, observer);
+            }
+        }
+        if let Some(next) = next {
+            self.wake_at(at, next);
+        }
+        self.settle_connections(at);
+    }
+
+    /// Sees to it that a host's TCP is woken at `next` at the latest.
+    pub(super) fn wake_at(&mut self, at: InterfaceIdx, next: Instant) {
+        let next = next.max(self.now);
+        let Some(tcp) = self.host_mut(at).tcp.as_deref_mut() else { return };
+        if tcp.wake.is_some_and(|wake| wake <= next) {
+            return;
+        }
+        tcp.wake = Some(next);
+        let key = self.key(next, Kind::Wake, at);
+        self.queue.push(key, Pending::Wake(at));
+    }
+
+    /// Marks the probes whose connection has come to its end.
+    fn settle_connections(&mut self, at: InterfaceIdx) {
+        let of_host = self.connections.iter().filter(|(_, (row, _))| *row == at);
+        let probes: Vec<_> = of_host.map(|(probe, _)| *probe).collect();
+        for probe in probes {
+            let ended = self.connection(probe).is_none_or(|report| {
+                !matches!(report.outcome, Outcome::Connecting | Outcome::Open)
+            });
+            if ended {
+                self.probes[probe.number()].1.unsent = 0;
+            }
+        }
+    }
+
+    /// The network tells the sender of a packet that was too long for its way.
+    fn notify(&mut self, packet: &Packet, subject: Subject, from: InterfaceIdx, drop: Drop) {
+        if drop.reason != DropReason::TooBig {
+            return;
+        }
+        let Some((notice, crossing)) = forward::notice(&self.cloud, &self.rows, from, packet, drop)
+        else {
+            return;
+        };
+        self.packets += 1;
+        let meant = Some(subject.sender);
+        let subject = Subject { leg: Leg::Notice, meant, ..subject };
+        self.count(subject).sent += 1;
+        let left = self.now;
+        let flight = InFlight { packet: notice, crossing, subject, from, left, train: None };
+        // The router is one step away: the notice takes what a packet inside the VPC takes.
+        let at = left + super::LinkSpec::VPC.latency;
+        self.push(at, Kind::Arrive, flight);
+    }
+}
