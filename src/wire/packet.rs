@@ -176,6 +176,32 @@ impl Packet {
         self.tcp().map(|segment| segment.flags)
     }
 
+    /// The maximum segment size that it tells, if it is a TCP segment with that option
+    /// (RFC 9293, 3.2 and 3.7.1).
+    pub fn mss(&self) -> Option<u16> {
+        self.mss_option().map(|(_, mss)| mss)
+    }
+
+    /// Where the value of that option stands, and the value.
+    pub(super) fn mss_option(&self) -> Option<(usize, u16)> {
+        self.tcp()?;
+        let end = usize::from(self.layout.payload);
+        let mut at = usize::from(self.layout.transport) + 20;
+        while at < end {
+            let [kind, length] = self.field(at);
+            match (kind, length) {
+                (0, _) => return None,
+                (1, _) => at += 1,
+                (2, 4) if at + 4 <= end => {
+                    return Some((at + 2, u16::from_be_bytes(self.field(at + 2))));
+                }
+                // An option takes two bytes at least, so the loop ends.
+                (_, length) => at += usize::from(length.max(2)),
+            }
+        }
+        None
+    }
+
     /// The data behind the transport header; behind the IP headers if it has none that is known.
     pub fn payload(&self) -> &[u8] {
         let Layout { payload, payload_end, .. } = self.layout;
