@@ -125,6 +125,9 @@ pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Characters of a security group's name (AWS).
 pub const GROUP_NAME_CHARS_MAX: usize = 255;
 
+/// Bytes that one `tcp` step sends (ours).
+pub const TCP_BYTES_MAX: u64 = 100_000_000_000;
+
 // ---- what the data plane remembers -----------------------------------------------------------
 
 /// Connections that one interface tracks (ours; invariants 6.5).
