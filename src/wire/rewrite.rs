@@ -127,7 +127,8 @@ pub fn with_tcp_header(packet: &Packet, header: TcpSegment) -> Option<Packet> {
 /// `packet` with "maximum segment size" (RFC 9293, 3.7.1) lowered to `most`, if it is a segment that
 /// tells a larger one: what devices do in front of a path that is narrower than its ends believe.
 pub fn clamp_mss(packet: &Packet, most: u16) -> Packet {
-    let clamped = packet.mss_option().filter(|(_, mss)| *mss > most).and_then(|(at, _)| {
+    let larger = |(_, mss): &(usize, [u8; 2])| u16::from_be_bytes(*mss) > most;
+    let clamped = packet.tcp_option(2).filter(larger).and_then(|(at, _)| {
         rewrite(packet, |draft| {
             let [high, low] = most.to_be_bytes();
             // The option can stand anywhere, while sums are over words. Headers end with one, so

@@ -42,8 +42,9 @@ pub(super) struct Recovery {
     acknowledged: u32,
     /// The number of the next new byte.
     next: u32,
-    /// The window that the peer has told last.
+    /// The window that the peer has told last, and by how many bits it is shifted.
     window: u16,
+    scale: u8,
     /// The last header that we sent: what it acknowledges is what we wait for.
     ours: TcpSegment,
     /// What was sent from `acknowledged` on, in order and without overlap. Shares the bytes of the
@@ -116,6 +117,7 @@ impl Recovery {
             acknowledged: syn.sequence,
             next: syn.sequence,
             window: 0,
+            scale: 0,
             ours: syn,
             in_flight: VecDeque::new(),
             steps: 1,
@@ -140,6 +142,9 @@ impl Recovery {
         let as_it_is = || Heard { show: Some(segment.clone()), ..Heard::default() };
         let Some(header) = segment.tcp() else { return as_it_is() };
         let number = header.acknowledgement;
+        if header.flags.contains(TcpFlags::SYN) {
+            self.scale = segment.window_scale().unwrap_or(0).min(14);
+        }
         if !header.flags.contains(TcpFlags::ACK) || header.flags.contains(TcpFlags::RST) {
             return as_it_is();
         }
@@ -165,9 +170,8 @@ impl Recovery {
                 Heard { steps: self.steps_to(known, header), ..as_it_is() }
             }
             Phase::Fast { shown, .. } => {
-                let acknowledgement = if is_before(shown, number) { shown } else { number };
                 let hidden = repeats && self.hides_repeat();
-                let show = with_tcp_header(segment, TcpSegment { acknowledgement, ..header });
+                let show = with_tcp_header(segment, self.told_late(shown, header));
                 Heard {
                     show: show.filter(|_| !hidden),
                     resend: if is_news { self.first_hole() } else { None },
@@ -234,6 +238,18 @@ impl Recovery {
         if self.in_flight.back().is_none_or(|last| !is_before(start, last.end)) {
             self.in_flight.push_back(InFlight { end, packet: segment.clone() });
         }
+    }
+
+    /// `header` as it would be if no more than `shown` were acknowledged. The window ends where it
+    /// did, or smoltcp would run into what it believes to be the end of it.
+    fn told_late(&self, shown: u32, header: TcpSegment) -> TcpSegment {
+        let number = header.acknowledgement;
+        if !is_before(shown, number) {
+            return header;
+        }
+        let behind = number.wrapping_sub(shown) >> self.scale;
+        let window = header.window.saturating_add(u16::try_from(behind).unwrap_or(u16::MAX));
+        TcpSegment { acknowledgement: shown, window, ..header }
     }
 
     /// A segment has left the network and nothing more is known: is that kept from smoltcp?

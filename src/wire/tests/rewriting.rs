@@ -352,6 +352,19 @@ fn with_options(options: &str) -> Packet {
 }
 
 #[test]
+fn a_segment_tells_how_its_windows_are_scaled() {
+    for (options, tells) in [
+        ("", None),
+        ("020405b4 01030307", Some(7)),
+        ("0303ff00", Some(255)),
+        ("03040700", None),
+        ("010303", None),
+    ] {
+        assert_eq!(with_options(options).window_scale(), tells, "{options}");
+    }
+}
+
+#[test]
 fn a_segment_tells_its_size_wherever_the_option_stands_and_it_can_be_lowered() {
     for (options, tells, lowered) in [
         ("", None, ""),
