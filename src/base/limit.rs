@@ -59,6 +59,9 @@ pub const TCP_CONNECTIONS_PER_STACK_MAX: usize = 1_024;
 /// 100 ms; and not more than the default queue of a link holds in packets of 1,500 bytes, so that
 /// one transfer alone does not overrun it.
 pub const TCP_BUFFER_BYTES: usize = 1_400_000;
+/// Bytes that the sender of that direction keeps (ours): what is under way, and as much again that
+/// waits for the first of them to be acknowledged.
+pub const TCP_SEND_BUFFER_BYTES: usize = 2 * TCP_BUFFER_BYTES;
 /// Bytes of the other direction if nothing is meant to go there (ours).
 pub const TCP_SMALL_BUFFER_BYTES: usize = 64 << 10;
 /// Destinations whose path MTU one instance remembers (ours).

@@ -3,6 +3,11 @@
 //! Holds [`TcpStack`], which takes packets and gives packets. The protocol itself is smoltcp's, which
 //! only this folder names. Refuses to know links, routes and events: whoever owns the stack brings
 //! what arrives, carries what is sent, and calls again at [`TcpStack::next_wake`].
+//!
+//! Unlike Linux: the first window is one segment (RFC 6928 allows ten), the retransmission timer one
+//! second at least (RFC 6298, 2.4), nothing is done with selective acknowledgements, time stamps or
+//! congestion marks, and an end that has seen both sides close waits 10 s instead of 60. Fast
+//! recovery is NewReno's; `docs/decisions/0006-tcp-by-smoltcp.md` has the reasons and figures.
 
 mod connection;
 mod path;
@@ -209,7 +214,7 @@ pub struct TcpStack {
     connections: BTreeMap<ConnectionId, Connection>,
     /// When which connection has something to do.
     wakes: BTreeSet<(Instant, ConnectionId)>,
-    /// What became of our own connections that are no more.
+    /// What became of our own connections that are no more: as many as were asked for.
     ended: BTreeMap<ConnectionId, Report>,
     paths: Paths,
     /// Of connections that are no more.
@@ -302,7 +307,7 @@ impl TcpStack {
     ///
     /// Segments go to their connection, or to the port that listens; others are answered with a
     /// reset. Of ICMP only "packet too big" is heard. Everything else is ignored, and so are
-    /// fragments: who sends here does path MTU discovery.
+    /// fragments: whoever owns the stack puts them together.
     pub fn receive(&mut self, packet: &Packet, now: Instant) {
         self.received_at = now;
         if packet.is_fragment() || !self.addresses.contains(&packet.destination()) {
@@ -314,24 +319,18 @@ impl TcpStack {
         let Some(segment) = packet.tcp() else { return };
         let flow = packet.flow();
         let ends = (flow.destination_socket(), flow.source_socket());
-        let asks = segment.flags.contains(TcpFlags::SYN)
-            && !segment.flags.contains(TcpFlags::ACK)
-            && !segment.flags.contains(TcpFlags::RST);
-        let id = match self.by_ends.get(&ends) {
-            Some(id) => Some(*id),
-            None if asks => match self.listening.get(&ends.0.port()) {
-                Some(serve) => {
-                    // A full stack says nothing, as one whose backlog is full.
-                    let Some(id) = self.accept(*serve, ends, now) else { return };
-                    Some(id)
-                }
-                None => None,
-            },
-            None => None,
-        };
-        match id {
-            Some(id) => self.hand_over(id, packet, now),
-            None => self.out.extend(build::tcp_reset(packet)),
+        let controls =
+            TcpFlags(segment.flags.0 & (TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST).0);
+        let serve = self.listening.get(&ends.0.port()).filter(|_| controls == TcpFlags::SYN);
+        if let Some(id) = self.by_ends.get(&ends).copied() {
+            self.hand_over(id, packet, now);
+        } else if let Some(serve) = serve.copied() {
+            // A full stack says nothing, as one whose backlog is full.
+            if let Some(id) = self.accept(serve, ends, now) {
+                self.hand_over(id, packet, now);
+            }
+        } else {
+            self.out.extend(build::tcp_reset(packet));
         }
     }
 

@@ -85,5 +85,6 @@ pub use protocol::{
 pub use quote::{Quoted, mtu_told, quoted};
 pub use reassembly::{Expired, Offered, Reassembly, ReassemblyError};
 pub use rewrite::{
-    Change, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted, with_tcp_header,
+    Change, clamp_mss, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted,
+    with_tcp_header,
 };

@@ -176,6 +176,39 @@ impl Packet {
         self.tcp().map(|segment| segment.flags)
     }
 
+    /// The maximum segment size that it tells, if it is a TCP segment with that option
+    /// (RFC 9293, 3.2 and 3.7.1).
+    pub fn mss(&self) -> Option<u16> {
+        self.tcp_option(2).map(|(_, mss)| u16::from_be_bytes(mss))
+    }
+
+    /// By how many bits the windows that its sender tells are to be shifted, if it is a TCP segment
+    /// with that option (RFC 7323, 2.2): 0..=255, of which more than 14 counts as 14.
+    pub fn window_scale(&self) -> Option<u8> {
+        self.tcp_option(3).map(|(_, [scale])| scale)
+    }
+
+    /// Where the value of a TCP option stands, if it is there and has this length, and the value.
+    pub(super) fn tcp_option<const N: usize>(&self, wanted: u8) -> Option<(usize, [u8; N])> {
+        self.tcp()?;
+        let end = usize::from(self.layout.payload);
+        let mut at = usize::from(self.layout.transport) + 20;
+        while at < end {
+            let [kind, length] = self.field(at);
+            let length = match kind {
+                0 => return None,
+                1 => 1,
+                // An option takes two bytes at least, so the loop ends.
+                _ => usize::from(length.max(2)),
+            };
+            if kind == wanted && length == N + 2 && at + length <= end {
+                return Some((at + 2, self.field(at + 2)));
+            }
+            at += length;
+        }
+        None
+    }
+
     /// The data behind the transport header; behind the IP headers if it has none that is known.
     pub fn payload(&self) -> &[u8] {
         let Layout { payload, payload_end, .. } = self.layout;

@@ -124,6 +124,28 @@ pub fn with_tcp_header(packet: &Packet, header: TcpSegment) -> Option<Packet> {
     })
 }
 
+/// `packet` with "maximum segment size" (RFC 9293, 3.7.1) lowered to `most`, if it is a segment that
+/// tells a larger one: what devices do in front of a path that is narrower than its ends believe.
+pub fn clamp_mss(packet: &Packet, most: u16) -> Packet {
+    let larger = |(_, mss): &(usize, [u8; 2])| u16::from_be_bytes(*mss) > most;
+    let clamped = packet.tcp_option(2).filter(larger).and_then(|(at, _)| {
+        rewrite(packet, |draft| {
+            let [high, low] = most.to_be_bytes();
+            // The option can stand anywhere, while sums are over words. Headers end with one, so
+            // a byte at an odd place is never the last.
+            let changed = if at.is_multiple_of(2) {
+                draft.put(at, &[high, low])
+            } else {
+                let [before, _, _, behind] = draft.read(at - 1)?;
+                draft.put(at - 1, &[before, high, low, behind])
+            };
+            draft.adjust(usize::from(packet.layout().transport) + 16, changed);
+            Some(())
+        })
+    });
+    clamped.unwrap_or_else(|| packet.clone())
+}
+
 /// `packet` with the changes that `change` makes to its bytes: none to lengths or kinds.
 fn rewrite(packet: &Packet, change: impl FnOnce(&mut Draft) -> Option<()>) -> Option<Packet> {
     let mut draft = Draft::of(packet.bytes());

@@ -16,7 +16,7 @@ use super::work::Role;
 use super::{Outcome, Patience, Report};
 use crate::base::time::{Instant, Span};
 use crate::base::units::Mtu;
-use crate::wire::{Packet, TcpFlags};
+use crate::wire::{Packet, TcpFlags, clamp_mss};
 
 /// A connection that has not ended for good.
 pub(super) struct Connection {
@@ -29,6 +29,8 @@ pub(super) struct Connection {
     path: Option<Mtu>,
     role: Role,
     patience: Patience,
+    /// The longest segment that smoltcp has been told in the SYN that came in, data only.
+    told: u16,
     /// Bytes handed to the socket.
     written: u64,
     /// Since when the peer owes us something: its last sign of life, or when it began to owe.
@@ -103,6 +105,8 @@ impl Connection {
             path,
             role,
             patience,
+            // If the SYN says nothing (RFC 9293, 3.7.1).
+            told: 536,
             written: 0,
             owed_since: now,
             recovery: None,
@@ -132,17 +136,19 @@ impl Connection {
             self.poll(now, out);
         }
         self.owed_since = now;
-        let Heard { show, resend } = match &mut self.recovery {
+        let clamped = (self.report.outcome == Outcome::Connecting).then(|| self.clamp(segment));
+        let segment = clamped.as_ref().unwrap_or(segment);
+        let Heard { steps, show, resend } = match &mut self.recovery {
             Some(recovery) => recovery.heard(segment),
-            None => Heard { show: Some(segment.clone()), resend: None },
+            None => Heard { show: Some(segment.clone()), ..Heard::default() },
         };
         if let Some(resend) = resend {
             self.report.segments += 1;
             self.report.retransmitted += 1;
             out.push(resend);
         }
-        if let Some(show) = show {
-            self.show(&show, now, out);
+        for show in steps.iter().chain(&show) {
+            self.show(show, now, out);
         }
         let reset = segment.tcp_flags().is_some_and(|flags| flags.contains(TcpFlags::RST));
         self.note_state(if reset { Ending::Reset } else { Ending::Orderly }, now);
@@ -273,7 +279,7 @@ impl Connection {
         if mtu >= self.mtu || !in_flight {
             return false;
         }
-        self.narrow(mtu, now);
+        let counts_anew = self.narrow(mtu, now);
         let before = self.report.retransmitted;
         // smoltcp retransmits when its timer says so. Nothing is won by waiting (RFC 8201, 5.4), so
         // its clock is wound forward to the timer; one for a delayed acknowledgement may come first.
@@ -287,23 +293,43 @@ impl Connection {
         }
         // Not before: what the timer makes it send would be one segment, and the new threshold
         // half of the few bytes that were on their way.
-        self.restart_window();
+        if counts_anew {
+            self.restart_window();
+        }
         true
     }
 
-    /// Begins again with slow start. smoltcp counts the window in segments as long as the peer's SYN
-    /// has announced them, which over a narrower path would let it grow many times too fast. A new
-    /// controller counts in 1,024 bytes, which is not far from what narrow paths take.
-    fn restart_window(&mut self) {
-        self.tcp().set_congestion_control(CongestionControl::Reno);
+    /// What smoltcp is shown of the handshake: it counts the window by the length of segments that
+    /// the peer's SYN tells, also if ours are shorter.
+    fn clamp(&mut self, segment: &Packet) -> Packet {
+        let mtu = self.path.unwrap_or(self.mtu);
+        let clamped = clamp_mss(segment, segment_size(mtu, self.report.local));
+        self.told = clamped.mss().unwrap_or(self.told);
+        clamped
     }
 
-    /// Sends nothing longer than `mtu` from now on.
-    fn narrow(&mut self, mtu: Mtu, now: Instant) {
+    /// Sends nothing longer than `mtu` from now on. Gives whether the window must be counted anew.
+    ///
+    /// smoltcp counts by the length that it was told in the SYN, and its window grows with the square
+    /// of it: over a path of 1,500 bytes between hosts with 9,001 some forty times too fast.
+    /// A path that is a little narrower is not worth a new beginning.
+    fn narrow(&mut self, mtu: Mtu, now: Instant) -> bool {
+        let counts_anew = segment_size(mtu, self.report.local) <= self.told / 2;
         self.mtu = mtu;
         self.report.mtu = mtu;
         // The seed only numbers new connections, and this one has its number.
         self.interface = interface(self.report.local.ip(), mtu, 0, self.clock, now);
+        counts_anew
+    }
+
+    /// Begins again with slow start, and with segments as long as they are now.
+    fn restart_window(&mut self) {
+        let mss = segment_size(self.mtu, self.report.local);
+        let told = u32::from(self.told);
+        self.tcp().set_congestion_control(CongestionControl::Reno);
+        if let Some(recovery) = &mut self.recovery {
+            recovery.count_by(mss.into(), told);
+        }
     }
 
     /// Notes what smoltcp has made of what came in.
@@ -323,7 +349,6 @@ impl Connection {
             self.report.connected_at = Some(now);
             if let Some(path) = self.path.take() {
                 self.narrow(path, now);
-                self.restart_window();
             }
         }
         let end = match (self.report.outcome, state, ending) {
@@ -370,6 +395,15 @@ enum Ending {
     Orderly,
     /// A segment with RST.
     Reset,
+}
+
+/// The data of the longest segment without options in a packet of `mtu` bytes.
+fn segment_size(mtu: Mtu, local: SocketAddr) -> u16 {
+    let headers = match local {
+        SocketAddr::V4(_) => 20 + 20,
+        SocketAddr::V6(_) => 40 + 20,
+    };
+    mtu.bytes().saturating_sub(headers)
 }
 
 fn interface(local: IpAddr, mtu: Mtu, seed: u64, clock: Clock, now: Instant) -> Interface {

@@ -51,3 +51,56 @@ pub(super) fn clamped(told: u16, family: Family) -> Option<Mtu> {
     };
     Mtu::new(told.max(least))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(n: u32) -> IpAddr {
+        std::net::Ipv4Addr::from(0x0a00_0000 + n).into()
+    }
+
+    #[test]
+    fn what_was_told_is_believed_for_ten_minutes() {
+        let mut paths = Paths::default();
+        let told = Instant::START + Span::from_secs(5);
+        paths.learn(host(1), Mtu::ETHERNET, told);
+        for (after, believed) in [
+            (Span::ZERO, Some(Mtu::ETHERNET)),
+            (Span::from_nanos(599_999_999_999), Some(Mtu::ETHERNET)),
+            (Span::from_secs(600), None),
+        ] {
+            assert_eq!(paths.mtu_to(host(1), told + after), believed, "{after}");
+        }
+        assert_eq!(paths.mtu_to(host(2), told), None);
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_when_there_are_too_many() {
+        let mut paths = Paths::default();
+        let most = u32::try_from(TCP_PATHS_PER_STACK_MAX).unwrap();
+        // Told in the reverse order of the addresses, and the first once more at the end.
+        let order = (0..most).rev().chain([most - 1, most]);
+        for (second, n) in (0..).zip(order) {
+            paths.learn(host(n), Mtu::ETHERNET, Instant::START + Span::from_secs(second));
+        }
+        let now = Instant::START + Span::from_secs(u64::from(most) / 2);
+        let forgotten: Vec<u32> = (0..=most).filter(|n| !paths.0.contains_key(&host(*n))).collect();
+        assert_eq!((forgotten, paths.0.len()), (vec![most - 2], TCP_PATHS_PER_STACK_MAX));
+        assert_eq!(paths.mtu_to(host(most), now), Some(Mtu::ETHERNET));
+    }
+
+    #[test]
+    fn no_path_is_narrower_than_its_family_allows() {
+        for (told, family, heeded) in [
+            (1_500, Family::V4, 1_500),
+            (575, Family::V4, 576),
+            (1, Family::V4, 576),
+            (1_500, Family::V6, 1_500),
+            (1_279, Family::V6, 1_280),
+        ] {
+            assert_eq!(clamped(told, family).map(Mtu::bytes), Some(heeded), "{family} {told}");
+        }
+        assert_eq!(clamped(u16::MAX, Family::V4), None, "no link has it, so it is no news");
+    }
+}

@@ -25,6 +25,12 @@ use std::net::SocketAddr;
 
 use crate::wire::{Packet, TcpFlags, TcpSegment, build, with_tcp_header};
 
+/// The segments by which a controller of smoltcp counts that has not seen a SYN, in bytes.
+const SMOLTCP_MSS: u32 = 1_024;
+/// Steps of one acknowledgement: a bound on the work for one segment. It is for 4,096 bytes; more
+/// come with an MTU that is above half of what smoltcp knows, see `Connection::narrow`.
+const STEPS_MAX: u32 = 16;
+
 /// What was sent and not acknowledged, and what smoltcp is told of it.
 #[derive(Debug)]
 pub(super) struct Recovery {
@@ -36,13 +42,21 @@ pub(super) struct Recovery {
     acknowledged: u32,
     /// The number of the next new byte.
     next: u32,
-    /// The window that the peer has told last.
+    /// The window that the peer has told last, and by how many bits it is shifted.
     window: u16,
+    scale: u8,
     /// The last header that we sent: what it acknowledges is what we wait for.
     ours: TcpSegment,
     /// What was sent from `acknowledged` on, in order and without overlap. Shares the bytes of the
     /// packets, so it costs no more than they do.
     in_flight: VecDeque<InFlight>,
+    /// Into how many steps an acknowledgement is divided for smoltcp, see
+    /// [`count_by`](Recovery::count_by).
+    steps: u32,
+    /// Of how many repeated acknowledgements smoltcp is shown one, likewise.
+    one_of: u32,
+    /// How many there were since the last one it was shown.
+    repeats: u32,
     phase: Phase,
 }
 
@@ -74,6 +88,8 @@ enum Phase {
 /// What is to be done about a segment that has come in.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
+    /// What smoltcp is to be given before.
+    pub(super) steps: Vec<Packet>,
     /// What smoltcp is to be given in its place.
     pub(super) show: Option<Packet>,
     /// What is to be sent.
@@ -101,8 +117,12 @@ impl Recovery {
             acknowledged: syn.sequence,
             next: syn.sequence,
             window: 0,
+            scale: 0,
             ours: syn,
             in_flight: VecDeque::new(),
+            steps: 1,
+            one_of: 1,
+            repeats: 0,
             phase: Phase::Open,
         }
     }
@@ -119,12 +139,16 @@ impl Recovery {
 
     /// A segment has come in.
     pub(super) fn heard(&mut self, segment: &Packet) -> Heard {
-        let as_it_is = || Heard { show: Some(segment.clone()), resend: None };
+        let as_it_is = || Heard { show: Some(segment.clone()), ..Heard::default() };
         let Some(header) = segment.tcp() else { return as_it_is() };
         let number = header.acknowledgement;
+        if header.flags.contains(TcpFlags::SYN) {
+            self.scale = segment.window_scale().unwrap_or(0).min(14);
+        }
         if !header.flags.contains(TcpFlags::ACK) || header.flags.contains(TcpFlags::RST) {
             return as_it_is();
         }
+        let known = self.acknowledged;
         let is_news = is_before(self.acknowledged, number) && !is_before(self.next, number);
         if is_news {
             self.acknowledged = number;
@@ -132,8 +156,7 @@ impl Recovery {
                 self.in_flight.pop_front();
             }
         }
-        let repeats = number == self.acknowledged
-            && header.window == self.window
+        let repeats = header.window == self.window
             && header.flags.sequence_length(segment.payload().len()) == 0;
         self.window = header.window;
         match self.phase {
@@ -143,14 +166,36 @@ impl Recovery {
                 self.phase = Phase::Open;
                 as_it_is()
             }
-            Phase::Fast { shown, .. } if is_before(shown, number) => Heard {
-                show: with_tcp_header(segment, TcpSegment { acknowledgement: shown, ..header }),
-                resend: if is_news { self.first_hole() } else { None },
-            },
+            Phase::Open | Phase::Loss { .. } if is_news && self.steps > 1 => {
+                Heard { steps: self.steps_to(known, header), ..as_it_is() }
+            }
+            Phase::Fast { shown, .. } => {
+                let hidden = repeats && self.hides_repeat();
+                let show = with_tcp_header(segment, self.told_late(shown, header));
+                Heard {
+                    show: show.filter(|_| !hidden),
+                    resend: if is_news { self.first_hole() } else { None },
+                    ..Heard::default()
+                }
+            }
             // RFC 6582, 3.2, steps 1 and 4: not before all from before the timeout is there.
-            Phase::Loss { .. } if repeats && !is_news => Heard::default(),
-            Phase::Open | Phase::Fast { .. } | Phase::Loss { .. } => as_it_is(),
+            Phase::Loss { .. } if repeats && number == known => Heard::default(),
+            Phase::Open | Phase::Loss { .. } => as_it_is(),
         }
+    }
+
+    /// From now on segments carry up to `mss` bytes, while smoltcp counts by its own
+    /// [`SMOLTCP_MSS`], and in recovery by `told`, the size that the SYN has told.
+    ///
+    /// Its window grows with each acknowledgement by the square of the size that it counts by, over
+    /// the window, where it should be the square of `mss` (RFC 5681, 3.1, formula 3). So it is shown
+    /// as many as make up for that. In slow start, where it grows by what is acknowledged, that
+    /// changes nothing, except that no step is cut off at the smaller size. In recovery it grows by
+    /// `told` with each repeated acknowledgement, and is shown fewer.
+    pub(super) fn count_by(&mut self, mss: u32, told: u32) {
+        let (wanted, given) = (mss.saturating_mul(mss), SMOLTCP_MSS * SMOLTCP_MSS);
+        self.steps = (wanted.saturating_add(given / 2) / given).clamp(1, STEPS_MAX);
+        self.one_of = told.checked_div(mss).unwrap_or(1).max(1);
     }
 
     /// What smoltcp sends next is because its timer has expired. Gives what it is to be shown then,
@@ -193,6 +238,39 @@ impl Recovery {
         if self.in_flight.back().is_none_or(|last| !is_before(start, last.end)) {
             self.in_flight.push_back(InFlight { end, packet: segment.clone() });
         }
+    }
+
+    /// `header` as it would be if no more than `shown` were acknowledged. The window ends where it
+    /// did, or smoltcp would run into what it believes to be the end of it.
+    fn told_late(&self, shown: u32, header: TcpSegment) -> TcpSegment {
+        let number = header.acknowledgement;
+        if !is_before(shown, number) {
+            return header;
+        }
+        let behind = number.wrapping_sub(shown) >> self.scale;
+        let window = header.window.saturating_add(u16::try_from(behind).unwrap_or(u16::MAX));
+        TcpSegment { acknowledgement: shown, window, ..header }
+    }
+
+    /// A segment has left the network and nothing more is known: is that kept from smoltcp?
+    fn hides_repeat(&mut self) -> bool {
+        self.repeats += 1;
+        let shown = self.repeats >= self.one_of;
+        if shown {
+            self.repeats = 0;
+        }
+        !shown
+    }
+
+    /// What brings smoltcp from `known` almost to what this header acknowledges.
+    fn steps_to(&self, known: u32, header: TcpSegment) -> Vec<Packet> {
+        let news = header.acknowledgement.wrapping_sub(known);
+        let step = |n: u32| {
+            let acknowledgement = known.wrapping_add(news / self.steps * n);
+            let header = TcpSegment { flags: TcpFlags::ACK, acknowledgement, ..header };
+            segment(self.remote, self.local, header, &[])
+        };
+        (1..self.steps).filter_map(step).collect()
     }
 
     /// The first of what the peer lacks, as far as it was sent in one segment.

@@ -5,7 +5,7 @@
 use smoltcp::socket::tcp::{Socket, State};
 
 use super::Serve;
-use crate::base::limit::{TCP_BUFFER_BYTES, TCP_SMALL_BUFFER_BYTES};
+use crate::base::limit::{TCP_BUFFER_BYTES, TCP_SEND_BUFFER_BYTES, TCP_SMALL_BUFFER_BYTES};
 
 /// What our side does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,9 +32,10 @@ impl Role {
         match self {
             Role::Send(bytes) => {
                 let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-                [bytes.clamp(TCP_SMALL_BUFFER_BYTES, TCP_BUFFER_BYTES); 2]
+                let up_to = |most| bytes.clamp(TCP_SMALL_BUFFER_BYTES, most);
+                [up_to(TCP_BUFFER_BYTES), up_to(TCP_SEND_BUFFER_BYTES)]
             }
-            Role::Serve(Serve::Echo) => [TCP_BUFFER_BYTES; 2],
+            Role::Serve(Serve::Echo) => [TCP_BUFFER_BYTES, TCP_SEND_BUFFER_BYTES],
             Role::Serve(Serve::Sink) => [TCP_BUFFER_BYTES, TCP_SMALL_BUFFER_BYTES],
         }
     }

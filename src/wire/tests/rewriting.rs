@@ -340,3 +340,54 @@ fn permission_to_cut_is_all_that_changes() {
     assert_eq!(changed, [6, 10], "the flag and the checksum");
     assert_eq!(clear_dont_fragment(&free), free);
 }
+
+/// An IPv4 segment with these options.
+fn with_options(options: &str) -> Packet {
+    let options = hex(options);
+    let words = u8::try_from(options.len() / 4).unwrap();
+    let offset = format!("{:02x}02", (5 + words) << 4);
+    let mut segment = hex(&format!("03e8 07d0 01020304 00000000 {offset} ffff 0000 0000"));
+    segment.extend(options);
+    parse_repaired(ipv4(&[], 0, 6, &segment)).unwrap()
+}
+
+#[test]
+fn a_segment_tells_how_its_windows_are_scaled() {
+    for (options, tells) in [
+        ("", None),
+        ("020405b4 01030307", Some(7)),
+        ("0303ff00", Some(255)),
+        ("03040700", None),
+        ("010303", None),
+    ] {
+        assert_eq!(with_options(options).window_scale(), tells, "{options}");
+    }
+}
+
+#[test]
+fn a_segment_tells_its_size_wherever_the_option_stands_and_it_can_be_lowered() {
+    for (options, tells, lowered) in [
+        ("", None, ""),
+        ("020405b4", Some(1_460), "020404ec"),
+        ("020403e8", Some(1_000), "020403e8"),
+        ("01020423 29000000", Some(9_001), "01020404 ec000000"),
+        ("0402 01 030307 02042329 0000", Some(9_001), "0402 01 030307 020404ec 0000"),
+        // Not behind the end, not with another length, not beyond the header.
+        ("00020423 29000000", None, "00020423 29000000"),
+        ("02050423 29000000", None, "02050423 29000000"),
+        ("010101020105b401", None, "010101020105b401"),
+        ("01010204", None, "01010204"),
+        // Lengths that lead nowhere.
+        ("05000000", None, "05000000"),
+        ("05ff0000", None, "05ff0000"),
+    ] {
+        let segment = with_options(options);
+        assert_eq!(segment.mss(), tells, "{options}");
+        let clamped = clamp_mss(&segment, 1_260);
+        assert_eq!(clamped.bytes()[40..], hex(lowered), "{options}");
+        let again = Packet::parse(clamped.bytes().clone());
+        assert_eq!(again.as_ref(), Ok(&clamped), "the checksum of {options}");
+    }
+    let datagram = parse_repaired(ipv4(&[], 0, 17, &hex("03e8 07d0 000c 0000 020405b4")));
+    assert_eq!(datagram.map(|datagram| datagram.mss()), Ok(None));
+}

@@ -1,11 +1,14 @@
 //! How a transfer answers to latency, loss and rate, on links where theory says what to expect.
 
-use super::world::{World, millis};
+use super::world::{World, addresses, millis};
 use super::*;
 
 /// A transfer that loses these segments with data, by number, over a link of 100 Mbit/s and 20 ms.
 fn losing(segments: &[u64], bytes: u64) -> (World, Report) {
-    let mut world = World::new(1);
+    losing_in(World::new(1), segments, bytes)
+}
+
+fn losing_in(mut world: World, segments: &[u64], bytes: u64) -> (World, Report) {
     world.stacks[1].listen(80, Serve::Sink).unwrap();
     world.pipes[0].rate = Some("100Mbit/s".parse().unwrap());
     world.pipes[0].losing = segments.to_vec();
@@ -36,10 +39,21 @@ fn most_in_flight(world: &World, from: Instant) -> u32 {
     most / 1_460
 }
 
-/// The window doubles with each round trip, from one segment.
+/// The window doubles with each round trip, from one segment; also towards a peer that takes longer
+/// ones than our link.
 #[test]
 fn slow_start_doubles() {
-    let (world, _) = losing(&[], 300_000);
+    for peer in [Mtu::ETHERNET, Mtu::JUMBO] {
+        let mut world = World::new(1);
+        let own = addresses(Family::V4)[1];
+        world.stacks[1] = TcpStack::new(vec![own], peer, Seed(1).stream("tcp:1"));
+        let (world, _) = losing_in(world, &[], 300_000);
+        check_doubling(&world);
+    }
+}
+
+#[track_caller]
+fn check_doubling(world: &World) {
     let counts: Vec<usize> = (1..=7)
         .map(|round| {
             let round = millis(20 * round)..millis(20 * (round + 1));
@@ -112,13 +126,15 @@ fn everything_arrives_whatever_is_lost() {
     }
 }
 
-/// Goodput in Mbit/s of ten seconds.
-fn goodput(rtt: u64, loss: &str, rate: &str, seed: u64) -> f64 {
-    let mut world = World::new(seed);
+/// Goodput in Mbit/s of ten seconds, between hosts with this MTU over a link that takes 1,500 bytes.
+fn goodput(mtu: Mtu, rtt: u64, loss: &str, rate: &str, seed: u64) -> f64 {
+    let mut world = World::with_mtu(seed, mtu);
     world.stacks[1].listen(80, Serve::Sink).unwrap();
     for pipe in &mut world.pipes {
         pipe.latency = Span::from_millis(rtt / 2);
         pipe.rate = Some(rate.parse().unwrap());
+        pipe.mtu = Mtu::ETHERNET;
+        pipe.router = Some("10.0.0.1".parse().unwrap());
     }
     world.pipes[0].loss = loss.parse().unwrap();
     let id = world.connect(Family::V4, 40_000, u64::MAX);
@@ -131,19 +147,22 @@ fn goodput(rtt: u64, loss: &str, rate: &str, seed: u64) -> f64 {
 #[test]
 fn goodput_answers_to_latency_loss_and_rate() {
     let mathis = |rtt: f64, p: f64| 1_460.0 * 8.0 / rtt * (1.5_f64 / p).sqrt() / 1e6;
-    for (rtt, loss, rate, bound) in [
-        (20, "0%", "10Mbit/s", 10.0),
-        (100, "0%", "10Mbit/s", 10.0),
-        (20, "0%", "50Mbit/s", 50.0),
-        (20, "1%", "100Mbit/s", mathis(0.02, 0.01)),
-        (20, "0.1%", "100Mbit/s", mathis(0.02, 0.001)),
-        (50, "1%", "100Mbit/s", mathis(0.05, 0.01)),
-        (100, "1%", "100Mbit/s", mathis(0.1, 0.01)),
+    for (mtu, rtt, loss, rate, bound) in [
+        (Mtu::ETHERNET, 20, "0%", "10Mbit/s", 10.0),
+        (Mtu::ETHERNET, 100, "0%", "10Mbit/s", 10.0),
+        (Mtu::ETHERNET, 20, "0%", "50Mbit/s", 50.0),
+        (Mtu::ETHERNET, 20, "1%", "100Mbit/s", mathis(0.02, 0.01)),
+        (Mtu::ETHERNET, 20, "0.1%", "100Mbit/s", mathis(0.02, 0.001)),
+        (Mtu::ETHERNET, 50, "1%", "100Mbit/s", mathis(0.05, 0.01)),
+        (Mtu::ETHERNET, 100, "1%", "100Mbit/s", mathis(0.1, 0.01)),
+        (Mtu::JUMBO, 20, "0%", "50Mbit/s", 50.0),
+        (Mtu::JUMBO, 20, "1%", "100Mbit/s", mathis(0.02, 0.01)),
+        (Mtu::JUMBO, 20, "0.1%", "100Mbit/s", mathis(0.02, 0.001)),
     ] {
         let mut ratios: Vec<f64> =
-            (0..5).map(|seed| goodput(rtt, loss, rate, seed) / bound).collect();
+            (0..5).map(|seed| goodput(mtu, rtt, loss, rate, seed) / bound).collect();
         ratios.sort_by(f64::total_cmp);
         let median = ratios[2];
-        assert!((0.7..1.3).contains(&median), "{rtt} ms, {loss}, {rate}: {ratios:?}");
+        assert!((0.7..1.3).contains(&median), "{mtu} bytes, {rtt} ms, {loss}, {rate}: {ratios:?}");
     }
 }
