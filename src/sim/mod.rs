@@ -291,7 +291,10 @@ impl Sim {
     /// Makes the host behind an interface a middlebox, or an ordinary host again.
     pub fn set_role(&mut self, interface: InterfaceId, role: Option<Role>) {
         self.memory.middleboxes.set_role(interface, role);
-        self.note_relays();
+        let row = self.rows.interface(interface);
+        if let Some(relays) = row.and_then(|row| self.relays.get_mut(row.row())) {
+            *relays = true;
+        }
     }
 
     /// From now on each interface tracks at most so many connections.
