@@ -6,8 +6,7 @@
 
 use std::net::IpAddr;
 
-use rustc_hash::FxHashMap;
-
+use super::expiring::Expiring;
 use crate::base::id::InterfaceIdx;
 use crate::base::limit::{FRAGMENTS_TRACKED_MAX, TRACKED_CONNECTIONS_DEFAULT};
 use crate::base::time::{Instant, Span};
@@ -141,46 +140,6 @@ impl Connection {
     }
 }
 
-/// A map whose entries expire. Room is made when it is needed, not by the clock.
-#[derive(Clone, Debug)]
-struct Expiring<K, V> {
-    entries: FxHashMap<K, (Instant, V)>,
-    /// Nothing expires before this: looking for what has would be in vain.
-    none_before: Instant,
-}
-
-impl<K, V> Default for Expiring<K, V> {
-    fn default() -> Expiring<K, V> {
-        Expiring { entries: FxHashMap::default(), none_before: Instant::NEVER }
-    }
-}
-
-impl<K: Eq + std::hash::Hash, V> Expiring<K, V> {
-    fn get_mut(&mut self, key: &K, now: Instant) -> Option<&mut (Instant, V)> {
-        self.entries.get_mut(key).filter(|(expires, _)| *expires > now)
-    }
-
-    fn get(&self, key: &K, now: Instant) -> Option<&V> {
-        self.entries.get(key).filter(|(expires, _)| *expires > now).map(|(_, value)| value)
-    }
-
-    /// Adds an entry, having let go of what has expired if there is no room. `false`: there is none
-    /// even so. Linear in the table when it is full and something has expired, else constant.
-    fn insert(&mut self, key: K, value: V, expires: Instant, now: Instant, most: usize) -> bool {
-        if self.entries.len() >= most && self.none_before <= now {
-            self.entries.retain(|_, (expires, _)| *expires > now);
-            let earliest = self.entries.values().map(|(expires, _)| *expires).min();
-            self.none_before = earliest.unwrap_or(Instant::NEVER);
-        }
-        if self.entries.len() >= most && !self.entries.contains_key(&key) {
-            return false;
-        }
-        self.none_before = self.none_before.min(expires);
-        self.entries.insert(key, (expires, value));
-        true
-    }
-}
-
 /// The packet that a later fragment belongs to: source, destination, protocol, identification.
 type FragmentKey = (IpAddr, IpAddr, Protocol, u32);
 
@@ -224,7 +183,7 @@ impl Connections {
 
     /// How many connections an interface remembers, those that have expired unnoticed included.
     pub fn count(&self, at: InterfaceIdx) -> usize {
-        self.table(at).map_or(0, |table| table.connections.entries.len())
+        self.table(at).map_or(0, |table| table.connections.len())
     }
 
     /// The same memory for whoever only wants to know.
@@ -269,12 +228,12 @@ impl Connections {
     fn hear(&mut self, at: InterfaceIdx, direction: Direction, packet: &Packet) {
         let (now, key) = (self.now, Key::of(packet, direction));
         let connections = &mut self.table_mut(at).connections;
-        let Some((expires, connection)) = connections.get_mut(&key, now) else { return };
-        connection.hear(packet, direction, now);
-        *expires = connection.expires;
+        let Some(kept) = connections.get_mut(&key, now) else { return };
+        kept.value.hear(packet, direction, now);
+        kept.expires = kept.value.expires;
         if packet.tcp_flags().is_some_and(|flags| flags.contains(TcpFlags::RST)) {
             // After a reset there is no connection: what still comes is judged by the rules.
-            connections.entries.remove(&key);
+            connections.remove(&key);
         }
     }
 
@@ -305,7 +264,7 @@ pub trait Tracking {
 
 impl Tracking for Connections {
     /// `rules` is asked only if what is remembered does not decide. What passes is remembered if it
-    /// must be. Constant, but for what [`Expiring::insert`] says.
+    /// must be. Constant, but for a new connection, which costs a logarithm of the table's size.
     fn judge(
         &mut self,
         at: InterfaceIdx,

@@ -78,7 +78,7 @@ use crate::wire::{Change, Packet, readdress};
 pub enum Via {
     /// The destination is in the sender's own subnet: neither table nor network ACL is asked.
     Subnet,
-    /// The destination is in the sender's own VPC, or beyond the same gateway as the sender.
+    /// The destination is in the sender's own VPC.
     Local,
     /// A route hands the packet to this interface of the sender's own VPC.
     Interface(InterfaceIdx),
@@ -86,6 +86,9 @@ pub enum Via {
     Peering(PeeringIdx),
     /// Over this edge of the sender's own VPC, outwards, or from beyond it into its VPC.
     Gateway(GatewayIdx),
+    /// From a host outside the cloud, which lives beyond this gateway, to another one of its own
+    /// network: no edge is crossed.
+    Outside(GatewayIdx),
 }
 
 /// The network that a crossing enters.
@@ -198,9 +201,9 @@ impl Crossing {
         Crossing { into, via: Via::Gateway(edge), mapping, origin, mtu }
     }
 
-    /// Between two hosts of one network outside the cloud.
-    pub(super) const fn outside(realm: Realm) -> Crossing {
-        Crossing::new(realm, Via::Local, Origin::Own, Mtu::ETHERNET)
+    /// Between two hosts of one network outside the cloud, of which the sender lives beyond `edge`.
+    pub(super) const fn outside(realm: Realm, edge: GatewayIdx) -> Crossing {
+        Crossing::new(realm, Via::Outside(edge), Origin::Own, Mtu::ETHERNET)
     }
 
     /// The network to be entered.
@@ -240,9 +243,11 @@ impl Crossing {
     pub const fn bottleneck(self) -> Place {
         match (self.via, self.into) {
             (Via::Peering(peering), _) => Place::Peering(peering),
-            (Via::Gateway(gateway), _) | (_, Realm::Behind(gateway)) => Place::Gateway(gateway),
+            (Via::Gateway(gateway) | Via::Outside(gateway), _) => Place::Gateway(gateway),
             (Via::Interface(interface), _) => Place::Interface(interface),
             (Via::Subnet | Via::Local, Realm::Vpc(vpc)) => Place::Vpc(vpc),
+            // Nobody makes these: what stays in a subnet or a VPC enters a VPC.
+            (Via::Subnet | Via::Local, Realm::Behind(gateway)) => Place::Gateway(gateway),
             (Via::Subnet | Via::Local, Realm::Internet) => Place::Gateway(GatewayIdx::NOWHERE),
         }
     }
@@ -260,5 +265,26 @@ impl Crossing {
         };
         // A mapping is only made for an IPv4 packet, which takes every IPv4 address.
         readdress(packet, change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A report looks up the place of every drop, so each crossing must name one that exists.
+    #[test]
+    fn every_crossing_has_a_bottleneck() {
+        let (vpc, edge) = (VpcIdx::from_row(3), GatewayIdx::from_row(5));
+        let named = InterfaceIdx::from_row(7);
+        for (crossing, want) in [
+            (Crossing::in_subnet(vpc, Origin::Own), Place::Vpc(vpc)),
+            (Crossing::local(vpc, Origin::Own), Place::Vpc(vpc)),
+            (Crossing::to_interface(vpc, named, Origin::Own), Place::Interface(named)),
+            (Crossing::outside(Realm::Internet, edge), Place::Gateway(edge)),
+            (Crossing::outside(Realm::Behind(edge), edge), Place::Gateway(edge)),
+        ] {
+            assert_eq!(crossing.bottleneck(), want);
+        }
     }
 }

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::DropReason;
 use super::connections::with_echo;
+use super::expiring::Expiring;
 use crate::base::id::InterfaceId;
 use crate::base::limit::NAT_TRANSLATIONS_MAX;
 use crate::base::time::{Instant, Span};
@@ -86,6 +87,13 @@ impl Middleboxes {
         self.roles.get(&interface).copied()
     }
 
+    /// The interfaces of NAT gateways and of hosts with a role: what arrives anywhere else is
+    /// received. Some of them may be gone.
+    pub fn all(&self, cloud: &Cloud) -> impl Iterator<Item = InterfaceId> {
+        let gateways = cloud.nat_gateways().map(|(_, gateway)| gateway.interface);
+        gateways.chain(self.roles.keys().copied())
+    }
+
     /// What the host at `at` does with a packet that was let in there.
     pub fn next(&mut self, cloud: &Cloud, at: InterfaceId, packet: &Packet, now: Instant) -> Next {
         let Some(interface) = cloud.interface(at) else { return Next::Received };
@@ -145,8 +153,9 @@ type Flow = FlowKey;
 /// they come from outside.
 #[derive(Clone, Debug, Default)]
 struct Translations {
-    by_inside: FxHashMap<Flow, (u16, Instant)>,
+    by_inside: Expiring<Flow, u16>,
     by_outside: FxHashMap<Flow, Flow>,
+    /// Where to look first for a port that is free.
     next_port: u16,
 }
 
@@ -154,12 +163,12 @@ impl Translations {
     /// A packet from inside: from the device's own address, with a port of its own.
     fn outwards(&mut self, packet: &Packet, address: IpAddr, now: Instant) -> Option<Packet> {
         let inside = flow(packet)?;
-        let port = match self.by_inside.get_mut(&inside) {
-            Some((port, expires)) if *expires > now => {
-                *expires = now + TRANSLATION;
-                *port
+        let port = match self.by_inside.get_mut(&inside, now) {
+            Some(kept) => {
+                kept.expires = now + TRANSLATION;
+                kept.value
             }
-            _ => self.open(inside, address, now)?,
+            None => self.open(inside, address, now)?,
         };
         let change = Change { source: Some(address), source_port: Some(port), ..Change::default() };
         readdress(packet, change)
@@ -168,8 +177,8 @@ impl Translations {
     /// A packet for the device's own address: to whoever it is an answer for.
     fn inwards(&mut self, packet: &Packet, now: Instant) -> Option<Packet> {
         if let Some(quoted) = quoted(packet) {
-            // The quote is of a packet that the device sent.
-            let inside = *self.by_outside.get(&with_echo(quoted.flow, quoted.echo).reversed())?;
+            // The quote is of a packet that the device sent. Errors keep no translation alive.
+            let inside = self.inside(&with_echo(quoted.flow, quoted.echo).reversed(), now)?;
             let outer = Change { destination: Some(inside.source), ..Change::default() };
             let inner = Change {
                 source: Some(inside.source),
@@ -178,12 +187,10 @@ impl Translations {
             };
             return readdress_quoted(packet, outer, inner);
         }
-        let inside = *self.by_outside.get(&flow(packet)?)?;
-        let (_, expires) = self.by_inside.get_mut(&inside)?;
-        if *expires <= now {
-            return None;
+        let inside = self.inside(&flow(packet)?, now)?;
+        if let Some(kept) = self.by_inside.get_mut(&inside, now) {
+            kept.expires = now + TRANSLATION;
         }
-        *expires = now + TRANSLATION;
         let change = Change {
             destination: Some(inside.source),
             destination_port: Some(inside.source_port),
@@ -192,50 +199,53 @@ impl Translations {
         readdress(packet, change)
     }
 
-    /// A port for a new flow: its own if that is free, else the next free one.
+    /// The flow from inside for which this is an answer, if the translation is still in force.
+    fn inside(&self, answer: &Flow, now: Instant) -> Option<Flow> {
+        let inside = self.by_outside.get(answer)?;
+        self.by_inside.get(inside, now).map(|_| *inside)
+    }
+
+    /// A port for a new flow: its own if that is free, else the next free one. Constant while ports
+    /// are free; at worst a look at each.
     fn open(&mut self, inside: Flow, address: IpAddr, now: Instant) -> Option<u16> {
-        if self.by_inside.len() >= NAT_TRANSLATIONS_MAX {
-            self.forget(now);
+        let Translations { by_inside, by_outside, .. } = self;
+        if by_inside.len() >= NAT_TRANSLATIONS_MAX {
+            by_inside.forget(now, |inside, port| {
+                by_outside.remove(&answers_to(inside, address, port));
+            });
         }
         if self.by_inside.len() >= NAT_TRANSLATIONS_MAX {
             return None;
         }
-        self.close(inside);
-        let answers = |port| {
-            let mut outside = Flow { source: address, source_port: port, ..inside }.reversed();
-            if !outside.protocol.has_ports() {
-                // An echo answer carries the same identifier as its request.
-                outside.source_port = port;
-            }
-            outside
-        };
-        let span = u16::MAX - LOWEST_PORT;
+        // What it was before has expired.
+        if let Some(port) = self.by_inside.remove(&inside) {
+            self.by_outside.remove(&answers_to(inside, address, port));
+        }
         let first = inside.source_port.max(LOWEST_PORT);
-        let others = (0..=span).map(|n| LOWEST_PORT + self.next_port.wrapping_add(n) % span);
-        let port = std::iter::once(first)
-            .chain(others)
-            .find(|port| !self.by_outside.contains_key(&answers(*port)))?;
+        let others = (self.next_port.max(LOWEST_PORT)..=u16::MAX).chain(LOWEST_PORT..=u16::MAX);
+        let is_free = |port: &u16| self.inside(&answers_to(inside, address, *port), now).is_none();
+        let port = std::iter::once(first).chain(others).find(is_free)?;
         if port != first {
-            self.next_port = (port - LOWEST_PORT).wrapping_add(1);
+            self.next_port = port.checked_add(1).unwrap_or(LOWEST_PORT);
         }
-        self.by_outside.insert(answers(port), inside);
-        self.by_inside.insert(inside, (port, now + TRANSLATION));
-        Some(port)
-    }
-
-    /// Lets go of a translation.
-    fn close(&mut self, inside: Flow) {
-        if self.by_inside.remove(&inside).is_some() {
-            self.by_outside.retain(|_, of| *of != inside);
+        // A translation that had the port has expired, and goes with it.
+        if let Some(before) = self.by_outside.insert(answers_to(inside, address, port), inside) {
+            self.by_inside.remove(&before);
         }
+        let expires = now + TRANSLATION;
+        let has_room = self.by_inside.insert(inside, port, expires, now, NAT_TRANSLATIONS_MAX);
+        has_room.then_some(port)
     }
+}
 
-    /// Lets go of what has expired. Linear in the table.
-    fn forget(&mut self, now: Instant) {
-        self.by_inside.retain(|_, (_, expires)| *expires > now);
-        let live = &self.by_inside;
-        self.by_outside.retain(|_, inside| live.contains_key(inside));
+/// The flow of the answers to `inside`, once that comes from `port` of `address`.
+fn answers_to(inside: Flow, address: IpAddr, port: u16) -> Flow {
+    let mut outside = Flow { source: address, source_port: port, ..inside }.reversed();
+    if !outside.protocol.has_ports() {
+        // An echo answer carries the same identifier as its request.
+        outside.source_port = port;
     }
+    outside
 }
 
 /// The flow of a packet that a NAT device can tell from others: TCP, UDP and echo messages, whole or
@@ -247,4 +257,54 @@ fn flow(packet: &Packet) -> Option<Flow> {
     }
     let ported = [Protocol::TCP, Protocol::UDP].contains(&flow.protocol);
     (ported && !packet.is_later_fragment()).then_some(flow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 5));
+
+    fn at(secs: u64) -> Instant {
+        Instant::START + Span::from_secs(secs)
+    }
+
+    /// The `n`th flow from inside to one destination.
+    fn flow_number(n: u32) -> Flow {
+        Flow {
+            source: IpAddr::V4((0x0a00_0100 + n).into()),
+            destination: IpAddr::V4([192, 0, 2, 1].into()),
+            protocol: Protocol::UDP,
+            source_port: 4_000,
+            destination_port: 53,
+        }
+    }
+
+    #[test]
+    fn every_port_is_used_once_for_a_destination_and_again_when_it_is_free() {
+        let ports = u32::from(u16::MAX - LOWEST_PORT) + 1;
+        let mut table = Translations::default();
+        let mut used: Vec<u16> =
+            (0..ports).map(|n| table.open(flow_number(n), OWN, at(0)).unwrap()).collect();
+        assert_eq!(used[0], 4_000, "its own while that is free");
+        used.sort_unstable();
+        assert!(used.iter().copied().eq(LOWEST_PORT..=u16::MAX));
+        assert_eq!(table.open(flow_number(ports), OWN, at(349)), None);
+        // At 350 s all have expired: the next takes over a port and its place.
+        assert_eq!(table.open(flow_number(ports), OWN, at(350)), Some(4_000));
+        assert_eq!(table.by_inside.len(), table.by_outside.len());
+    }
+
+    #[test]
+    fn a_translation_that_has_expired_translates_nothing() {
+        let (inside, mut table) = (flow_number(1), Translations::default());
+        let port = table.open(inside, OWN, at(0)).unwrap();
+        let answer = answers_to(inside, OWN, port);
+        for (now, want) in [(at(349), Some(inside)), (at(350), None)] {
+            assert_eq!(table.inside(&answer, now), want);
+        }
+        // Opened anew it is there once.
+        table.open(inside, OWN, at(400)).unwrap();
+        assert_eq!((table.by_inside.len(), table.by_outside.len()), (1, 1));
+    }
 }

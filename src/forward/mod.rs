@@ -28,6 +28,7 @@
 
 mod arrivals;
 mod connections;
+mod expiring;
 pub mod gate;
 mod lpm;
 pub mod memory;

@@ -387,7 +387,7 @@ fn enter(
                 return Err(Drop::new(Blackhole, Place::Gateway(row)));
             }
         }
-        Via::Subnet | Via::Local | Via::Interface(_) => {}
+        Via::Subnet | Via::Local | Via::Interface(_) | Via::Outside(_) => {}
     }
 
     let vpc_row = match crossing.into_realm() {

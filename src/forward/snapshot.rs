@@ -228,7 +228,7 @@ impl Hosts {
                     return Err(Drop::new(DropReason::Blackhole, Place::Gateway(gateway)));
                 }
             }
-            Via::Subnet | Via::Local | Via::Interface(_) => {}
+            Via::Subnet | Via::Local | Via::Interface(_) | Via::Outside(_) => {}
         }
         let Realm::Vpc(into) = crossing.into_realm() else {
             let nobody = Drop::new(DropReason::NoSuchHost, crossing.bottleneck());

@@ -5,10 +5,11 @@
 //! (`Sim::drop_packet`), one delivered (`Sim::finish`); they do the counting. Refuses to decide:
 //! verdicts are the forwarder's, chance is the links'.
 
+use std::net::IpAddr;
+
 use super::host;
 use super::observe::{Happening, Observer, Subject};
 use super::queue::{Key, Kind};
-use super::tcp::Outcome;
 use super::traffic::{Emission, Leg};
 use super::{Pending, Sim, Twin};
 use crate::base::id::*;
@@ -29,18 +30,29 @@ pub(super) struct InFlight {
     from: InterfaceIdx,
     /// When it left that interface.
     left: Instant,
-    /// The packet that it is a fragment of, if the network has cut it up.
-    train: Option<(TrainIdx, Packet)>,
+    /// What it is a fragment of, if the network has cut that up. Elsewhere, because hardly any is and
+    /// what waits in the queue must be small.
+    part_of: Option<Box<Part>>,
+}
+
+const _: () = assert!(size_of::<InFlight>() <= 120);
+
+/// What a fragment is a part of.
+#[derive(Debug)]
+struct Part {
+    train: TrainIdx,
+    /// The packet as it left, whole.
+    whole: Packet,
 }
 
 impl InFlight {
     /// The packet as it left, whole.
     fn sent(&self) -> &Packet {
-        self.train.as_ref().map_or(&self.packet, |(_, whole)| whole)
+        self.part_of.as_ref().map_or(&self.packet, |part| &part.whole)
     }
 
     fn train(&self) -> Option<TrainIdx> {
-        self.train.as_ref().map(|(train, _)| *train)
+        self.part_of.as_ref().map(|part| part.train)
     }
 }
 
@@ -144,8 +156,8 @@ impl Sim {
         observer.see(self.world(), subject, Happening::Left { packet: &packet, from, crossing });
         let left = self.now;
         if crossing.mtu().holds(packet.len()) {
-            let train = train.map(|train| (train, packet.clone()));
-            self.carry(InFlight { packet, crossing, subject, from, left, train }, observer);
+            let part_of = train.map(|train| Box::new(Part { train, whole: packet.clone() }));
+            self.carry(InFlight { packet, crossing, subject, from, left, part_of }, observer);
             return;
         }
         // `leave` has let nothing pass that must not be cut. What cannot be cut all the same (options
@@ -156,8 +168,9 @@ impl Sim {
         self.count(subject).fragments += pieces.len() as u64 - 1;
         let train = self.couple(train, pieces.len());
         for piece in pieces {
-            let train = Some((train, packet.clone()));
-            self.carry(InFlight { packet: piece, crossing, subject, from, left, train }, observer);
+            let part_of = Some(Box::new(Part { train, whole: packet.clone() }));
+            let flight = InFlight { packet: piece, crossing, subject, from, left, part_of };
+            self.carry(flight, observer);
         }
     }
 
@@ -260,8 +273,7 @@ impl Sim {
             Ok(at) => at,
             Err(drop) => return self.lose(&flight, packet, drop, observer),
         };
-        let id = self.rows.interface_id(at);
-        match self.memory.middleboxes.next(&self.cloud, id, packet, self.now) {
+        match self.next_at(at, packet) {
             Next::Received => {
                 self.finish(&flight, packet, at, observer);
                 self.receive(packet, flight.subject, at, observer);
@@ -284,6 +296,15 @@ impl Sim {
                 self.lose(&flight, packet, drop, observer);
             }
         }
+    }
+
+    /// What the host at `at` does with a packet that was let in there.
+    fn next_at(&mut self, at: InterfaceIdx, packet: &Packet) -> Next {
+        if !self.relays.get(at.row()).is_some_and(|relays| *relays) {
+            return Next::Received;
+        }
+        let id = self.rows.interface_id(at);
+        self.memory.middleboxes.next(&self.cloud, id, packet, self.now)
     }
 
     /// A packet that left does not arrive. `packet` is what it was there.
@@ -346,12 +367,12 @@ impl Sim {
         at: InterfaceIdx,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        let id = self.rows.interface_id(at);
-        let owns = |address| {
-            let inside = self.cloud.interface(id).is_some_and(|i| i.owns(address));
-            inside || self.cloud.outside_host(id).is_some_and(|host| host.owns(address))
-        };
-        if !owns(packet.destination()) {
+        let datagrams = self.probes[subject.probe.number()].0;
+        let has_tcp = self.tcp_at(at).is_some();
+        let is_asked = subject.leg == Leg::Request && host::answers(packet.protocol(), datagrams);
+        // Most packets end here, so whose the address is comes second: that is a longer look.
+        let concerns = has_tcp || is_asked || packet.is_fragment();
+        if !concerns || !self.owns(at, packet.destination()) {
             return;
         }
         let now = self.now;
@@ -361,15 +382,13 @@ impl Sim {
             Some(Some(whole)) => whole,
             Some(None) => return,
         };
-        let tcp = self.hosts.get_mut(at.row()).and_then(Option::as_deref_mut);
-        if let Some(tcp) = tcp.and_then(|host| host.tcp.as_deref_mut()) {
+        if let Some(tcp) = self.tcp_at(at) {
             let is_segment = packet.protocol() == Protocol::TCP;
-            if is_segment && subject.leg == Leg::Request {
-                let meant = Some(subject.sender);
-                let answers = Subject { leg: Leg::Answer, sender: at, meant, ..subject };
-                tcp.belongs(packet.flow().reversed(), answers);
+            if is_segment {
+                tcp.hears(packet, subject, at);
             }
             if is_segment || subject.leg == Leg::Notice {
+                tcp.stack.know(packet.destination());
                 tcp.stack.receive(packet, now);
                 return self.wake(at, observer);
             }
@@ -378,12 +397,23 @@ impl Sim {
         if subject.leg != Leg::Request {
             return;
         }
-        let datagrams = self.probes[subject.probe.number()].0;
         if let Some(answer) = host::answer(packet, datagrams) {
             let meant = Some(subject.sender);
             let subject = Subject { leg: Leg::Answer, sender: at, meant, ..subject };
             self.send(answer, subject, observer);
         }
+    }
+
+    /// Is the address one of the host's?
+    fn owns(&self, at: InterfaceIdx, address: IpAddr) -> bool {
+        let id = self.rows.interface_id(at);
+        let inside = self.cloud.interface(id).is_some_and(|interface| interface.owns(address));
+        inside || self.cloud.outside_host(id).is_some_and(|host| host.owns(address))
+    }
+
+    /// The TCP of a host that has one.
+    fn tcp_at(&mut self, at: InterfaceIdx) -> Option<&mut host::Tcp> {
+        self.hosts.get_mut(at.row())?.as_deref_mut()?.tcp.as_deref_mut()
     }
 
     pub(super) fn host_mut(&mut self, at: InterfaceIdx) -> &mut host::Host {
@@ -408,60 +438,33 @@ impl Sim {
     /// Lets a host's TCP do what is due, and sends what it has made.
     pub(super) fn wake(&mut self, at: InterfaceIdx, observer: &mut (impl Observer + ?Sized)) {
         let now = self.now;
-        let Some(tcp) = self.hosts[at.row()].as_deref_mut().and_then(|h| h.tcp.as_deref_mut())
-        else {
-            return;
-        };
+        let Some(tcp) = self.tcp_at(at) else { return };
         if tcp.wake.is_some_and(|wake| wake <= now) {
             tcp.wake = None;
         }
-        let out: Vec<(Packet, Option<Subject>)> = tcp
-            .stack
-            .poll(now)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .map(|segment| {
-                let subject = tcp.subject_of(&segment);
-                (segment, subject)
-            })
-            .collect();
+        let (out, ended) = (tcp.poll(now), tcp.ended());
         let next = tcp.stack.next_wake();
         for (segment, subject) in out {
-            // Every connection was opened by a probe, or by a segment of one.
-            if let Some(subject) = subject {
-                self.send(segment, subject, observer);
-            }
+            self.send(segment, subject, observer);
         }
         if let Some(next) = next {
             self.wake_at(at, next);
         }
-        self.settle_connections(at);
+        for probe in ended {
+            self.probes[probe.number()].1.unsent = 0;
+        }
     }
 
     /// Sees to it that a host's TCP is woken at `next` at the latest.
     pub(super) fn wake_at(&mut self, at: InterfaceIdx, next: Instant) {
         let next = next.max(self.now);
-        let Some(tcp) = self.host_mut(at).tcp.as_deref_mut() else { return };
+        let Some(tcp) = self.tcp_at(at) else { return };
         if tcp.wake.is_some_and(|wake| wake <= next) {
             return;
         }
         tcp.wake = Some(next);
         let key = self.key(next, Kind::Wake, at);
         self.queue.push(key, Pending::Wake(at));
-    }
-
-    /// Marks the probes whose connection has come to its end.
-    fn settle_connections(&mut self, at: InterfaceIdx) {
-        let of_host = self.connections.iter().filter(|(_, (row, _))| *row == at);
-        let probes: Vec<_> = of_host.map(|(probe, _)| *probe).collect();
-        for probe in probes {
-            let ended = self.connection(probe).is_none_or(|report| {
-                !matches!(report.outcome, Outcome::Connecting | Outcome::Open)
-            });
-            if ended {
-                self.probes[probe.number()].1.unsent = 0;
-            }
-        }
     }
 
     /// The network tells the sender of a packet that was too long for its way.
@@ -478,7 +481,7 @@ impl Sim {
         let subject = Subject { leg: Leg::Notice, meant, ..subject };
         self.count(subject).sent += 1;
         let left = self.now;
-        let flight = InFlight { packet: notice, crossing, subject, from, left, train: None };
+        let flight = InFlight { packet: notice, crossing, subject, from, left, part_of: None };
         // The router is one step away: the notice takes what a packet inside the VPC takes.
         let at = left + super::LinkSpec::VPC.latency;
         self.push(at, Kind::Arrive, flight);

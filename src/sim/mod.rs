@@ -102,6 +102,9 @@ pub struct Sim {
     free_trains: Vec<u32>,
     /// The identification of the next packet that is cut up.
     identification: u16,
+    /// By interface: may the host send on what it gets? Asked for every packet that arrives; follows
+    /// from the cloud's NAT gateways and from the roles.
+    relays: Vec<bool>,
     /// By interface.
     hosts: Vec<Option<Box<Host>>>,
     /// The client's connection of each probe that is one.
@@ -141,6 +144,7 @@ impl Sim {
             trains: Vec::new(),
             free_trains: Vec::new(),
             identification: 0,
+            relays: Vec::new(),
             hosts: Vec::new(),
             connections: std::collections::BTreeMap::new(),
             stations: Vec::new(),
@@ -154,6 +158,7 @@ impl Sim {
             instant: (Instant::START, 0),
         };
         sim.add_links();
+        sim.note_relays();
         sim
     }
 
@@ -286,6 +291,10 @@ impl Sim {
     /// Makes the host behind an interface a middlebox, or an ordinary host again.
     pub fn set_role(&mut self, interface: InterfaceId, role: Option<Role>) {
         self.memory.middleboxes.set_role(interface, role);
+        let row = self.rows.interface(interface);
+        if let Some(relays) = row.and_then(|row| self.relays.get_mut(row.row())) {
+            *relays = true;
+        }
     }
 
     /// From now on each interface tracks at most so many connections.
@@ -338,7 +347,7 @@ impl Sim {
             source_port: local.port(),
             destination_port: remote.port(),
         };
-        tcp.belongs(flow, Subject { probe, leg: Leg::Request, sender: row, meant });
+        tcp.opens(id, flow, Subject { probe, leg: Leg::Request, sender: row, meant });
         // What the connection has yet to send is not known: it counts as one until it is done.
         self.probes.push((Datagrams::Sunk, ProbeTally { unsent: 1, ..ProbeTally::default() }));
         self.connections.insert(probe, (row, id));
@@ -353,6 +362,9 @@ impl Sim {
     }
 
     /// Whether the instances that get a probe's datagrams send them back.
+    ///
+    /// # Panics
+    /// On a probe of another run.
     pub fn datagrams(&self, probe: ProbeId) -> Datagrams {
         self.probes[probe.number()].0
     }
@@ -456,6 +468,17 @@ impl Sim {
         }
         self.snapshot_until = self.cloud.next_deadline(self.now);
         self.add_links();
+        self.note_relays();
+    }
+
+    /// Brings the rows of those that send on up to date.
+    fn note_relays(&mut self) {
+        self.relays.clear();
+        self.relays.resize(self.rows.interface_count(), false);
+        let relays = self.memory.middleboxes.all(&self.cloud);
+        for row in relays.filter_map(|id| self.rows.interface(id)) {
+            self.relays[row.row()] = true;
+        }
     }
 
     /// Gives a link to every row that has none yet.

@@ -32,7 +32,7 @@ use crate::base::limit::TCP_CONNECTIONS_PER_STACK_MAX;
 use crate::base::rng::Stream;
 use crate::base::time::{Instant, Span};
 use crate::base::units::Mtu;
-use crate::wire::{Family, Packet, Quoted, TcpFlags, build, mtu_told, quoted};
+use crate::wire::{Family, FlowKey, Packet, Quoted, TcpFlags, build, mtu_told, quoted};
 
 /// What happens to the data of whoever connects to a port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -220,6 +220,8 @@ pub struct TcpStack {
     /// Of connections that are no more.
     totals: Totals,
     next: u64,
+    /// Of our own: those that have come to their end and nobody was told.
+    news: Vec<ConnectionId>,
     /// What is to be sent.
     out: Vec<Packet>,
     /// When something came in last.
@@ -245,8 +247,16 @@ impl TcpStack {
             paths: Paths::default(),
             totals: Totals::default(),
             next: 0,
+            news: Vec::new(),
             out: Vec::new(),
             received_at: Instant::START,
+        }
+    }
+
+    /// The instance has this address, perhaps since a moment ago.
+    pub fn know(&mut self, address: IpAddr) {
+        if !self.addresses.contains(&address) {
+            self.addresses.push(address);
         }
     }
 
@@ -375,6 +385,22 @@ impl TcpStack {
         self.connections.iter().map(|(id, connection)| (*id, connection.report))
     }
 
+    /// How many connections live.
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Is there a connection whose segments go out in this flow?
+    pub fn has_connection(&self, flow: &FlowKey) -> bool {
+        self.by_ends.contains_key(&(flow.source_socket(), flow.destination_socket()))
+    }
+
+    /// Those of our own connections whose [`outcome`](TcpStack::outcome) has become final since this
+    /// was asked last, in that order.
+    pub fn take_ended(&mut self) -> impl Iterator<Item = ConnectionId> + '_ {
+        self.news.drain(..)
+    }
+
     /// The sums over all connections, those that are no more included.
     pub fn totals(&self) -> Totals {
         self.connections.values().fold(self.totals, |sum, connection| sum.with(&connection.report))
@@ -415,7 +441,10 @@ impl TcpStack {
 
     /// Enters the connection's next wake, or takes leave of it.
     fn settle(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.is_opened_by_us() && connection.has_just_ended() {
+            self.news.push(id);
+        }
         if !connection.is_over() {
             self.wakes.insert((connection.due, id));
             return;

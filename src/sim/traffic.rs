@@ -202,23 +202,27 @@ fn numbered(first: &Packet, n: u64) -> Option<Packet> {
 
 /// How often each reason dropped a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Drops([u64; DropReason::COUNT]);
+pub struct Drops {
+    by_reason: [u64; DropReason::COUNT],
+    /// Their sum: whether a probe is done is asked after every event.
+    total: u64,
+}
 
 impl Default for Drops {
     fn default() -> Drops {
-        Drops([0; DropReason::COUNT])
+        Drops { by_reason: [0; DropReason::COUNT], total: 0 }
     }
 }
 
 impl Drops {
     /// Drops for one reason.
     pub fn of(&self, reason: DropReason) -> u64 {
-        self.0[reason.row()]
+        self.by_reason[reason.row()]
     }
 
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.total
     }
 
     /// The reasons that occurred, with their counts.
@@ -229,11 +233,15 @@ impl Drops {
     /// Both together.
     #[must_use]
     pub fn plus(&self, other: &Drops) -> Drops {
-        Drops(std::array::from_fn(|row| self.0[row] + other.0[row]))
+        Drops {
+            by_reason: std::array::from_fn(|row| self.by_reason[row] + other.by_reason[row]),
+            total: self.total + other.total,
+        }
     }
 
     pub(super) fn add(&mut self, reason: DropReason) {
-        self.0[reason.row()] += 1;
+        self.by_reason[reason.row()] += 1;
+        self.total += 1;
     }
 }
 

@@ -70,7 +70,7 @@ fn fate(by: &impl Forwarder, from: InterfaceIdx, packet: &Packet) -> Result<Inte
 fn way(crossing: Crossing, rows: &Rows) -> Way {
     let into = rows.vpc_id(crossing.into_vpc().unwrap());
     match crossing.via() {
-        Via::Gateway(_) => panic!("these worlds have no edges"),
+        Via::Gateway(_) | Via::Outside(_) => panic!("these worlds have no edges"),
         Via::Subnet | Via::Local => Way::Inside(into),
         Via::Interface(named) => Way::At(rows.interface_id(named)),
         Via::Peering(peering) => Way::Over(rows.peering_id(peering), into),

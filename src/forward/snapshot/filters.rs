@@ -4,6 +4,7 @@
 //! reference's filters beyond the types of the rules.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
@@ -18,7 +19,7 @@ use crate::cloud::security_group::{GroupRule, RulePeer};
 use crate::forward::Rows;
 use crate::forward::connections::{Connections, Judgement, Tracking, Word};
 use crate::forward::gate::Origin;
-use crate::wire::{Packet, Protocol};
+use crate::wire::{Family, Packet, Protocol};
 
 /// The row of an interface's groups.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,8 +45,8 @@ enum Far {
     Block(IpNet),
     /// A prefix list's blocks.
     Blocks(Box<[IpNet]>),
-    /// A group's members, sorted.
-    Members(Box<[IpAddr]>),
+    /// A group's members, sorted. Many rules may name the same group.
+    Members(Arc<[IpAddr]>),
 }
 
 #[derive(Clone, Debug)]
@@ -60,16 +61,16 @@ struct Rule {
 struct Rules {
     rules: Box<[Rule]>,
     to_everybody: u8,
-    /// Everything is allowed for everybody of both families.
-    open: bool,
+    /// By family, IPv4 first: is everything allowed for everybody?
+    open: [bool; 2],
 }
 
 /// An ACL's entries of one direction, by ascending number.
 #[derive(Clone, Debug)]
-enum Entries {
-    /// The first entry of each family lets everything pass.
-    Open,
-    Listed(Box<[AclEntry]>),
+struct Entries {
+    all: Box<[AclEntry]>,
+    /// By family, IPv4 first: does the first entry let everything pass?
+    open: [bool; 2],
 }
 
 /// Every filter of one version of the network.
@@ -78,7 +79,7 @@ pub(super) struct Filters {
     /// By distinct list of groups, ingress and egress.
     groups: Vec<[Rules; 2]>,
     by_list: FxHashMap<(VpcId, Vec<SecurityGroupId>), FilterIdx>,
-    members: FxHashMap<SecurityGroupId, Vec<IpAddr>>,
+    members: FxHashMap<SecurityGroupId, Arc<[IpAddr]>>,
     acls: Box<[Option<[Entries; 2]>]>,
 }
 
@@ -98,7 +99,11 @@ impl Filters {
                 members.entry(*group).or_default().extend(&interface.addresses);
             }
         }
-        members.values_mut().for_each(|addresses| addresses.sort_unstable());
+        let sorted = |(group, mut addresses): (SecurityGroupId, Vec<IpAddr>)| {
+            addresses.sort_unstable();
+            (group, addresses.into())
+        };
+        let members = members.into_iter().map(sorted).collect();
         let acl = |row| {
             let acl = cloud.acl(rows.acl_id(AclIdx::from_row(row)))?;
             Some(Direction::ALL.map(|direction| entries(acl.entries(direction).values().copied())))
@@ -157,7 +162,7 @@ impl Filters {
                     Far::Blocks(list.map(|list| list.entries.clone()).unwrap_or_default().into())
                 }
                 RulePeer::Group(group) if cloud.group_usable(vpc, group, now) => {
-                    Far::Members(self.members.get(&group).cloned().unwrap_or_default().into())
+                    Far::Members(self.members.get(&group).cloned().unwrap_or_default())
                 }
                 // A stale rule allows nobody.
                 RulePeer::Group(_) => continue,
@@ -165,7 +170,7 @@ impl Filters {
             rules.push(Rule { traffic: rule.traffic, far });
         }
         compiled.rules = rules.into();
-        compiled.open = open == [true; 2];
+        compiled.open = open;
         compiled
     }
 
@@ -184,7 +189,9 @@ impl Filters {
         };
         let (rules, answers) = (&both[side(direction)], &both[side(direction.opposite())]);
         let has_ports = [Protocol::TCP, Protocol::UDP].contains(&packet.protocol());
-        if rules.open && answers.open && has_ports && memory.is_blank(at) && !packet.is_fragment() {
+        let family = family_row(packet);
+        let is_open = rules.open[family] && answers.open[family];
+        if is_open && has_ports && memory.is_blank(at) && !packet.is_fragment() {
             // Open both ways and nothing remembered: it passes, and nothing will be remembered.
             return Passes::Yes;
         }
@@ -199,9 +206,12 @@ impl Filters {
     /// Does a packet pass an ACL?
     pub(super) fn acl_passes(&self, acl: AclIdx, direction: Direction, packet: &Packet) -> bool {
         let Some(both) = self.acls.get(acl.row()).and_then(Option::as_ref) else { return false };
-        let Entries::Listed(entries) = &both[side(direction)] else { return true };
+        let entries = &both[side(direction)];
+        if entries.open[family_row(packet)] {
+            return true;
+        }
         let far = far_end(packet, direction);
-        for entry in entries {
+        for entry in &entries.all {
             if entry.block.contains(&far) && entry.traffic.matches(packet) {
                 return entry.action == AclAction::Allow;
             }
@@ -284,5 +294,11 @@ fn entries(all: impl Iterator<Item = AclEntry>) -> Entries {
             e.action == AclAction::Allow && e.traffic == Traffic::All && e.block.prefix_len() == 0
         })
     };
-    if passes(family(false)) && passes(family(true)) { Entries::Open } else { Entries::Listed(all) }
+    let open = [passes(family(false)), passes(family(true))];
+    Entries { all, open }
+}
+
+/// IPv4 first.
+fn family_row(packet: &Packet) -> usize {
+    usize::from(packet.family() == Family::V6)
 }

@@ -42,6 +42,8 @@ pub(super) struct Connection {
     /// When [`poll`](Connection::poll) has something to do, if nothing comes in before.
     pub(super) due: Instant,
     pub(super) report: Report,
+    /// Has its end been noticed?
+    end_noticed: bool,
 }
 
 /// Why smoltcp is called.
@@ -113,6 +115,7 @@ impl Connection {
             fresh: Vec::new(),
             due: now,
             report: Report::new(local, remote, mtu, now),
+            end_noticed: false,
         }
     }
 
@@ -255,6 +258,11 @@ impl Connection {
         let timer = timer.map_or(Instant::NEVER, |then| self.clock.reaches(then));
         // Whatever smoltcp says, time moves on.
         timer.min(self.gives_up_at()).max(now + Span::from_micros(1))
+    }
+
+    /// Has its outcome become final? Says so once.
+    pub(super) fn has_just_ended(&mut self) -> bool {
+        self.report.ended_at.is_some() && !std::mem::replace(&mut self.end_noticed, true)
     }
 
     /// Does nothing more happen here?

@@ -27,6 +27,10 @@ fn a_transfer_carries_everything_and_both_sides_close() {
                 world.run();
                 let report = world.report(id);
                 assert_eq!(report.outcome, Outcome::Done, "{case}");
+                for ended in [vec![id], Vec::new()] {
+                    assert_eq!(world.stacks[0].take_ended().collect::<Vec<_>>(), ended, "{case}");
+                }
+                assert_eq!(world.stacks[1].take_ended().count(), 0, "the peer's, {case}");
                 assert_eq!(report.acknowledged, bytes, "{case}");
                 assert_eq!(report.connected_at, Some(millis(20)), "{case}");
                 assert_eq!(report.first_byte_at, (bytes > 0).then_some(millis(20)), "{case}");
@@ -55,6 +59,7 @@ fn a_port_where_nothing_listens_refuses() {
         world.run();
         assert_eq!(world.report(id).outcome, Outcome::Refused);
         assert_eq!(world.report(id).ended_at, Some(millis(20)));
+        assert_eq!(world.stacks[0].take_ended().collect::<Vec<_>>(), [id]);
         let flags: Vec<_> = world.log.iter().map(|sent| sent.packet.tcp_flags().unwrap()).collect();
         assert_eq!(flags, [TcpFlags::SYN, TcpFlags::RST | TcpFlags::ACK]);
     }

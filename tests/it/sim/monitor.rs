@@ -106,7 +106,7 @@ impl Monitor {
             Via::Peering(row) => {
                 spec(LinkOf::Peering(world.rows.peering_id(row)), LinkSpec::PEERING)
             }
-            Via::Gateway(_) => panic!("these worlds have no edges"),
+            Via::Gateway(_) | Via::Outside(_) => panic!("these worlds have no edges"),
             Via::Subnet | Via::Local | Via::Interface(_) => {
                 let vpc = world.rows.vpc_id(crossing.into_vpc().unwrap());
                 spec(LinkOf::Vpc(vpc), LinkSpec::VPC)
