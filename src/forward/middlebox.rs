@@ -145,19 +145,37 @@ type Flow = FlowKey;
 /// they come from outside.
 #[derive(Clone, Debug, Default)]
 struct Translations {
-    by_inside: FxHashMap<Flow, (u16, Instant)>,
+    by_inside: FxHashMap<Flow, Translation>,
     by_outside: FxHashMap<Flow, Flow>,
+    /// How many ports each far end's answers take up: tells without a search that none is free.
+    taken: FxHashMap<FarEnd, usize>,
     next_port: u16,
+    /// Nothing expires before this: looking for what has would be in vain.
+    none_before: Instant,
 }
+
+/// What a NAT device remembers of a flow: its own port, and until when.
+#[derive(Clone, Copy, Debug)]
+struct Translation {
+    /// The answers as they come from outside; their destination port is the device's.
+    answers: Flow,
+    expires: Instant,
+}
+
+/// Where a flow leads: address, port (none for echo messages), protocol.
+type FarEnd = (IpAddr, u16, Protocol);
+
+/// The ports from which a NAT device chooses.
+const PORTS: u16 = u16::MAX - LOWEST_PORT + 1;
 
 impl Translations {
     /// A packet from inside: from the device's own address, with a port of its own.
     fn outwards(&mut self, packet: &Packet, address: IpAddr, now: Instant) -> Option<Packet> {
         let inside = flow(packet)?;
         let port = match self.by_inside.get_mut(&inside) {
-            Some((port, expires)) if *expires > now => {
-                *expires = now + TRANSLATION;
-                *port
+            Some(known) if known.expires > now => {
+                known.expires = now + TRANSLATION;
+                known.answers.destination_port
             }
             _ => self.open(inside, address, now)?,
         };
@@ -169,7 +187,8 @@ impl Translations {
     fn inwards(&mut self, packet: &Packet, now: Instant) -> Option<Packet> {
         if let Some(quoted) = quoted(packet) {
             // The quote is of a packet that the device sent.
-            let inside = *self.by_outside.get(&with_echo(quoted.flow, quoted.echo).reversed())?;
+            let answers = with_echo(quoted.flow, quoted.echo).reversed();
+            let (inside, _) = self.live(&answers, now)?;
             let outer = Change { destination: Some(inside.source), ..Change::default() };
             let inner = Change {
                 source: Some(inside.source),
@@ -178,12 +197,8 @@ impl Translations {
             };
             return readdress_quoted(packet, outer, inner);
         }
-        let inside = *self.by_outside.get(&flow(packet)?)?;
-        let (_, expires) = self.by_inside.get_mut(&inside)?;
-        if *expires <= now {
-            return None;
-        }
-        *expires = now + TRANSLATION;
+        let (inside, known) = self.live(&flow(packet)?, now)?;
+        known.expires = now + TRANSLATION;
         let change = Change {
             destination: Some(inside.source),
             destination_port: Some(inside.source_port),
@@ -192,15 +207,24 @@ impl Translations {
         readdress(packet, change)
     }
 
-    /// A port for a new flow: its own if that is free, else the next free one.
+    /// The flow from inside that these are answers to, unless it has been forgotten.
+    fn live(&mut self, answers: &Flow, now: Instant) -> Option<(Flow, &mut Translation)> {
+        let inside = *self.by_outside.get(answers)?;
+        let known = self.by_inside.get_mut(&inside)?;
+        (known.expires > now).then_some((inside, known))
+    }
+
+    /// A port for a new flow: its own if that is free, else the next free one. Linear in the table
+    /// when there is no room and something has expired; else as long as the run of taken ports.
     fn open(&mut self, inside: Flow, address: IpAddr, now: Instant) -> Option<u16> {
-        if self.by_inside.len() >= NAT_TRANSLATIONS_MAX {
+        self.close(inside);
+        let far_end = far_end(&inside);
+        if self.is_full(far_end) {
             self.forget(now);
         }
-        if self.by_inside.len() >= NAT_TRANSLATIONS_MAX {
+        if self.is_full(far_end) {
             return None;
         }
-        self.close(inside);
         let answers = |port| {
             let mut outside = Flow { source: address, source_port: port, ..inside }.reversed();
             if !outside.protocol.has_ports() {
@@ -209,33 +233,59 @@ impl Translations {
             }
             outside
         };
-        let span = u16::MAX - LOWEST_PORT;
         let first = inside.source_port.max(LOWEST_PORT);
-        let others = (0..=span).map(|n| LOWEST_PORT + self.next_port.wrapping_add(n) % span);
+        let others = (self.next_port..PORTS).chain(0..self.next_port);
         let port = std::iter::once(first)
-            .chain(others)
+            .chain(others.map(|n| LOWEST_PORT + n))
             .find(|port| !self.by_outside.contains_key(&answers(*port)))?;
         if port != first {
-            self.next_port = (port - LOWEST_PORT).wrapping_add(1);
+            self.next_port = (port - LOWEST_PORT + 1) % PORTS;
         }
-        self.by_outside.insert(answers(port), inside);
-        self.by_inside.insert(inside, (port, now + TRANSLATION));
+        let new = Translation { answers: answers(port), expires: now + TRANSLATION };
+        self.by_outside.insert(new.answers, inside);
+        self.by_inside.insert(inside, new);
+        *self.taken.entry(far_end).or_default() += 1;
+        self.none_before = self.none_before.min(new.expires);
         Some(port)
+    }
+
+    /// Is there no room for a further flow to this far end?
+    fn is_full(&self, far_end: FarEnd) -> bool {
+        self.by_inside.len() >= NAT_TRANSLATIONS_MAX
+            || self.taken.get(&far_end).is_some_and(|taken| *taken >= usize::from(PORTS))
     }
 
     /// Lets go of a translation.
     fn close(&mut self, inside: Flow) {
-        if self.by_inside.remove(&inside).is_some() {
-            self.by_outside.retain(|_, of| *of != inside);
+        let Some(known) = self.by_inside.remove(&inside) else { return };
+        self.by_outside.remove(&known.answers);
+        let far_end = far_end(&inside);
+        if let Some(taken) = self.taken.get_mut(&far_end) {
+            *taken -= 1;
+            if *taken == 0 {
+                self.taken.remove(&far_end);
+            }
         }
     }
 
-    /// Lets go of what has expired. Linear in the table.
+    /// Lets go of what has expired. Linear in the table if something may have, else constant.
     fn forget(&mut self, now: Instant) {
-        self.by_inside.retain(|_, (_, expires)| *expires > now);
-        let live = &self.by_inside;
-        self.by_outside.retain(|_, inside| live.contains_key(inside));
+        if self.none_before > now {
+            return;
+        }
+        let expired =
+            |(inside, known): (&Flow, &Translation)| (known.expires <= now).then_some(*inside);
+        let expired: Vec<Flow> = self.by_inside.iter().filter_map(expired).collect();
+        expired.into_iter().for_each(|inside| self.close(inside));
+        let earliest = self.by_inside.values().map(|known| known.expires).min();
+        self.none_before = earliest.unwrap_or(Instant::NEVER);
     }
+}
+
+/// Where a flow leads.
+fn far_end(flow: &Flow) -> FarEnd {
+    let port = if flow.protocol.has_ports() { flow.destination_port } else { 0 };
+    (flow.destination, port, flow.protocol)
 }
 
 /// The flow of a packet that a NAT device can tell from others: TCP, UDP and echo messages, whole or
@@ -247,4 +297,50 @@ fn flow(packet: &Packet) -> Option<Flow> {
     }
     let ported = [Protocol::TCP, Protocol::UDP].contains(&flow.protocol);
     (ported && !packet.is_later_fragment()).then_some(flow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::build;
+
+    const DEVICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 9, 9));
+
+    fn from_host(host: u8, port: u16) -> Packet {
+        let (source, destination) = (([10, 0, 0, host], port).into(), ([198, 18, 0, 1], 53).into());
+        build::udp(source, destination, &[]).unwrap()
+    }
+
+    /// Opens as many flows of one host as there are ports, at `now`.
+    fn all_ports(of: u8, table: &mut Translations, now: Instant) {
+        for port in LOWEST_PORT..=u16::MAX {
+            let sent = table.outwards(&from_host(of, port), DEVICE, now).unwrap();
+            assert_eq!(sent.flow().source_port, port);
+        }
+    }
+
+    #[test]
+    fn ports_run_out_for_one_far_end_and_come_back_when_they_expire() {
+        let mut table = Translations::default();
+        let later = Instant::START + TRANSLATION;
+        all_ports(1, &mut table, Instant::START);
+        assert!(table.outwards(&from_host(2, 5_000), DEVICE, Instant::START).is_none());
+        // One flow goes on, all others have been silent for long enough.
+        let soon = Instant::START + Span::from_secs(1);
+        table.outwards(&from_host(1, 6_000), DEVICE, soon).unwrap();
+        let sent = table.outwards(&from_host(2, 6_000), DEVICE, later).unwrap();
+        assert_ne!(sent.flow().source_port, 6_000, "which the first host still has");
+        assert_eq!(table.by_inside.len(), 2);
+        assert_eq!(table.by_outside.len(), 2);
+        assert_eq!(table.taken.values().sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn flows_that_begin_anew_take_no_second_port() {
+        let mut table = Translations::default();
+        for round in 0..3 {
+            all_ports(1, &mut table, Instant::START + Span::from_secs(round * 3_600));
+        }
+        assert_eq!(table.by_outside.len(), usize::from(PORTS));
+    }
 }

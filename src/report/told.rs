@@ -254,7 +254,7 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
             names.interface(*interface),
             match why {
                 DropReason::HopLimit => "got it with its last hop and cannot send it on",
-                _ => "holds no translation for it",
+                _ => "holds no translation for it and can make none",
             },
         ),
         Step::Beyond { found } => Line::new("beyond", beyond(found, names)),
@@ -422,6 +422,14 @@ pub fn fixes(fixes: &[Fix], world: World<'_>) -> Vec<String> {
         ),
     };
     fixes.iter().map(fix).collect()
+}
+
+/// Why a middlebox did not send a packet on, if that is how it ended.
+pub fn relay_line(drop: Drop, world: World<'_>) -> Option<Line> {
+    let Location::Interface(interface) = world.rows.locate(drop.at) else { return None };
+    let relays = matches!(drop.reason, DropReason::HopLimit | DropReason::NoTranslation);
+    let step = relays.then_some(Step::NotRelayed { interface, why: drop.reason })?;
+    line(&step, Names(world.cloud))
 }
 
 /// The line about a link that lost the packet, which the forwarder knows nothing of.
