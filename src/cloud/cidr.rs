@@ -123,6 +123,11 @@ pub fn is_reserved_destination(destination: IpNet) -> bool {
     IpNet::from(SERVICES).contains(&destination) || IpNet::from(SERVICES_V6).contains(&destination)
 }
 
+/// Is the address in a range that no table forwards, whatever its routes cover (1.3)?
+pub fn is_never_forwarded(address: IpAddr) -> bool {
+    is_reserved_destination(address.into())
+}
+
 /// Is the address one that a subnet's interfaces can have (1.1)? Not the first four of the block
 /// (network, router, two reserved) and not the last.
 pub fn is_assignable(block: IpNet, address: IpAddr) -> bool {

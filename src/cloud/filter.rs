@@ -170,9 +170,7 @@ impl fmt::Display for Traffic {
 
 /// A text that says no traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "`{0}` is no traffic (want for example `all`, `tcp 443`, `udp 5000-5999`, `icmp 3/4` or `protocol 47`)"
-)]
+#[error("`{0}` is no traffic")]
 pub struct MalformedTraffic(
     /// What was given.
     pub String,

@@ -77,6 +77,9 @@ pub enum Refusal {
     /// No such association of a public address.
     #[error("The association ID '{0}' does not exist")]
     AddressAssociationNotFound(AddressAssociationId),
+    /// The public address stands for nothing.
+    #[error("Address {0} is not associated with anything")]
+    AddressNotAssociated(Ipv4Addr),
     /// Nothing with this id can be tagged.
     #[error("The ID '{0}' is not valid")]
     ResourceNotFound(ResourceId),

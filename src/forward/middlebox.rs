@@ -6,6 +6,7 @@
 //! VPC never reaches it over a peering, and what it sends crosses one network boundary at most.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
@@ -155,6 +156,8 @@ type Flow = FlowKey;
 struct Translations {
     by_inside: Expiring<Flow, u16>,
     by_outside: FxHashMap<Flow, Flow>,
+    /// How many ports each far end's answers take up: tells without a search that none is free.
+    taken: FxHashMap<FarEnd, u16>,
     /// Where to look first for a port that is free.
     next_port: u16,
 }
@@ -205,37 +208,50 @@ impl Translations {
         self.by_inside.get(inside, now).map(|_| *inside)
     }
 
-    /// A port for a new flow: its own if that is free, else the next free one. Constant while ports
-    /// are free; at worst a look at each.
+    /// A port for a new flow: its own if that is free, else the next free one. Costs a logarithm and
+    /// the run of ports that are taken; nothing more when there is no room.
     fn open(&mut self, inside: Flow, address: IpAddr, now: Instant) -> Option<u16> {
-        let Translations { by_inside, by_outside, .. } = self;
-        if by_inside.len() >= NAT_TRANSLATIONS_MAX {
-            by_inside.forget(now, |inside, port| {
-                by_outside.remove(&answers_to(inside, address, port));
-            });
-        }
-        if self.by_inside.len() >= NAT_TRANSLATIONS_MAX {
+        let Translations { by_inside, by_outside, taken, next_port } = self;
+        by_inside.forget(now, |gone, port| {
+            by_outside.remove(&answers_to(gone, address, port));
+            if let Entry::Occupied(mut ports) = taken.entry(far_end(&gone)) {
+                *ports.get_mut() -= 1;
+                if *ports.get() == 0 {
+                    ports.remove();
+                }
+            }
+        });
+        // From here on, whatever is in the tables is in force.
+        let far_end = far_end(&inside);
+        let all_taken = taken.get(&far_end).is_some_and(|ports| *ports >= PORTS);
+        if all_taken || by_inside.len() >= NAT_TRANSLATIONS_MAX {
             return None;
         }
-        // What it was before has expired.
-        if let Some(port) = self.by_inside.remove(&inside) {
-            self.by_outside.remove(&answers_to(inside, address, port));
-        }
         let first = inside.source_port.max(LOWEST_PORT);
-        let others = (self.next_port.max(LOWEST_PORT)..=u16::MAX).chain(LOWEST_PORT..=u16::MAX);
-        let is_free = |port: &u16| self.inside(&answers_to(inside, address, *port), now).is_none();
+        let others = ((*next_port).max(LOWEST_PORT)..=u16::MAX).chain(LOWEST_PORT..=u16::MAX);
+        let is_free = |port: &u16| !by_outside.contains_key(&answers_to(inside, address, *port));
         let port = std::iter::once(first).chain(others).find(is_free)?;
         if port != first {
-            self.next_port = port.checked_add(1).unwrap_or(LOWEST_PORT);
+            *next_port = port.checked_add(1).unwrap_or(LOWEST_PORT);
         }
-        // A translation that had the port has expired, and goes with it.
-        if let Some(before) = self.by_outside.insert(answers_to(inside, address, port), inside) {
-            self.by_inside.remove(&before);
-        }
+        *taken.entry(far_end).or_default() += 1;
+        by_outside.insert(answers_to(inside, address, port), inside);
         let expires = now + TRANSLATION;
-        let has_room = self.by_inside.insert(inside, port, expires, now, NAT_TRANSLATIONS_MAX);
+        let has_room = by_inside.insert(inside, port, expires, now, NAT_TRANSLATIONS_MAX);
         has_room.then_some(port)
     }
+}
+
+/// Where a flow leads: address, port (none for echo messages), protocol.
+type FarEnd = (IpAddr, u16, Protocol);
+
+/// How many ports a NAT device has for each far end.
+const PORTS: u16 = u16::MAX - LOWEST_PORT + 1;
+
+/// Where a flow leads.
+fn far_end(flow: &Flow) -> FarEnd {
+    let port = if flow.protocol.has_ports() { flow.destination_port } else { 0 };
+    (flow.destination, port, flow.protocol)
 }
 
 /// The flow of the answers to `inside`, once that comes from `port` of `address`.
@@ -306,5 +322,6 @@ mod tests {
         // Opened anew it is there once.
         table.open(inside, OWN, at(400)).unwrap();
         assert_eq!((table.by_inside.len(), table.by_outside.len()), (1, 1));
+        assert_eq!(table.taken.values().sum::<u16>(), 1);
     }
 }

@@ -111,6 +111,9 @@ drop_reasons! {
     20 NoTranslation "no-translation" None,
         "A NAT device got a packet that is an answer to nothing it has translated, or that it cannot translate.",
         "NAT devices carry answers only: what is to be reached from outside needs a public address of its own.";
+    21 SpoofedSource "spoofed-source" Some("GATEWAY_REJECTS_SPOOFED_TRAFFIC"),
+        "A gateway got a packet out of its VPC whose source is not in a block of that VPC. It carries its own VPC's traffic only.",
+        "Send from an address of the VPC; an instance that forwards for others has to translate their addresses first.";
 }
 
 /// The label of an outcome that is no drop: the packet reached a host, but not the one it was meant

@@ -22,6 +22,7 @@ use crate::base::id::*;
 use crate::base::limit::WALK_RELAYS_MAX;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
+use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::cloud::gateway::Site;
 use crate::cloud::instance::{Interface, SourceDestCheck};
@@ -189,7 +190,10 @@ impl<'c> Reference<'c> {
             Blackhole::FallsThrough => usable.or(matches.first()),
         };
         let longest = longest.copied();
-        steps.record(|| Step::Table { table, matches });
+        steps.record(|| match cidr::is_never_forwarded(destination) {
+            true => Step::NeverForwarded { destination },
+            false => Step::Table { table, matches },
+        });
         let route = longest.ok_or(Drop::new(DropReason::NoRoute, in_table))?;
         Ok((route, in_table))
     }
@@ -268,8 +272,11 @@ impl<'c> Reference<'c> {
     }
 
     /// Every route of the table that covers the address, the longest first. A list, searched in
-    /// full.
+    /// full. The ranges of the cloud's own services are covered by none (1.3).
     fn matches(&self, table: RouteTableId, address: IpAddr) -> Vec<Match> {
+        if cidr::is_never_forwarded(address) {
+            return Vec::new();
+        }
         let covering = self.cloud.routes(table).filter(|r| r.destination.contains(&address));
         let mut matches: Vec<Match> = covering
             .map(|route| Match {

@@ -243,7 +243,8 @@ impl Bench<'_> {
             | DropReason::Malformed
             | DropReason::LinkLoss
             | DropReason::QueueFull
-            | DropReason::PeeringGone => None,
+            | DropReason::PeeringGone
+            | DropReason::SpoofedSource => None,
         }
     }
 

@@ -18,6 +18,7 @@ use super::{Drop, DropReason, Forwarder, Place, Rows};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
+use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::cloud::instance::{InstanceState, SourceDestCheck};
 use crate::cloud::route_table::{Blackhole, Hop, RouteState, RouteTarget};
@@ -335,7 +336,8 @@ impl Snapshot {
         let in_table = Place::Table(sender.table);
         let blackhole = Drop::new(DropReason::Blackhole, in_table);
         let table = self.tables.get(sender.table.row()).and_then(Option::as_ref).ok_or(down)?;
-        match table.get(destination).ok_or(Drop::new(DropReason::NoRoute, in_table))? {
+        let target = table.get(destination).filter(|_| !cidr::is_never_forwarded(destination));
+        match target.ok_or(Drop::new(DropReason::NoRoute, in_table))? {
             Target::Local => Ok(Crossing::local(sender.vpc, origin)),
             Target::Interface(target) => match hosts.running(target) {
                 Some(_) => Ok(Crossing::to_interface(sender.vpc, target, origin)),

@@ -71,16 +71,22 @@ pub enum Step {
     SameSubnet { subnet: SubnetId },
     /// The table in force, with every match, the longest first.
     Table { table: RouteTableId, matches: Vec<Match> },
+    /// The destination is in a range that no table forwards, whatever its routes cover.
+    NeverForwarded { destination: IpAddr },
     /// The state of the peering that the route names; `None` if the cloud has forgotten it.
     Peering { peering: PeeringId, status: Option<Status> },
     /// The gate: does the destination lie in a block of the VPC at the other end?
     Gate { peering: PeeringId, into: VpcId, blocks: Vec<IpNet>, holds: Holds },
     /// The VPC that a gateway is attached to; `None` if it is detached or gone.
     Gateway { gateway: GatewayId, attached: Option<VpcId> },
+    /// A gateway finds that the source of a packet from its own VPC is not an address of it.
+    SpoofedSource { gateway: GatewayId, source: IpAddr, vpc: VpcId },
     /// A gateway looks whether its own VPC holds the destination of a packet from outside.
     GatewayGate { gateway: GatewayId, into: VpcId, holds: Holds },
     /// An internet gateway looks for the public address of a private one, or the other way round.
     PublicAddress { gateway: GatewayId, of: IpAddr, found: Option<IpAddr> },
+    /// An internet gateway puts the private address in place of the public one that stands for it.
+    StandsFor { gateway: GatewayId, public: IpAddr, private: IpAddr },
     /// What lies behind the VPC that will not pass the packet on.
     Beyond { found: Vec<Beyond> },
     /// The packet is longer than the way takes.

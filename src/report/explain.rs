@@ -192,7 +192,10 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
             let mut lines = way_out(world, subject, from, sent, crossing);
             match told::link_line(drop, world) {
                 Some(line) => lines.push(line),
-                None => lines.extend(entering(world, crossing, packet)),
+                None => {
+                    lines.extend(entering(world, crossing, packet));
+                    lines.extend(told::relay_line(drop, world));
+                }
             }
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (

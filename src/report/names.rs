@@ -117,6 +117,58 @@ impl Names<'_> {
         }
     }
 
+    /// A text of the cloud's in which ids of resources that have names give way to these.
+    pub fn told(self, text: &str) -> String {
+        let part_of_id = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find(part_of_id) {
+            let (before, from) = rest.split_at(start);
+            let (word, after) = from.split_at(from.find(|c| !part_of_id(c)).unwrap_or(from.len()));
+            let quoted = before.ends_with('\'') && after.starts_with('\'');
+            out += before;
+            match self.name_of(word) {
+                Some(name) if quoted => out += &name,
+                Some(name) => out += &format!("`{name}`"),
+                None => out += word,
+            }
+            rest = after;
+        }
+        out + rest
+    }
+
+    /// The name of whatever has the id that a word is; `None` if it has none.
+    fn name_of(self, word: &str) -> Option<String> {
+        let name = if let Ok(id) = word.parse() {
+            self.vpc(id)
+        } else if let Ok(id) = word.parse() {
+            self.table(id)
+        } else if let Ok(id) = word.parse() {
+            self.subnet(id)
+        } else if let Ok(id) = word.parse() {
+            self.peering(id)
+        } else if let Ok(id) = word.parse() {
+            self.acl(id)
+        } else if let Ok(id) = word.parse() {
+            self.group(id)
+        } else if let Ok(id) = word.parse() {
+            self.named(ResourceId::Instance(id))
+        } else if let Ok(id) = word.parse() {
+            self.interface(id)
+        } else if let Ok(id) = word.parse() {
+            self.gateway(GatewayId::Internet(id))
+        } else if let Ok(id) = word.parse() {
+            self.gateway(GatewayId::Vpn(id))
+        } else if let Ok(id) = word.parse() {
+            self.gateway(GatewayId::Endpoint(id))
+        } else if let Ok(id) = word.parse() {
+            self.nat(id)
+        } else {
+            return None;
+        };
+        (name != word).then_some(name)
+    }
+
     /// Where a packet was dropped.
     pub fn location(self, location: Location) -> String {
         match location {

@@ -139,7 +139,9 @@ pub fn lines(steps: &[Step], world: World<'_>) -> Vec<Line> {
 fn line(step: &Step, names: Names<'_>) -> Option<Line> {
     Some(match step {
         Step::Down { interface } => {
-            Line::new(names.interface(*interface), "its instance is stopped")
+            let there = world_has(names.0, *interface);
+            let finding = if there { "its instance is stopped" } else { "does not exist any more" };
+            Line::new(names.interface(*interface), finding)
         }
         Step::ForeignSource { interface, source, check } => Line::new(
             names.interface(*interface),
@@ -163,6 +165,10 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
         Step::Table { table, matches, .. } => {
             Line::new(format!("table {}", names.table(*table)), longest_match(matches, names))
         }
+        Step::NeverForwarded { destination } => Line::new(
+            destination.to_string(),
+            "is in a range of the cloud's own services, which no route covers",
+        ),
         Step::Peering { status: Some(Status::Active), .. } => return None,
         Step::Peering { peering, status } => Line::new(
             names.peering(*peering),
@@ -202,6 +208,10 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
             Some(_) => return None,
             None => Line::new(names.gateway(*gateway), "is not attached to a VPC"),
         },
+        Step::SpoofedSource { gateway, source, vpc } => Line::new(
+            names.gateway(*gateway),
+            format!("takes from {} only what comes from there: {source} does not", names.vpc(*vpc)),
+        ),
         Step::GatewayGate { gateway, into, holds } => {
             let vpc = names.vpc(*into);
             Line::new(
@@ -221,6 +231,9 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
                 None => format!("no public address stands for {of}"),
             },
         ),
+        Step::StandsFor { gateway, public, private } => {
+            Line::new(names.gateway(*gateway), format!("{public} stands for {private}"))
+        }
         Step::TooLong { mtu, length, cut } => Line::new(
             "mtu",
             match cut {
@@ -254,7 +267,7 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
             names.interface(*interface),
             match why {
                 DropReason::HopLimit => "got it with its last hop and cannot send it on",
-                _ => "holds no translation for it",
+                _ => "holds no translation for it and can make none",
             },
         ),
         Step::Beyond { found } => Line::new("beyond", beyond(found, names)),
@@ -287,6 +300,11 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
         ),
         Step::Delivered { .. } => return None,
     })
+}
+
+/// Is there still such an interface or host outside the cloud?
+fn world_has(cloud: &Cloud, interface: InterfaceId) -> bool {
+    cloud.interface(interface).is_some() || cloud.outside_host(interface).is_some()
 }
 
 fn groups(
@@ -422,6 +440,14 @@ pub fn fixes(fixes: &[Fix], world: World<'_>) -> Vec<String> {
         ),
     };
     fixes.iter().map(fix).collect()
+}
+
+/// Why a middlebox did not send a packet on, if that is how it ended.
+pub fn relay_line(drop: Drop, world: World<'_>) -> Option<Line> {
+    let Location::Interface(interface) = world.rows.locate(drop.at) else { return None };
+    let relays = matches!(drop.reason, DropReason::HopLimit | DropReason::NoTranslation);
+    let step = relays.then_some(Step::NotRelayed { interface, why: drop.reason })?;
+    line(&step, Names(world.cloud))
 }
 
 /// The line about a link that lost the packet, which the forwarder knows nothing of.

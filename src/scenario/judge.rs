@@ -323,6 +323,10 @@ impl Evidence<'_> {
         if let Some(text) = self.uniform_drop(Leg::Request, &requests) {
             return format!("dropped: {text}");
         }
+        let timed_out = self.connection().and_then(|report| end_of(&report));
+        if timed_out == Some(Connection::TimedOut) {
+            return self.timed_out(&requests, &answers);
+        }
         let mixed = (1..requests.delivered).contains(&requests.misdelivered);
         if requests.delivered < requests.sent || mixed {
             return counts(&requests);
@@ -345,6 +349,20 @@ impl Evidence<'_> {
             }
         }
         format!("{}; answers: {}", counts(&requests), counts(&answers))
+    }
+
+    /// A connection that timed out though not every SYN was dropped for one reason.
+    fn timed_out(&self, requests: &Tally, answers: &Tally) -> String {
+        let lost = (requests.delivered == requests.sent).then_some(answers);
+        match lost.and_then(|answers| self.uniform_drop(Leg::Answer, answers)) {
+            Some(text) => format!("reply-lost: {text}"),
+            None => format!(
+                "{}; {}; answers: {}",
+                Connection::TimedOut.name(),
+                counts(requests),
+                counts(answers)
+            ),
+        }
     }
 
     fn uniform_drop(&self, leg: Leg, tally: &Tally) -> Option<String> {

@@ -22,6 +22,7 @@ use crate::cloud::command::Command;
 use crate::cloud::peering::{FailureCause, State};
 use crate::cloud::quota::Quotas;
 use crate::cloud::refusal::Refusal;
+use crate::report::names::Names;
 use crate::sim::tcp::Serve;
 use crate::sim::{LinkOf, LinkSpec, Sim};
 
@@ -73,8 +74,17 @@ impl Builder<'_> {
         let diagnostic = match trouble {
             Trouble::Absent { .. } => return,
             Trouble::Refused(refusal) => {
-                Diagnostic::at(place, code::REFUSED, format!("the cloud refuses {what}: {refusal}"))
-                    .note(format!("EC2 error code {}", refusal.code()))
+                // The cloud speaks of ids, of which a file that declares a network knows nothing.
+                let why = Names(self.stage.sim.cloud()).told(&refusal.to_string());
+                let message = format!("the cloud refuses {what}: {why}");
+                let diagnostic = Diagnostic::at(place, code::REFUSED, message)
+                    .note(format!("EC2 error code {}", refusal.code()));
+                match refusal {
+                    Refusal::UnknownParameter(name) if name.contains("Ipv6") => {
+                        diagnostic.help("IPv6 is for the profile `today`: say `profile: today`")
+                    }
+                    _ => diagnostic,
+                }
             }
             other => Diagnostic::at(place, code::PLACEMENT, other.to_string()),
         };

@@ -299,6 +299,10 @@ impl Checker<'_> {
                 let message = format!("{} is not {}", quote(text), leaf.what);
                 let help = match nearest(text, words.iter().copied()) {
                     Some(word) => format!("did you mean `{word}`?"),
+                    // A single word is written where a list or a mapping could be.
+                    None if words.len() == 1 => {
+                        format!("{name} is {}, or written out", list(words.iter().copied()))
+                    }
                     None => format!("{name} is one of {}", list(words.iter().copied())),
                 };
                 Diagnostic::at(place, code::VALUE, message).help(help)

@@ -124,6 +124,5 @@ impl Cloud {
         for address in &gone.addresses {
             self.outside_owners.remove(&(gone.site(), *address));
         }
-        self.untag(ResourceId::Interface(id));
     }
 }

@@ -97,7 +97,9 @@ impl Refusal {
             Refusal::NatGatewayNotFound(_) => "NatGatewayNotFound",
             Refusal::RouteNatGatewayNotFound(_) => "InvalidNatGatewayID.NotFound",
             Refusal::AllocationNotFound(_) => "InvalidAllocationID.NotFound",
-            Refusal::AddressAssociationNotFound(_) => "InvalidAssociationID.NotFound",
+            Refusal::AddressAssociationNotFound(_) | Refusal::AddressNotAssociated(_) => {
+                "InvalidAssociationID.NotFound"
+            }
             Refusal::ResourceNotFound(_) => "InvalidID",
             Refusal::VpcBlockInvalid(_)
             | Refusal::VpcBlockRestricted(_)

@@ -28,6 +28,12 @@ impl Reference<'_> {
         let nowhere = Place::Gateway(GatewayIdx::NOWHERE);
         let unknown = Drop::new(DropReason::NoSuchHost, nowhere);
         let edge = self.rows.gateway(gateway).ok_or(unknown)?;
+        // An edge carries what is its own VPC's (vpc-semantics 5: gateways reject spoofed sources).
+        let source = packet.source();
+        if !self.cloud.vpc(vpc).is_some_and(|vpc| vpc.contains(source)) {
+            steps.record(|| Step::SpoofedSource { gateway, source, vpc });
+            return Err(Drop::new(DropReason::SpoofedSource, Place::Gateway(edge)));
+        }
         let mtu = self.cloud.mtu_of_gateway(gateway);
         let over = |realm, mapping| Crossing::over_edge(edge, realm, mapping, origin, mtu);
         if gateway.site() != Site::Internet {
@@ -42,7 +48,8 @@ impl Reference<'_> {
                 let source = Some(public.ok_or(none)?);
                 // The public address of an instance leads back into the cloud.
                 Ok(match self.instance_behind(destination) {
-                    Some((realm, _, private)) => {
+                    Some((realm, there, private)) => {
+                        self.stands_for(there, destination, private, steps);
                         over(realm, Mapping { source, destination: Some(private) })
                     }
                     None => over(Realm::Internet, Mapping { source, destination: None }),
@@ -85,6 +92,7 @@ impl Reference<'_> {
             match destination {
                 IpAddr::V4(public) => {
                     if let Some((realm, edge, private)) = self.instance_behind(public) {
+                        self.stands_for(edge, public, private, steps);
                         let destination = Some(private);
                         return Ok(into(edge, realm, Mapping { source: None, destination }));
                     }
@@ -124,6 +132,18 @@ impl Reference<'_> {
         }
         let row = self.rows.vpc(vpc).ok_or(unknown)?;
         Ok(into(edge, Realm::Vpc(row), Mapping::default()))
+    }
+
+    fn stands_for(
+        &self,
+        edge: GatewayIdx,
+        public: Ipv4Addr,
+        private: Ipv4Addr,
+        steps: &mut impl Recorder,
+    ) {
+        let gateway = self.rows.gateway_id(edge);
+        let (public, private) = (public.into(), private.into());
+        steps.record(|| Step::StandsFor { gateway, public, private });
     }
 
     /// The public address that stands for a private one of this VPC.

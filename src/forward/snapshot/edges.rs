@@ -139,6 +139,10 @@ impl Edges {
     ) -> Result<Crossing, Drop> {
         let unknown = Drop::new(DropReason::NoSuchHost, Place::Gateway(edge));
         let row = self.gateway(edge).ok_or(unknown)?;
+        let home = vpcs.get(vpc.row()).and_then(Option::as_ref);
+        if !home.is_some_and(|home| home.holds(packet.source())) {
+            return Err(Drop::new(DropReason::SpoofedSource, Place::Gateway(edge)));
+        }
         let over = |realm, mapping| Crossing::over_edge(edge, realm, mapping, origin, row.mtu);
         if !row.internet {
             return Ok(over(Realm::Behind(edge), Mapping::default()));

@@ -385,6 +385,10 @@ fn misfit(expect: &Expect, key: &str, action: &Action) -> Option<(String, &'stat
         _ => Matter::Traffic,
     };
     let is_tcp = matches!(action, Action::Tcp(_));
+    if let (Expect::Connection(Connection::Refused), Matter::Command) = (expect, done) {
+        let why = format!("`{key}` is refused with a code");
+        return Some((why, "name it: `{refused: EC2-CODE}`"));
+    }
     if matches!(expect, Expect::Connection(_) | Expect::Goodput(_)) && !is_tcp {
         return Some((format!("`{key}` opens no connection"), "this is for `tcp`"));
     }

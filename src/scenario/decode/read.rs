@@ -57,7 +57,6 @@ by_error! {
     PeerRef: "a block, a security group or a prefix list";
     AclRef: "a network ACL";
     AclName: "a network ACL";
-    Traffic: "traffic";
     FilePath: "a path that a scenario may name";
 }
 
@@ -89,6 +88,29 @@ by_example! {
     Region: "a region", "`us-east-1`";
     Zone: "an availability zone", "`us-east-1a`";
     jiff::Timestamp: "a date and time", "`2015-01-01T00:00:00Z`";
+}
+
+impl Read for Traffic {
+    fn read(text: &str) -> Result<Traffic, Misread> {
+        let help = match text.split_once(' ').unwrap_or((text, "")) {
+            ("tcp" | "udp", ports) if ports.contains(',') => {
+                "a rule has one port or one range: write a rule for each"
+            }
+            ("tcp" | "udp", ports) if !ports.is_empty() => {
+                "ports are 0 to 65535, one or from lower to higher: `443`, `5000-5999`"
+            }
+            ("icmp" | "icmpv6", _) => "want a type, or a type and a code, 0 to 255: `8`, `3/4`",
+            ("protocol", number) => match number.parse() {
+                Ok(6) => "write `tcp`",
+                Ok(17) => "write `udp`",
+                Ok(1) => "write `icmp`",
+                Ok(58) => "write `icmpv6`",
+                _ => "protocols are 0 to 255: `protocol 47`",
+            },
+            _ => "want for example `all`, `tcp 443`, `udp 5000-5999`, `icmp 3/4` or `protocol 47`",
+        };
+        text.parse().map_err(|_| Misread { what: "traffic", help: help.to_owned() })
+    }
 }
 
 impl Read for RuleNumber {
@@ -156,6 +178,24 @@ mod tests {
             ("+5", false),
             ("99999999999999999999", false),
         ]);
+    }
+
+    #[test]
+    fn what_is_no_traffic_says_what_would_be() {
+        for (text, want) in [
+            ("tcp 80,443", "a rule for each"),
+            ("tcp 500-400", "from lower to higher"),
+            ("udp 70000", "0 to 65535"),
+            ("icmp 300", "0 to 255"),
+            ("icmp echo", "`3/4`"),
+            ("protocol 6", "write `tcp`"),
+            ("protocol 300", "`protocol 47`"),
+            ("TCP 80", "`tcp 443`"),
+            ("", "`tcp 443`"),
+        ] {
+            let help = Traffic::read(text).err().unwrap().help;
+            assert!(help.contains(want), "{text}: {help}");
+        }
     }
 
     #[test]

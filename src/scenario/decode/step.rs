@@ -385,7 +385,7 @@ impl Decoder<'_> {
         let port = fields.get("port").and_then(whole_number).map_or(80, |n| n.value);
         let source_port = fields.get("source-port").and_then(whole_number).map(|n| n.value);
         let bytes = fields.get("bytes").and_then(whole_number).map_or(0, |n| n.value);
-        let timeout = fields.get("timeout").and_then(|n| self.span(n, RUN_SPAN_MAX));
+        let timeout = fields.get("timeout").and_then(|n| self.timeout(n));
         let family = fields.get("family").and_then(|n| word(n, Family::from_name));
         let background = toggle(&fields, "background");
         let (from, to) = match self.pair(node) {
@@ -395,6 +395,16 @@ impl Decoder<'_> {
         self.same_family(std::slice::from_ref(&to), None, family);
         let timeout = timeout.map_or(Patience::default().connect, |s| s.value);
         Some(Tcp { from, to, port, source_port, bytes, timeout, family, background })
+    }
+
+    /// How long to wait; one that waits for nothing would not even send.
+    fn timeout(&mut self, node: &Node) -> Option<Spanned<Span>> {
+        let span = self.span(node, RUN_SPAN_MAX)?;
+        if span.value == Span::ZERO {
+            let message = "`timeout` is zero, in which nothing is sent";
+            self.diagnostics.push(Diagnostic::at(node.place, code::RANGE, message));
+        }
+        Some(span)
     }
 
     fn flows(&mut self, node: &Node) -> Option<Flows> {

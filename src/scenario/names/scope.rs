@@ -181,11 +181,13 @@ impl<'d> Scope<'d> {
         if kinds.iter().any(|kind| self.knows(*kind, name)) {
             return;
         }
+        // Kinds of the edge are left out where others could be meant.
+        let all_edge = kinds.iter().all(|kind| kind.is_of_the_edge());
         let mut nouns: Vec<_> = match kinds {
             [one] => vec![one.noun()],
             several => several
                 .iter()
-                .filter(|kind| !kind.is_of_the_edge() || self.labels.contains_key(kind))
+                .filter(|kind| all_edge || !kind.is_of_the_edge() || self.labels.contains_key(kind))
                 .map(|kind| kind.noun_among_others())
                 .collect(),
         };

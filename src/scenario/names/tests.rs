@@ -69,6 +69,10 @@ fn edges_have_labels_of_their_kind() {
             "- place-outside-host: {name: web2, ip: 198.18.0.11, beyond: nat}",
             &["no gateway is called `nat`; this is a NAT gateway"],
         ),
+        (
+            "- place-outside-host: {name: web2, ip: 198.18.0.11, beyond: b}",
+            &["no gateway is called `b`; this is an instance"],
+        ),
         ("- ping: web -> public(web)", &["no instance is called `web`; this is an outside host"]),
         ("- ping: b -> wob", &["no instance or outside host is called `wob`; did you mean `web`?"]),
         (

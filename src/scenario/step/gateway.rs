@@ -171,6 +171,6 @@ impl Desk<'_> {
         let cloud = self.stage.sim.cloud();
         let held = cloud.public_addresses().find(|(allocation, _)| *allocation == id);
         let (_, held) = held.ok_or(Refusal::AllocationNotFound(id))?;
-        Ok(held.association.ok_or(Refusal::AllocationNotFound(id))?.0)
+        Ok(held.association.ok_or(Refusal::AddressNotAssociated(held.address))?.0)
     }
 }

@@ -297,7 +297,7 @@ fn edges_come_and_go() {
   expect: {refused: DependencyViolation}
 - disassociate-address: ip
 - disassociate-address: ip
-  expect: {refused: InvalidAllocationID.NotFound}
+  expect: {refused: InvalidAssociationID.NotFound}
 - create-nat-gateway: {name: nat, subnet: A/default, address: ip}
 - create-route: {table: A/x, destination: 0.0.0.0/0, target: nat}
   expect: {state: active}

@@ -90,7 +90,11 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
             let bytes = if t.bytes == 0 { String::new() } else { format!(", {} bytes", t.bytes) };
             format!("tcp {} port {}{bytes}", pair(&t.from.value, &t.to.value), t.port)
         }
-        Action::Send(s) => format!("send from {}, {} bytes", s.from.value, s.bytes.value.len()),
+        Action::Send(s) => {
+            let bytes = s.bytes.value.len();
+            let noun = if bytes == 1 { "byte" } else { "bytes" };
+            format!("send from {}, {bytes} {noun}", s.from.value)
+        }
         Action::Replay(r) => format!("replay {} from {}", r.capture.value.as_str(), r.from.value),
         Action::Flows(f) => {
             let pairs = f.pairs.iter().take(NAMED);
