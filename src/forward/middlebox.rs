@@ -21,6 +21,9 @@ use crate::wire::{
     Change, FlowKey, Packet, Protocol, lower_hop_limit, quoted, readdress, readdress_quoted,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What an instance does with packets that are not for itself. Without a role it receives them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Role {
@@ -48,7 +51,7 @@ const LOWEST_PORT: u16 = 1_024;
 
 /// Every middlebox that the lab has, and what NAT devices remember. A NAT gateway is one by itself;
 /// an instance becomes one by its role.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Middleboxes {
     roles: BTreeMap<InterfaceId, Role>,
     translations: BTreeMap<InterfaceId, Translations>,
@@ -125,16 +128,30 @@ type Flow = FlowKey;
 
 /// The translations of one NAT device: by the flow as it comes from inside, and by the answers as
 /// they come from outside.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Translations {
     by_inside: FxHashMap<Flow, (u16, Instant)>,
     by_outside: FxHashMap<Flow, Flow>,
+    /// The port after the last one that was chosen in place of a flow's own.
     next_port: u16,
+    /// Nothing expires before this: looking for what has would be in vain.
+    none_before: Instant,
+}
+
+impl Default for Translations {
+    fn default() -> Translations {
+        let (by_inside, by_outside) = Default::default();
+        let (next_port, none_before) = (LOWEST_PORT, Instant::NEVER);
+        Translations { by_inside, by_outside, next_port, none_before }
+    }
 }
 
 impl Translations {
     /// A packet from inside: from the device's own address, with a port of its own.
     fn outwards(&mut self, packet: &Packet, address: IpAddr, now: Instant) -> Option<Packet> {
+        if packet.source().is_ipv4() != address.is_ipv4() {
+            return None;
+        }
         let inside = flow(packet)?;
         let port = match self.by_inside.get_mut(&inside) {
             Some((port, expires)) if *expires > now => {
@@ -151,7 +168,8 @@ impl Translations {
     fn inwards(&mut self, packet: &Packet, now: Instant) -> Option<Packet> {
         if let Some(quoted) = quoted(packet) {
             // The quote is of a packet that the device sent.
-            let inside = *self.by_outside.get(&with_echo(quoted.flow, quoted.echo).reversed())?;
+            let answer = with_echo(quoted.flow, quoted.echo).reversed();
+            let (inside, _) = self.asked(&answer, now)?;
             let outer = Change { destination: Some(inside.source), ..Change::default() };
             let inner = Change {
                 source: Some(inside.source),
@@ -160,11 +178,7 @@ impl Translations {
             };
             return readdress_quoted(packet, outer, inner);
         }
-        let inside = *self.by_outside.get(&flow(packet)?)?;
-        let (_, expires) = self.by_inside.get_mut(&inside)?;
-        if *expires <= now {
-            return None;
-        }
+        let (inside, expires) = self.asked(&flow(packet)?, now)?;
         *expires = now + TRANSLATION;
         let change = Change {
             destination: Some(inside.source),
@@ -174,50 +188,74 @@ impl Translations {
         readdress(packet, change)
     }
 
-    /// A port for a new flow: its own if that is free, else the next free one.
+    /// The flow from inside to which this is an answer, and when its translation expires.
+    fn asked(&mut self, answer: &Flow, now: Instant) -> Option<(Flow, &mut Instant)> {
+        let inside = *self.by_outside.get(answer)?;
+        let (_, expires) = self.by_inside.get_mut(&inside)?;
+        (*expires > now).then_some((inside, expires))
+    }
+
+    /// A port for a new flow. What has expired is let go of when there is no room without that.
     fn open(&mut self, inside: Flow, address: IpAddr, now: Instant) -> Option<u16> {
+        if let Some((port, _)) = self.by_inside.remove(&inside) {
+            self.by_outside.remove(&answers(inside, address, port));
+        }
         if self.by_inside.len() >= NAT_TRANSLATIONS_MAX {
             self.forget(now);
         }
         if self.by_inside.len() >= NAT_TRANSLATIONS_MAX {
             return None;
         }
-        self.close(inside);
-        let answers = |port| {
-            let mut outside = Flow { source: address, source_port: port, ..inside }.reversed();
-            if !outside.protocol.has_ports() {
-                // An echo answer carries the same identifier as its request.
-                outside.source_port = port;
-            }
-            outside
+        let port = match self.free_port(inside, address) {
+            Some(port) => port,
+            None if self.forget(now) => self.free_port(inside, address)?,
+            None => return None,
         };
-        let span = u16::MAX - LOWEST_PORT;
-        let first = inside.source_port.max(LOWEST_PORT);
-        let others = (0..=span).map(|n| LOWEST_PORT + self.next_port.wrapping_add(n) % span);
-        let port = std::iter::once(first)
-            .chain(others)
-            .find(|port| !self.by_outside.contains_key(&answers(*port)))?;
-        if port != first {
-            self.next_port = (port - LOWEST_PORT).wrapping_add(1);
-        }
-        self.by_outside.insert(answers(port), inside);
-        self.by_inside.insert(inside, (port, now + TRANSLATION));
+        let expires = now + TRANSLATION;
+        self.none_before = self.none_before.min(expires);
+        self.by_outside.insert(answers(inside, address, port), inside);
+        self.by_inside.insert(inside, (port, expires));
         Some(port)
     }
 
-    /// Lets go of a translation.
-    fn close(&mut self, inside: Flow) {
-        if self.by_inside.remove(&inside).is_some() {
-            self.by_outside.retain(|_, of| *of != inside);
+    /// The flow's own port if that is free, else the next free one. Linear in the ports taken.
+    fn free_port(&mut self, inside: Flow, address: IpAddr) -> Option<u16> {
+        let own = inside.source_port.max(LOWEST_PORT);
+        let next = self.next_port;
+        let port = std::iter::once(own)
+            .chain(next..=u16::MAX)
+            .chain(LOWEST_PORT..next)
+            .find(|port| !self.by_outside.contains_key(&answers(inside, address, *port)))?;
+        if port != own {
+            self.next_port = port.checked_add(1).unwrap_or(LOWEST_PORT);
         }
+        Some(port)
     }
 
-    /// Lets go of what has expired. Linear in the table.
-    fn forget(&mut self, now: Instant) {
+    /// Lets go of what has expired; `false` if nothing had. Linear in the table, if something can
+    /// have expired.
+    fn forget(&mut self, now: Instant) -> bool {
+        if now < self.none_before {
+            return false;
+        }
+        let before = self.by_inside.len();
         self.by_inside.retain(|_, (_, expires)| *expires > now);
         let live = &self.by_inside;
         self.by_outside.retain(|_, inside| live.contains_key(inside));
+        let earliest = self.by_inside.values().map(|(_, expires)| *expires).min();
+        self.none_before = earliest.unwrap_or(Instant::NEVER);
+        self.by_inside.len() < before
     }
+}
+
+/// What the answers to a flow look like that is translated to this address and port.
+fn answers(inside: Flow, address: IpAddr, port: u16) -> Flow {
+    let mut outside = Flow { source: address, source_port: port, ..inside }.reversed();
+    if !outside.protocol.has_ports() {
+        // An echo answer carries the same identifier as its request.
+        outside.source_port = port;
+    }
+    outside
 }
 
 /// The flow of a packet that a NAT device can tell from others: TCP, UDP and echo messages, whole or
