@@ -181,7 +181,7 @@ impl Evidence<'_> {
             Expect::Delivered => all_there,
             Expect::DeliveredTo(label) => {
                 let mut hosts = self.explainer.arrivals(self.probe, Leg::Request);
-                let wanted = self.stage.instance(&label.value).ok();
+                let wanted = self.stage.host(&label.value).ok();
                 let wanted = wanted.and_then(|known| self.stage.sim.row_of(known.interface));
                 requests.sent > 0
                     && requests.delivered == requests.sent
@@ -255,10 +255,11 @@ impl Evidence<'_> {
             Location::Label(label) => {
                 labels.peerings.get(label).is_some_and(|id| spot == Spot::Peering(*id))
                     || labels.vpcs.get(label).is_some_and(|id| is_vpc(*id))
-                    || labels
-                        .instances
-                        .get(label)
-                        .is_some_and(|known| spot == Spot::Interface(known.interface))
+                    || self.stage.interface(label).is_some_and(|id| spot == Spot::Interface(id))
+                    || self
+                        .stage
+                        .gateway(label, "gateway")
+                        .is_ok_and(|known| spot == Spot::Gateway(known.id))
             }
         }
     }

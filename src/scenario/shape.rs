@@ -26,7 +26,7 @@ pub struct Mapping {
 }
 
 /// A key of a [`Mapping`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// The key.
     pub key: &'static str,
