@@ -358,8 +358,7 @@ impl Tracking for Connections {
         if word == Word::Refused {
             return Judgement::Refused;
         }
-        // A reset opens no connection.
-        if word == Word::Tracked && !is_reset(packet) {
+        if word == Word::Tracked && opens(packet) {
             let most = self.most;
             let new = Connection::open(packet, direction, now);
             let key = Key::of(packet, direction);
@@ -395,7 +394,7 @@ impl Tracking for Peek<'_> {
             }
             (Some(judgement), _) => judgement,
             (None, Word::Refused) => Judgement::Refused,
-            (None, Word::Tracked) if !is_reset(packet) && self.0.is_full(at) => Judgement::Full,
+            (None, Word::Tracked) if opens(packet) && self.0.is_full(at) => Judgement::Full,
             (None, _) => Judgement::ByRule,
         }
     }
@@ -407,6 +406,12 @@ pub(super) fn with_echo(mut flow: FlowKey, echo: Option<Echo>) -> FlowKey {
         (flow.source_port, flow.destination_port) = (echo.ident, echo.ident);
     }
     flow
+}
+
+/// Does a packet open a connection? Not one that nobody answers (ours: AWS does not say): a reset, an
+/// ICMP error, and a later fragment, which does not even say of what connection it is.
+fn opens(packet: &Packet) -> bool {
+    !is_reset(packet) && !packet.is_later_fragment() && quoted(packet).is_none()
 }
 
 fn is_reset(packet: &Packet) -> bool {

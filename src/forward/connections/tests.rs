@@ -130,7 +130,12 @@ fn connections_live_as_long_as_they_are_said_to() {
         ("handshake", &open, ACK, 432_000),
         ("half closed", &closed[..3], ACK, 432_000),
         ("closed", &closed, ACK, 120),
-        ("closed by the other side first", &[&open[..], &[closed[3], closed[2]]].concat(), ACK, 120),
+        (
+            "closed by the other side first",
+            &[&open[..], &[closed[3], closed[2]]].concat(),
+            ACK,
+            120,
+        ),
         ("FIN twice from one side", &[&open[..], &[closed[2], closed[2]]].concat(), ACK, 432_000),
         ("echo", &[(Egress, EchoRequest)], EchoReply, 600),
         ("echo, answered", &[(Egress, EchoRequest), (Ingress, EchoReply)], EchoReply, 600),
@@ -142,11 +147,9 @@ fn connections_live_as_long_as_they_are_said_to() {
         let idle = Instant::START + Span::from_secs(*seconds);
         let before = Instant::from_nanos(idle.as_nanos() - 1);
         let alive = Judgement::ByConnection(packets[0].0);
-        for (when, want) in [
-            (before, alive),
-            (idle, Judgement::Refused),
-            (idle + Span::TICK, Judgement::Refused),
-        ] {
+        for (when, want) in
+            [(before, alive), (idle, Judgement::Refused), (idle + Span::TICK, Judgement::Refused)]
+        {
             for direction in Direction::ALL {
                 let mut memory = memory.clone();
                 memory.set_now(when);
@@ -187,8 +190,19 @@ fn what_is_refused_is_not_remembered() {
     assert_eq!(memory, Connections::default());
 }
 
+/// Whatever nobody answers takes no room.
 #[test]
-fn a_reset_ends_a_connection_and_opens_none() {
+fn resets_errors_and_later_fragments_open_no_connection() {
+    for kind in [Kind::Tcp(TcpFlags::RST), Kind::Unreachable, Kind::Later(1)] {
+        let mut memory = Connections::default();
+        memory.set_limit(0);
+        assert_eq!(says(&mut memory, kind, 0, Egress, Word::Tracked), Judgement::ByRule);
+        assert_eq!(memory.count(here()), 0, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_reset_ends_a_connection() {
     let reset = Kind::Tcp(TcpFlags::RST);
     for direction in Direction::ALL {
         let mut memory = after(&[(Egress, Kind::Tcp(TcpFlags::SYN))]);
@@ -196,11 +210,6 @@ fn a_reset_ends_a_connection_and_opens_none() {
         assert_eq!(ended, Judgement::ByConnection(Egress), "the reset itself passes");
         let next = says(&mut memory, Kind::Tcp(TcpFlags::ACK), 0, direction, Word::Refused);
         assert_eq!((next, memory.count(here())), (Judgement::Refused, 0));
-
-        let mut memory = Connections::default();
-        memory.set_limit(0);
-        assert_eq!(says(&mut memory, reset, 0, direction, Word::Tracked), Judgement::ByRule);
-        assert_eq!(memory.count(here()), 0);
     }
 }
 
@@ -440,13 +449,13 @@ impl Model {
             Word::Refused => Judgement::Refused,
             Word::Untracked => Judgement::ByRule,
             Word::Tracked if flags.is_some_and(|f| f.contains(TcpFlags::RST)) => Judgement::ByRule,
+            Word::Tracked if matches!(kind, Kind::Later(_) | Kind::Unreachable) => {
+                Judgement::ByRule
+            }
+            Word::Tracked if self.connections.len() >= self.most => Judgement::Full,
             Word::Tracked => {
                 let new = Heard { about, packets: vec![(direction, flags)], last: now };
-                match known(&self.connections, about) {
-                    Some(at) => self.connections[at] = new,
-                    None if self.connections.len() >= self.most => return Judgement::Full,
-                    None => self.connections.push(new),
-                }
+                self.connections.push(new);
                 Judgement::ByRule
             }
         }
