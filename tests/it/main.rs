@@ -23,4 +23,5 @@ mod tidy;
 #[cfg(feature = "scenario")]
 mod tshark;
 mod twins;
+mod whole;
 mod worlds;
