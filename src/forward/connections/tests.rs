@@ -105,6 +105,9 @@ fn after(packets: &[(Direction, Kind)]) -> Connections {
     memory
 }
 
+/// What was heard, what is asked afterwards, and after how many seconds in vain.
+type Life<'a> = (&'a str, &'a [(Direction, Kind)], Kind, u64);
+
 /// 3.7: each kind of connection lives until its idle time is over, and not at that instant any more.
 #[test]
 fn connections_live_as_long_as_they_are_said_to() {
@@ -116,7 +119,7 @@ fn connections_live_as_long_as_they_are_said_to() {
     let open = [(Egress, SYN), (Ingress, ANSWER), (Egress, ACK)];
     let closed = [(Egress, SYN), (Ingress, ANSWER), (Egress, END), (Ingress, END)];
     let exchange = [(Egress, Udp), (Ingress, Udp)];
-    let rows: &[(&str, &[(Direction, Kind)], Kind, u64)] = &[
+    let rows: &[Life<'_>] = &[
         ("a datagram", &[(Egress, Udp)], Udp, 30),
         ("a datagram from outside", &[(Ingress, Udp)], Udp, 30),
         ("many one way", &[(Egress, Udp); 5], Udp, 30),

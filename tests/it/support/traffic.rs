@@ -70,7 +70,6 @@ pub(crate) fn packets(
     plan: &SendPlan,
     lately: &[Arrived],
 ) -> Option<(InterfaceId, Vec<Packet>)> {
-    let cloud = &whole.world.lab.cloud;
     if let Aim::Back(nth) | Aim::Again(nth) = plan.to {
         let (packet, at) = lately.get(usize::from(nth) % lately.len().max(1))?;
         if matches!(plan.to, Aim::Again(_)) {
@@ -78,6 +77,20 @@ pub(crate) fn packets(
         }
         return Some((*at, answer(packet, plan.kind)?));
     }
+    let Ends { from, source, destination, .. } = ends(whole, plan)?;
+    Some((from, shaped(source, destination, plan.kind)))
+}
+
+/// Who sends to which address, in whose name.
+pub(crate) struct Ends {
+    pub(crate) from: InterfaceId,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+}
+
+/// The ends of what the plan sends, if it does not depend on what has been sent before.
+pub(crate) fn ends(whole: &Whole, plan: &SendPlan) -> Option<Ends> {
+    let cloud = &whole.world.lab.cloud;
     let from = pick(&whole.senders(), plan.from)?;
     let addresses = |id| match (cloud.interface(id), cloud.outside_host(id)) {
         (Some(interface), _) => interface.addresses.clone(),
@@ -112,7 +125,7 @@ pub(crate) fn packets(
     let foreign: IpAddr =
         if destination.is_ipv4() { "10.1.0.4" } else { "2001:db8:eeee::1" }.parse().unwrap();
     let source = pick(&own, plan.own.into()).filter(|_| plan.own > 0).unwrap_or(foreign);
-    Some((from, shaped(source, destination, plan.kind)))
+    Some(Ends { from, source, destination })
 }
 
 /// Few ports and identifiers, so that packets belong to each other.
@@ -196,7 +209,7 @@ fn with_kind(echo: &Packet, kind: u8) -> Packet {
     with_word(echo, at, u16::from(kind) << 8, Some(at + 2))
 }
 
-fn with_protocol(packet: &Packet, protocol: u8) -> Packet {
+pub(crate) fn with_protocol(packet: &Packet, protocol: u8) -> Packet {
     if packet.source().is_ipv4() {
         let hops = u16::from(packet.hop_limit()) << 8;
         with_word(packet, 8, hops | u16::from(protocol), Some(10))
@@ -206,7 +219,7 @@ fn with_protocol(packet: &Packet, protocol: u8) -> Packet {
     }
 }
 
-fn hops(packet: &Packet, limit: u16) -> Packet {
+pub(crate) fn hops(packet: &Packet, limit: u16) -> Packet {
     let protocol = packet.protocol().0;
     if packet.source().is_ipv4() {
         with_word(packet, 8, limit << 8 | u16::from(protocol), Some(10))

@@ -473,7 +473,7 @@ fn traffic(nth: Pick) -> Traffic {
         0..3 => Traffic::All,
         3 => Traffic::Tcp(range),
         4 | 5 => Traffic::Udp(range),
-        6 if nth / 8 % 2 == 0 => Traffic::Icmp(icmp[usize::from(nth / 16 % 3)]),
+        6 if nth & 8 == 0 => Traffic::Icmp(icmp[usize::from(nth / 16 % 3)]),
         6 => Traffic::Icmpv6(icmpv6[usize::from(nth / 16 % 3)]),
         _ => Traffic::Other(Protocol(47)),
     }
