@@ -298,9 +298,10 @@ impl Observer for Monitor {
                 self.lose(subject, of, drop.reason);
             }
             Happening::Relayed { packet, sent, at, from, crossing, left } => {
-                let (of, _) = self.land(subject, from, sent, left);
+                let (of, number) = self.land(subject, from, sent, left);
                 assert_intact(sent, packet, crossing);
-                assert!(world.now >= left + self.least(world, from, crossing), "before its time");
+                let least = number.map_or(Span::ZERO, |_| self.least(world, from, crossing));
+                assert!(world.now >= left + least, "{packet:?} is sent on before its time");
                 self.relayed += 1;
                 self.relaying = Some((of, at));
             }

@@ -22,7 +22,7 @@ use vpclab::cloud::gateway::{GatewayId, Site};
 use vpclab::cloud::instance::{Host, InstanceState, Interface, SourceDestCheck};
 use vpclab::cloud::peering::{Peering, State};
 use vpclab::cloud::profile::Profile;
-use vpclab::cloud::route_table::RouteTarget;
+use vpclab::cloud::route_table::{Blackhole, RouteTarget};
 use vpclab::forward::DropReason::{self, *};
 
 pub(crate) use filters::Carries;
@@ -110,7 +110,7 @@ fn leave_from_inside(cloud: &Cloud, now: Instant, probe: Probe) -> Result<Left, 
         return goes(Way::Subnet(sender.vpc));
     }
     demand(filters::acl_lets_out(cloud, sender.subnet, &probe), AclEgress)?;
-    match longest_match(cloud, table_in_force(cloud, sender), destination).ok_or(NoRoute)? {
+    match longest_match(cloud, now, table_in_force(cloud, sender), destination).ok_or(NoRoute)? {
         None => goes(Way::Inside(sender.vpc)),
         Some(RouteTarget::Interface(target)) => {
             demand(is_up(cloud, target), Blackhole)?;
@@ -187,9 +187,11 @@ fn longest(cloud: &Cloud, way: Way) -> usize {
 }
 
 /// 3.2: of all routes that cover the address the one with the longest prefix; of equal ones the
-/// VPC's own, then one that somebody set, then an endpoint's. `Some(None)` is the VPC itself.
+/// VPC's own, then one that somebody set, then an endpoint's. `Some(None)` is the VPC itself. If
+/// packets fall through what cannot be used, that comes last.
 fn longest_match(
     cloud: &Cloud,
+    now: Instant,
     table: RouteTableId,
     address: IpAddr,
 ) -> Option<Option<RouteTarget>> {
@@ -214,8 +216,23 @@ fn longest_match(
         }
     }
     let covering = routes.into_iter().filter(|(net, ..)| covers(*net, address));
-    let best = covering.min_by_key(|(net, rank, _)| (std::cmp::Reverse(net.prefix_len()), *rank));
+    let falls = cloud.blackhole() == Blackhole::FallsThrough;
+    let best = covering.min_by_key(|(net, rank, target)| {
+        let last = falls && !is_usable(cloud, now, *target);
+        (last, std::cmp::Reverse(net.prefix_len()), *rank)
+    });
     best.map(|(.., target)| target)
+}
+
+/// 3.2: is the target there, up, active, attached?
+fn is_usable(cloud: &Cloud, now: Instant, target: Option<RouteTarget>) -> bool {
+    match target {
+        None => true,
+        Some(RouteTarget::Interface(id)) => is_up(cloud, id),
+        Some(RouteTarget::Nat(id)) => cloud.nat_gateways().any(|(other, _)| other == id),
+        Some(RouteTarget::Gateway(id)) => cloud.gateway(id).is_some_and(|g| g.vpc.is_some()),
+        Some(RouteTarget::Peering(id)) => is_active(cloud, id, now),
+    }
 }
 
 fn demand(holds: bool, otherwise: DropReason) -> Result<(), DropReason> {

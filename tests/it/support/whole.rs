@@ -18,7 +18,7 @@ use vpclab::cloud::filter::{Direction, IcmpMatch, PortRange, Traffic};
 use vpclab::cloud::gateway::{GatewayId, Line};
 use vpclab::cloud::instance::SourceDestCheck;
 use vpclab::cloud::network_acl::{AclAction, AclEntry, RuleNumber};
-use vpclab::cloud::route_table::RouteTarget;
+use vpclab::cloud::route_table::{Blackhole, RouteTarget};
 use vpclab::cloud::security_group::{GroupRule, RulePeer};
 use vpclab::forward::middlebox::Role;
 use vpclab::wire::Protocol;
@@ -33,6 +33,7 @@ pub(crate) struct WholePlan {
     pub(crate) fittings: Vec<Fitting>,
     /// How many connections an interface remembers.
     pub(crate) tracked: usize,
+    pub(crate) blackhole: Blackhole,
     pub(crate) acts: Vec<Act>,
 }
 
@@ -93,12 +94,21 @@ pub(crate) fn whole_plans(packets: usize) -> impl Strategy<Value = WholePlan> {
     let act = prop_oneof![
         40 => send().prop_map(Act::Send),
         1 => select(vec![0_u64, 1, 29, 30, 120, 180, 350, 600, 432_000]).prop_map(Act::Wait),
-        1 => tweak().prop_map(Act::Tweak),
+        2 => tweak().prop_map(Act::Tweak),
         1 => fitting().prop_map(Act::Fit),
     ];
     let tracked = prop_oneof![1 => 0..4_usize, 3 => Just(64_usize)];
-    (plans(size, 0..1), vec(fitting(), 0..90), tracked, vec(act, packets / 2..packets))
-        .prop_map(|(base, fittings, tracked, acts)| WholePlan { base, fittings, tracked, acts })
+    let blackhole = select(Blackhole::ALL.to_vec());
+    let acts = vec(act, packets / 2..packets);
+    (plans(size, 0..1), vec(fitting(), 0..90), tracked, blackhole, acts).prop_map(
+        |(base, fittings, tracked, blackhole, acts)| WholePlan {
+            base,
+            fittings,
+            tracked,
+            blackhole,
+            acts,
+        },
+    )
 }
 
 fn fitting() -> impl Strategy<Value = Fitting> {
@@ -106,7 +116,7 @@ fn fitting() -> impl Strategy<Value = Fitting> {
     let kind = prop_oneof![
         3 => Just(Group),
         8 => Just(Rule),
-        2 => Just(Revoke),
+        7 => Just(Revoke),
         4 => Just(Wear),
         1 => Just(Unname),
         1 => Just(PrefixList),
@@ -140,6 +150,7 @@ impl Whole {
     pub(crate) fn build(plan: &WholePlan) -> Whole {
         let world = World::build(&plan.base);
         let mut whole = Whole { world, roles: Vec::new(), lists: Vec::new(), names: 0 };
+        whole.world.lab.cloud.set_blackhole(plan.blackhole);
         for fitting in &plan.fittings {
             whole.fit(*fitting);
         }
