@@ -215,7 +215,10 @@ fn longest_match(
             }
         }
     }
-    let covering = routes.into_iter().filter(|(net, ..)| covers(*net, address));
+    // Of routes with one destination a table has only one, whether that can be used or not.
+    let hidden = |net: &IpNet, rank: &u8| routes.iter().any(|(n, r, _)| n == net && r < rank);
+    let in_force = routes.iter().filter(|(net, rank, _)| !hidden(net, rank));
+    let covering = in_force.filter(|(net, ..)| covers(*net, address)).copied();
     let falls = cloud.blackhole() == Blackhole::FallsThrough;
     let best = covering.min_by_key(|(net, rank, target)| {
         let last = falls && !is_usable(cloud, now, *target);
