@@ -231,9 +231,7 @@ fn groups_lists_and_acls() {
         ("ping: router -> b\n  expect: {dropped: acl-egress, at: A/default}", &[]),
         (
             "ping: router -> b\n  expect: {dropped: acl-egress, at: A/y}",
-            &[
-                "no route table or network ACL is called `A/y`; did you mean `A/x`?",
-            ],
+            &["no route table or network ACL is called `A/y`; did you mean `A/x`?"],
         ),
         (
             "delete-network-acl: B/strict",
