@@ -13,10 +13,14 @@ use crate::base::time::{Instant, Span};
 use crate::cloud::filter::Direction;
 use crate::wire::{Echo, FlowKey, Packet, Protocol, TcpFlags, quoted};
 
+#[cfg(test)]
+mod tests;
+
 /// Idle time of a TCP connection whose two ends have been heard (3.7).
 const TCP_ESTABLISHED: Span = Span::from_secs(432_000);
-/// Idle time of a TCP connection that is opening or closing (ours: AWS names none; what Linux gives
-/// a SYN that nobody has answered, and a connection in TIME-WAIT).
+/// Idle time of a TCP connection of which only one end has been heard, or that both have finished
+/// (ours: AWS names none; what Linux gives a SYN that nobody has answered, and a connection in
+/// TIME-WAIT).
 const TCP_UNFINISHED: Span = Span::from_secs(120);
 /// Idle time of UDP before a second answer (3.7).
 const UDP_SINGLE: Span = Span::from_secs(30);
@@ -119,19 +123,22 @@ impl Connection {
 
     fn stage_after(&self, flags: TcpFlags, direction: Direction) -> Stage {
         match (self.stage, flags.contains(TcpFlags::FIN)) {
-            _ if flags.contains(TcpFlags::RST) => Stage::Closed,
             (Stage::Closing(first), true) if first != direction => Stage::Closed,
             (Stage::Opening | Stage::Open, true) => Stage::Closing(direction),
-            (Stage::Opening, false) if self.seen.iter().all(|n| *n > 0) => Stage::Open,
+            (Stage::Opening, false) if self.both_heard() => Stage::Open,
             (stage, _) => stage,
         }
+    }
+
+    fn both_heard(&self) -> bool {
+        self.seen.iter().all(|n| *n > 0)
     }
 
     fn idle(&self, protocol: Protocol) -> Span {
         match protocol {
             Protocol::TCP => match self.stage {
-                Stage::Open | Stage::Closing(_) => TCP_ESTABLISHED,
-                Stage::Opening | Stage::Closed => TCP_UNFINISHED,
+                Stage::Open | Stage::Closing(_) if self.both_heard() => TCP_ESTABLISHED,
+                _ => TCP_UNFINISHED,
             },
             Protocol::UDP if self.seen == [2, 2] => UDP_STREAM,
             Protocol::UDP => UDP_SINGLE,
@@ -140,19 +147,21 @@ impl Connection {
     }
 }
 
-/// The packet that a later fragment belongs to: source, destination, protocol, identification.
-type FragmentKey = (IpAddr, IpAddr, Protocol, u32);
+/// The packet that a later fragment belongs to: direction, source, destination, protocol,
+/// identification. A router's interface sees the same packet in both directions, and each is judged
+/// for itself.
+type FragmentKey = (Direction, IpAddr, IpAddr, Protocol, u32);
 
 /// What one interface remembers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Table {
     connections: Expiring<Key, Connection>,
     fragments: Expiring<FragmentKey, ()>,
 }
 
 /// What all interfaces remember. Memory grows with the connections that are open, up to a bound for
-/// each interface.
-#[derive(Clone, Debug)]
+/// each interface. Memories that are equal judge every packet alike.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Connections {
     tables: Vec<Option<Box<Table>>>,
     most: usize,
@@ -186,6 +195,12 @@ impl Connections {
         self.table(at).map_or(0, |table| table.connections.len())
     }
 
+    /// Has the interface no room for a further connection?
+    fn is_full(&self, at: InterfaceIdx) -> bool {
+        let none = self.most == 0;
+        self.table(at).map_or(none, |table| table.connections.is_full(self.now, self.most))
+    }
+
     /// The same memory for whoever only wants to know.
     pub fn peek(&self) -> Peek<'_> {
         Peek(self)
@@ -211,8 +226,8 @@ impl Connections {
     ) -> Option<Judgement> {
         let (table, now) = (self.table(at)?, self.now);
         if packet.is_later_fragment() {
-            let known =
-                fragment_key(packet).is_some_and(|k| table.fragments.get(&k, now).is_some());
+            let key = fragment_key(packet, direction);
+            let known = key.is_some_and(|key| table.fragments.get(&key, now).is_some());
             return known.then_some(Judgement::FragmentOfPassed);
         }
         if let Some(quoted) = quoted(packet) {
@@ -228,20 +243,22 @@ impl Connections {
     fn hear(&mut self, at: InterfaceIdx, direction: Direction, packet: &Packet) {
         let (now, key) = (self.now, Key::of(packet, direction));
         let connections = &mut self.table_mut(at).connections;
-        let Some(kept) = connections.get_mut(&key, now) else { return };
-        kept.value.hear(packet, direction, now);
-        kept.expires = kept.value.expires;
-        if packet.tcp_flags().is_some_and(|flags| flags.contains(TcpFlags::RST)) {
+        let Some(connection) = connections.get_mut(&key, now) else { return };
+        connection.hear(packet, direction, now);
+        let expires = connection.expires;
+        if is_reset(packet) {
             // After a reset there is no connection: what still comes is judged by the rules.
             connections.remove(&key);
+        } else {
+            connections.set_expiry(&key, expires);
         }
     }
 
     /// The first fragment of a packet passes for those that follow.
-    fn remember_fragments(&mut self, at: InterfaceIdx, packet: &Packet) {
+    fn remember_fragments(&mut self, at: InterfaceIdx, direction: Direction, packet: &Packet) {
         let now = self.now;
         if packet.is_fragment()
-            && let Some(key) = fragment_key(packet)
+            && let Some(key) = fragment_key(packet, direction)
         {
             // Without room the later fragments are judged by the rules.
             let fragments = &mut self.table_mut(at).fragments;
@@ -277,14 +294,14 @@ impl Tracking for Connections {
             if let Judgement::ByConnection(_) = judgement {
                 self.hear(at, direction, packet);
             }
-            self.remember_fragments(at, packet);
+            self.remember_fragments(at, direction, packet);
             return judgement;
         }
         let word = rules();
         if word == Word::Refused {
             return Judgement::Refused;
         }
-        if word == Word::Tracked {
+        if word == Word::Tracked && opens(packet) {
             let most = self.most;
             let new = Connection::open(packet, direction, now);
             let key = Key::of(packet, direction);
@@ -293,7 +310,7 @@ impl Tracking for Connections {
                 return Judgement::Full;
             }
         }
-        self.remember_fragments(at, packet);
+        self.remember_fragments(at, direction, packet);
         Judgement::ByRule
     }
 }
@@ -320,7 +337,7 @@ impl Tracking for Peek<'_> {
             }
             (Some(judgement), _) => judgement,
             (None, Word::Refused) => Judgement::Refused,
-            (None, Word::Tracked) if self.0.count(at) >= self.0.most => Judgement::Full,
+            (None, Word::Tracked) if opens(packet) && self.0.is_full(at) => Judgement::Full,
             (None, _) => Judgement::ByRule,
         }
     }
@@ -334,7 +351,18 @@ pub(super) fn with_echo(mut flow: FlowKey, echo: Option<Echo>) -> FlowKey {
     flow
 }
 
-fn fragment_key(packet: &Packet) -> Option<FragmentKey> {
+/// Does a packet open a connection? Not one that nobody answers (ours: AWS does not say): a reset, an
+/// ICMP error, and a later fragment, which does not even say of what connection it is.
+fn opens(packet: &Packet) -> bool {
+    !is_reset(packet) && !packet.is_later_fragment() && quoted(packet).is_none()
+}
+
+fn is_reset(packet: &Packet) -> bool {
+    packet.tcp_flags().is_some_and(|flags| flags.contains(TcpFlags::RST))
+}
+
+fn fragment_key(packet: &Packet, direction: Direction) -> Option<FragmentKey> {
+    let (source, destination) = (packet.source(), packet.destination());
     let part = packet.fragment()?;
-    Some((packet.source(), packet.destination(), packet.protocol(), part.identification))
+    Some((direction, source, destination, packet.protocol(), part.identification))
 }

@@ -11,11 +11,11 @@ use rustc_hash::FxHashMap;
 use crate::base::time::Instant;
 
 /// What is kept of one key until it expires.
-#[derive(Clone, Debug)]
-pub(super) struct Kept<V> {
-    pub(super) value: V,
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Kept<V> {
+    value: V,
     /// From this moment on it is as if it were not there.
-    pub(super) expires: Instant,
+    expires: Instant,
     /// Where [`Expiring::by_time`] has it: not later than it expires.
     filed: Instant,
 }
@@ -24,14 +24,14 @@ pub(super) struct Kept<V> {
 ///
 /// An entry that is used expires later, which is noted when its old time has come and not before:
 /// using one costs a look-up, and making room a logarithm.
-#[derive(Clone, Debug)]
-pub(super) struct Expiring<K, V> {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Expiring<K: Eq + Hash, V> {
     entries: FxHashMap<K, Kept<V>>,
     /// Each entry once.
     by_time: BTreeSet<(Instant, K)>,
 }
 
-impl<K, V> Default for Expiring<K, V> {
+impl<K: Eq + Hash, V> Default for Expiring<K, V> {
     fn default() -> Expiring<K, V> {
         Expiring { entries: FxHashMap::default(), by_time: BTreeSet::new() }
     }
@@ -43,9 +43,26 @@ impl<K: Copy + Ord + Hash, V> Expiring<K, V> {
         self.entries.len()
     }
 
-    /// What is kept of the key at `now`. Whoever uses it may let it expire later, never earlier.
-    pub(super) fn get_mut(&mut self, key: &K, now: Instant) -> Option<&mut Kept<V>> {
-        self.entries.get_mut(key).filter(|kept| kept.expires > now)
+    /// Is there no room, even without what has expired? Linear in the table if it looks full.
+    pub(super) fn is_full(&self, now: Instant, most: usize) -> bool {
+        let live = || self.entries.values().filter(|kept| kept.expires > now).count();
+        self.entries.len() >= most && live() >= most
+    }
+
+    /// What is kept of the key at `now`, to be changed.
+    pub(super) fn get_mut(&mut self, key: &K, now: Instant) -> Option<&mut V> {
+        self.entries.get_mut(key).filter(|kept| kept.expires > now).map(|kept| &mut kept.value)
+    }
+
+    /// From now on the entry expires then. Earlier than before costs a logarithm, later nothing.
+    pub(super) fn set_expiry(&mut self, key: &K, expires: Instant) {
+        let Some(kept) = self.entries.get_mut(key) else { return };
+        kept.expires = expires;
+        if expires < kept.filed {
+            self.by_time.remove(&(kept.filed, *key));
+            self.by_time.insert((expires, *key));
+            kept.filed = expires;
+        }
     }
 
     /// What is kept of the key at `now`.
@@ -121,7 +138,7 @@ mod tests {
         assert!(map.insert('a', 1, at(10), at(0), 2));
         assert!(map.insert('b', 2, at(20), at(0), 2));
         assert!(!map.insert('c', 3, at(30), at(9), 2), "full");
-        map.get_mut(&'a', at(9)).unwrap().expires = at(25);
+        map.set_expiry(&'a', at(25));
         assert!(!map.insert('c', 3, at(30), at(10), 2), "a was used and lives on");
         assert!(map.insert('c', 3, at(30), at(20), 2), "b has expired");
         assert_eq!([map.get(&'a', at(20)), map.get(&'b', at(20))], [Some(&1), None]);
@@ -169,9 +186,10 @@ mod tests {
                     _ => {
                         let used = map.get_mut(&key, at(now));
                         prop_assert_eq!(used.is_some(), place.is_some());
-                        if let (Some(kept), Some(place)) = (used, place) {
-                            kept.expires = kept.expires.max(at(now + lives));
-                            slow[place].2 = slow[place].2.max(at(now + lives));
+                        if let Some(place) = place {
+                            // Later than before or earlier.
+                            map.set_expiry(&key, at(now + lives));
+                            slow[place].2 = at(now + lives);
                         }
                     }
                 }
@@ -179,6 +197,7 @@ mod tests {
                     let want = slow.iter().find(|(k, ..)| *k == key).map(|(_, value, _)| value);
                     prop_assert_eq!(map.get(&key, at(now)), want);
                 }
+                prop_assert_eq!(map.is_full(at(now), MOST), slow.len() == MOST);
                 prop_assert!(map.len() <= MOST && map.by_time.len() == map.len());
             }
         }

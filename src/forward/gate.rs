@@ -271,20 +271,50 @@ impl Crossing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::build;
 
-    /// A report looks up the place of every drop, so each crossing must name one that exists.
+    fn datagram(source: &str, destination: &str) -> Packet {
+        build::udp(source.parse().unwrap(), destination.parse().unwrap(), b"?").unwrap()
+    }
+
+    /// The addresses of the crossing's mapping are put in, ports and data stay, checksums are right.
     #[test]
-    fn every_crossing_has_a_bottleneck() {
-        let (vpc, edge) = (VpcIdx::from_row(3), GatewayIdx::from_row(5));
-        let named = InterfaceIdx::from_row(7);
-        for (crossing, want) in [
-            (Crossing::in_subnet(vpc, Origin::Own), Place::Vpc(vpc)),
-            (Crossing::local(vpc, Origin::Own), Place::Vpc(vpc)),
-            (Crossing::to_interface(vpc, named, Origin::Own), Place::Interface(named)),
+    fn an_internet_gateway_changes_addresses_and_nothing_else() {
+        let edge = GatewayIdx::from_row(0);
+        let (public, private) = ("203.0.113.1".parse().ok(), "10.0.0.4".parse().ok());
+        let sent = datagram("10.1.0.4:40000", "203.0.113.9:53");
+        let rows = [
+            (None, None, None),
+            (public, None, Some(datagram("203.0.113.1:40000", "203.0.113.9:53"))),
+            (None, private, Some(datagram("10.1.0.4:40000", "10.0.0.4:53"))),
+            (public, private, Some(datagram("203.0.113.1:40000", "10.0.0.4:53"))),
+        ];
+        for (source, destination, want) in rows {
+            let mapping = Mapping { source, destination };
+            let (realm, mtu) = (Realm::Internet, Mtu::ETHERNET);
+            let crossing = Crossing::over_edge(edge, realm, mapping, Origin::Own, mtu);
+            assert_eq!(crossing.mapped(&sent), want, "{mapping:?}");
+        }
+    }
+
+    /// Where a packet that is too long for its way is said to have ended.
+    #[test]
+    fn the_bottleneck_is_what_the_way_is_named_after() {
+        let (vpc, edge) = (VpcIdx::from_row(1), GatewayIdx::from_row(2));
+        let (interface, own) = (InterfaceIdx::from_row(3), Origin::Own);
+        let outwards =
+            |realm| Crossing::over_edge(edge, realm, Mapping::default(), own, Mtu::ETHERNET);
+        let rows = [
+            (Crossing::in_subnet(vpc, own), Place::Vpc(vpc)),
+            (Crossing::local(vpc, own), Place::Vpc(vpc)),
+            (Crossing::to_interface(vpc, interface, own), Place::Interface(interface)),
+            (outwards(Realm::Internet), Place::Gateway(edge)),
+            (outwards(Realm::Vpc(vpc)), Place::Gateway(edge)),
             (Crossing::outside(Realm::Internet, edge), Place::Gateway(edge)),
             (Crossing::outside(Realm::Behind(edge), edge), Place::Gateway(edge)),
-        ] {
-            assert_eq!(crossing.bottleneck(), want);
+        ];
+        for (crossing, want) in rows {
+            assert_eq!(crossing.bottleneck(), want, "{crossing:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use super::connections::Connections;
 use super::middlebox::Middleboxes;
 
 /// What interfaces remember of connections, and NAT devices of translations.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Memory {
     /// Connections that security groups let through.
     pub connections: Connections,

@@ -23,6 +23,9 @@ use crate::wire::{
     Change, FlowKey, Packet, Protocol, lower_hop_limit, quoted, readdress, readdress_quoted,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What an instance does with packets that are not for itself. Without a role it receives them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Role {
@@ -68,7 +71,7 @@ const LOWEST_PORT: u16 = 1_024;
 
 /// Every middlebox that the lab has, and what NAT devices remember. A NAT gateway is one by itself;
 /// an instance becomes one by its role.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Middleboxes {
     roles: BTreeMap<InterfaceId, Role>,
     translations: BTreeMap<InterfaceId, Translations>,
@@ -152,7 +155,7 @@ type Flow = FlowKey;
 
 /// The translations of one NAT device: by the flow as it comes from inside, and by the answers as
 /// they come from outside.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Translations {
     by_inside: Expiring<Flow, u16>,
     by_outside: FxHashMap<Flow, Flow>,
@@ -165,11 +168,15 @@ struct Translations {
 impl Translations {
     /// A packet from inside: from the device's own address, with a port of its own.
     fn outwards(&mut self, packet: &Packet, address: IpAddr, now: Instant) -> Option<Packet> {
+        if packet.source().is_ipv4() != address.is_ipv4() {
+            return None;
+        }
         let inside = flow(packet)?;
         let port = match self.by_inside.get_mut(&inside, now) {
-            Some(kept) => {
-                kept.expires = now + TRANSLATION;
-                kept.value
+            Some(port) => {
+                let port = *port;
+                self.by_inside.set_expiry(&inside, now + TRANSLATION);
+                port
             }
             None => self.open(inside, address, now)?,
         };
@@ -191,9 +198,7 @@ impl Translations {
             return readdress_quoted(packet, outer, inner);
         }
         let inside = self.inside(&flow(packet)?, now)?;
-        if let Some(kept) = self.by_inside.get_mut(&inside, now) {
-            kept.expires = now + TRANSLATION;
-        }
+        self.by_inside.set_expiry(&inside, now + TRANSLATION);
         let change = Change {
             destination: Some(inside.source),
             destination_port: Some(inside.source_port),
@@ -273,55 +278,4 @@ fn flow(packet: &Packet) -> Option<Flow> {
     }
     let ported = [Protocol::TCP, Protocol::UDP].contains(&flow.protocol);
     (ported && !packet.is_later_fragment()).then_some(flow)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 5));
-
-    fn at(secs: u64) -> Instant {
-        Instant::START + Span::from_secs(secs)
-    }
-
-    /// The `n`th flow from inside to one destination.
-    fn flow_number(n: u32) -> Flow {
-        Flow {
-            source: IpAddr::V4((0x0a00_0100 + n).into()),
-            destination: IpAddr::V4([192, 0, 2, 1].into()),
-            protocol: Protocol::UDP,
-            source_port: 4_000,
-            destination_port: 53,
-        }
-    }
-
-    #[test]
-    fn every_port_is_used_once_for_a_destination_and_again_when_it_is_free() {
-        let ports = u32::from(u16::MAX - LOWEST_PORT) + 1;
-        let mut table = Translations::default();
-        let mut used: Vec<u16> =
-            (0..ports).map(|n| table.open(flow_number(n), OWN, at(0)).unwrap()).collect();
-        assert_eq!(used[0], 4_000, "its own while that is free");
-        used.sort_unstable();
-        assert!(used.iter().copied().eq(LOWEST_PORT..=u16::MAX));
-        assert_eq!(table.open(flow_number(ports), OWN, at(349)), None);
-        // At 350 s all have expired: the next takes over a port and its place.
-        assert_eq!(table.open(flow_number(ports), OWN, at(350)), Some(4_000));
-        assert_eq!(table.by_inside.len(), table.by_outside.len());
-    }
-
-    #[test]
-    fn a_translation_that_has_expired_translates_nothing() {
-        let (inside, mut table) = (flow_number(1), Translations::default());
-        let port = table.open(inside, OWN, at(0)).unwrap();
-        let answer = answers_to(inside, OWN, port);
-        for (now, want) in [(at(349), Some(inside)), (at(350), None)] {
-            assert_eq!(table.inside(&answer, now), want);
-        }
-        // Opened anew it is there once.
-        table.open(inside, OWN, at(400)).unwrap();
-        assert_eq!((table.by_inside.len(), table.by_outside.len()), (1, 1));
-        assert_eq!(table.taken.values().sum::<u16>(), 1);
-    }
 }

@@ -25,7 +25,7 @@ use crate::cloud::Cloud;
 use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::cloud::gateway::Site;
-use crate::cloud::instance::{Interface, SourceDestCheck};
+use crate::cloud::instance::{Host, Interface, SourceDestCheck};
 use crate::cloud::network_acl::AclAction;
 use crate::cloud::peering::Status;
 use crate::cloud::route_table::{Blackhole, Hop, RouteState, RouteTarget};
@@ -330,7 +330,11 @@ impl Checked<'_> {
     ) -> Result<(), Drop> {
         let Checked { interface, row, id, direction, packet } = self;
         let (word, rule) = filters.groups(interface, direction, packet, origin);
-        let judgement = memory.judge(row, direction, packet, || word);
+        let judgement = match interface.host {
+            // Without groups there is nothing to remember.
+            Host::NatGateway(_) => Judgement::ByRule,
+            Host::Instance(_) => memory.judge(row, direction, packet, || word),
+        };
         steps.record(|| Step::Groups { interface: id, direction, judgement, rule });
         match judgement {
             Judgement::Refused => Err(Drop::new(refused, Place::Interface(row))),

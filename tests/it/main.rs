@@ -4,6 +4,7 @@
 mod captures;
 #[cfg(feature = "cli")]
 mod cli;
+mod edges;
 #[cfg(feature = "scenario")]
 mod files;
 #[cfg(feature = "scenario")]
@@ -23,4 +24,5 @@ mod tidy;
 #[cfg(feature = "scenario")]
 mod tshark;
 mod twins;
+mod whole;
 mod worlds;

@@ -36,9 +36,9 @@ fn outcome(lab: &Lab, sent: Sent, ways: Ways) -> Result<(), String> {
             Ok(_) => Err("misdelivered".to_owned()),
             Err(reason) => Err(reason.label().to_owned()),
         };
-    let at = arrive(Probe { from, source, destination }, meant)?;
+    let at = arrive(Probe::datagram(from, source, destination), meant)?;
     if ways == Ways::ThereAndBack {
-        let answer = Probe { from: at, source: destination, destination: source };
+        let answer = Probe::datagram(at, destination, source);
         arrive(answer, Some(from)).map_err(|why| format!("answer {why}"))?;
     }
     Ok(())

@@ -45,7 +45,7 @@ fn look_at(world: &SmallWorld, rows: &Rows, packets: &[(usize, usize, Packet)], 
         assert_eq!(by_reference, by_snapshot, "reference and snapshot, {}", context());
         assert_eq!(seen, world.expected(*x, *y), "{}", context());
         let (source, destination) = (packet.source(), packet.destination());
-        let probe = Probe { from: world.hosts[*x], source, destination };
+        let probe = Probe::datagram(world.hosts[*x], source, destination);
         let in_ids = by_reference.map(|at| rows.interface_id(at)).map_err(|drop| drop.reason);
         assert_eq!(in_ids, oracle::fate(cloud, now, probe), "oracle, {}", context());
         match seen {

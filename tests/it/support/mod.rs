@@ -8,3 +8,5 @@ pub(crate) mod lab;
 pub(crate) mod oracle;
 pub(crate) mod plan;
 pub(crate) mod small;
+pub(crate) mod traffic;
+pub(crate) mod whole;

@@ -1,166 +1,241 @@
-//! The independent oracle: what becomes of a packet, stated over the cloud's data as invariants.md
-//! 1.1 states it, check after check.
+//! The independent oracle: what becomes of a packet of which nobody remembers anything, stated over
+//! the cloud's data as vpc-semantics 3.1 states it, check after check.
 //!
-//! Holds that statement in two halves, [`leave`] and [`enter`], and the safety properties S1-S5 in
-//! their own words ([`breaches`], [`overlapping_peerings`] for S7). Refuses to use anything of `forward` but the names of the
-//! reasons, and any of the cloud's answers to questions ("which table is in force", "who has this
-//! address", "is this peering usable"): it reads fields, compares bits and searches lists in full.
+//! Holds that statement in two halves, [`leave`] and [`enter`]; filters and edges are in folders of
+//! their own, and so are the safety properties in their own words. Refuses to use anything of
+//! `forward` but the names of the reasons, and any of the cloud's answers to questions ("which
+//! routes are in force", "who has this address", "is this peering usable"): it reads fields,
+//! compares bits and searches lists in full.
 #![allow(clippy::unwrap_used, reason = "a dangling reference in the cloud is a failure too")]
 
-use std::net::IpAddr;
+mod edges;
+mod filters;
+mod safety;
+
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use vpclab::base::id::{InterfaceId, PeeringId, VpcId};
+use vpclab::base::id::{InterfaceId, PeeringId, RouteTableId, SubnetId, VpcId};
 use vpclab::base::time::Instant;
 use vpclab::cloud::Cloud;
-use vpclab::cloud::instance::{InstanceState, Interface, SourceDestCheck};
+use vpclab::cloud::gateway::{GatewayId, Site};
+use vpclab::cloud::instance::{Host, InstanceState, Interface, SourceDestCheck};
 use vpclab::cloud::peering::{Peering, State};
-use vpclab::cloud::route_table::RouteTarget;
+use vpclab::cloud::profile::Profile;
+use vpclab::cloud::route_table::{Blackhole, RouteTarget};
 use vpclab::forward::DropReason::{self, *};
+
+pub(crate) use filters::Carries;
+pub(crate) use safety::{breaches, overlapping_peerings, trespass};
 
 /// How a packet goes on after it has left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Way {
+    /// To whoever has the address in this VPC, of whose subnets it does not leave one.
+    Subnet(VpcId),
     /// To whoever has the address in this VPC.
     Inside(VpcId),
     /// To this interface, whoever has the address.
     At(InterfaceId),
     /// Over the peering, to whoever has the address in the VPC at its other end.
     Over(PeeringId, VpcId),
+    /// Over the gateway, to whoever has the address in this VPC or outside the cloud.
+    Through(GatewayId, Beyond),
+    /// To whoever has the address in the same network outside the cloud.
+    Outside(Site),
 }
 
-/// What is known of a packet: addresses are all that counts.
+/// The network that lies behind an edge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Beyond {
+    Vpc(VpcId),
+    Site(Site),
+}
+
+/// What is known of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Probe {
     pub(crate) from: InterfaceId,
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
+    pub(crate) carries: Carries,
+    /// Its length in bytes, and whether routers may cut it up.
+    pub(crate) length: usize,
+    pub(crate) may_be_cut: bool,
+}
+
+/// A packet that has left, with the addresses that it arrives with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Left {
+    pub(crate) way: Way,
+    pub(crate) probe: Probe,
+    /// Does its source belong to the interface that sent it?
+    pub(crate) own: bool,
+}
+
+impl Probe {
+    /// The short datagram that `lab::datagram` builds.
+    pub(crate) fn datagram(from: InterfaceId, source: IpAddr, destination: IpAddr) -> Probe {
+        let ends = [SocketAddr::new(source, 40_000), SocketAddr::new(destination, 9)];
+        let carries = Carries::datagram(ends);
+        Probe { from, source, destination, carries, length: 29, may_be_cut: false }
+    }
 }
 
 /// The whole way, as if it took no time.
 pub(crate) fn fate(cloud: &Cloud, now: Instant, probe: Probe) -> Result<InterfaceId, DropReason> {
-    enter(cloud, now, leave(cloud, now, probe)?, probe.destination)
+    enter(cloud, now, leave(cloud, now, probe)?)
 }
 
-/// Invariants.md 1.1, rows 2 to 9.
-pub(crate) fn leave(cloud: &Cloud, now: Instant, probe: Probe) -> Result<Way, DropReason> {
-    let Probe { from, source, destination } = probe;
+/// Rows 1 to 8 and 10 of the walk.
+pub(crate) fn leave(cloud: &Cloud, now: Instant, probe: Probe) -> Result<Left, DropReason> {
+    let left = match outside(cloud, probe.from) {
+        Some(_) => edges::leave_from_outside(cloud, probe)?,
+        None => leave_from_inside(cloud, now, probe)?,
+    };
+    let longest = longest(cloud, left.way);
+    demand(probe.length <= longest || probe.may_be_cut, TooBig)?;
+    Ok(left)
+}
+
+fn leave_from_inside(cloud: &Cloud, now: Instant, probe: Probe) -> Result<Left, DropReason> {
+    let Probe { from, source, destination, .. } = probe;
     demand(is_up(cloud, from), InterfaceDown)?;
     let sender = cloud.interface(from).unwrap();
     demand(admits(sender, source), SourceCheck)?;
-    let subnet = cloud.subnet(sender.subnet).unwrap();
-    if covers(subnet.cidr.into(), destination)
-        || subnet.ipv6.is_some_and(|block| covers(block.into(), destination))
-    {
-        return Ok(Way::Inside(sender.vpc));
+    demand(filters::groups_let_out(cloud, now, sender, &probe), GroupEgress)?;
+    let own = sender.addresses.contains(&source);
+    let goes = |way| Ok(Left { way, probe, own });
+    if is_in_subnet(cloud, sender.subnet, destination) {
+        return goes(Way::Subnet(sender.vpc));
     }
-    let vpc = cloud.vpc(sender.vpc).unwrap();
-    let local = vpc.blocks().iter().map(|block| (*block, None));
-    let set = cloud.table(table_in_force(cloud, sender)).unwrap().routes();
-    let routes = local.chain(set.map(|(destination, target)| (destination, Some(target))));
-    let longest = routes.filter(|r| covers(r.0, destination)).max_by_key(|r| r.0.prefix_len());
-    match longest.ok_or(NoRoute)?.1 {
-        None => Ok(Way::Inside(sender.vpc)),
-        Some(RouteTarget::Gateway(_) | RouteTarget::Nat(_)) => panic!("these worlds have no edges"),
+    demand(filters::acl_lets_out(cloud, sender.subnet, &probe), AclEgress)?;
+    match longest_match(cloud, now, table_in_force(cloud, sender), destination).ok_or(NoRoute)? {
+        None => goes(Way::Inside(sender.vpc)),
         Some(RouteTarget::Interface(target)) => {
             demand(is_up(cloud, target), Blackhole)?;
-            Ok(Way::At(target))
+            goes(Way::At(target))
+        }
+        Some(RouteTarget::Nat(target)) => {
+            goes(Way::At(cloud.nat_gateway(target).ok_or(Blackhole)?.interface))
+        }
+        Some(RouteTarget::Gateway(target)) => {
+            let attached = cloud.gateway(target).and_then(|gateway| gateway.vpc);
+            demand(attached == Some(sender.vpc), Blackhole)?;
+            edges::leave_over(cloud, target, Left { way: Way::Inside(sender.vpc), probe, own })
         }
         Some(RouteTarget::Peering(target)) => {
             demand(is_active(cloud, target, now), Blackhole)?;
             let peer = other_than(sender.vpc, cloud.peering(target).unwrap());
             demand(has_address_space(cloud, peer, destination), Transit)?;
-            Ok(Way::Over(target, peer))
+            goes(Way::Over(target, peer))
         }
     }
 }
 
-/// Invariants.md 1.1, rows 9 and 11, at the moment of arrival.
-pub(crate) fn enter(
-    cloud: &Cloud,
-    now: Instant,
-    way: Way,
-    destination: IpAddr,
-) -> Result<InterfaceId, DropReason> {
+/// Rows 9 and 11 to 13, at the moment of arrival.
+pub(crate) fn enter(cloud: &Cloud, now: Instant, left: Left) -> Result<InterfaceId, DropReason> {
+    let Left { way, probe, own } = left;
+    let destination = probe.destination;
     let having = |vpc| {
         let mut all = cloud.interfaces();
         all.find(|(_, i)| i.vpc == vpc && i.addresses.contains(&destination)).map(|(id, _)| id)
     };
+    let outside = |site| {
+        let mut all = cloud.outside_hosts();
+        all.find(|(_, h)| h.site() == site && h.addresses.contains(&destination)).map(|(id, _)| id)
+    };
     let receiver = match way {
-        Way::Inside(vpc) => having(vpc),
+        Way::Subnet(vpc) | Way::Inside(vpc) => having(vpc),
         Way::At(target) => cloud.interface(target).map(|_| target),
         Way::Over(peering, peer) => {
             demand(is_active(cloud, peering, now), PeeringGone)?;
             having(peer)
         }
+        Way::Outside(site) => return outside(site).ok_or(NoSuchHost),
+        Way::Through(gateway, beyond) => {
+            demand(cloud.gateway(gateway).is_some_and(|g| g.vpc.is_some()), Blackhole)?;
+            match beyond {
+                Beyond::Vpc(vpc) => having(vpc),
+                Beyond::Site(site) => return outside(site).ok_or(NoSuchHost),
+            }
+        }
     };
     let receiver = receiver.ok_or(NoSuchHost)?;
     demand(is_up(cloud, receiver), InterfaceDown)?;
-    demand(admits(cloud.interface(receiver).unwrap(), destination), DestCheck)?;
+    let interface = cloud.interface(receiver).unwrap();
+    let stays = matches!(way, Way::Subnet(_));
+    demand(stays || filters::acl_lets_in(cloud, interface.subnet, &probe), AclIngress)?;
+    demand(filters::groups_let_in(cloud, now, interface, &probe, own), GroupIngress)?;
+    demand(admits(interface, destination), DestCheck)?;
     Ok(receiver)
 }
 
-/// Which of S1-S5 a delivery that took no time breaks; none, if all is well. Stated without a walk:
-/// what must be true of sender, receiver, routes and peerings afterwards.
-pub(crate) fn breaches(
-    cloud: &Cloud,
-    now: Instant,
-    probe: Probe,
-    to: InterfaceId,
-) -> Vec<&'static str> {
-    let (sender, receiver) = (cloud.interface(probe.from).unwrap(), cloud.interface(to).unwrap());
-    let (x, y) = (sender.vpc, receiver.vpc);
-    let between: Vec<&Peering> = cloud
-        .peerings()
-        .filter(|p| is_active(cloud, p.id(), now))
-        .filter(|p| [p.requester().vpc, p.accepter().vpc].contains(&x))
-        .filter(|p| other_than(x, p) == y)
-        .collect();
-    let own = has_address_space(cloud, x, probe.destination);
-    // The longest match, without looking for it: a route that covers the destination, such that no
-    // route that covers it is longer.
-    let table = cloud.table(table_in_force(cloud, sender)).unwrap();
-    let length = |net: IpNet| covers(net, probe.destination).then(|| net.prefix_len());
-    let local = cloud.vpc(x).unwrap().blocks().iter().filter_map(|b| length(*b)).max();
-    let points_at = |wanted: RouteTarget| {
-        let longest = |l| table.routes().all(|(d, _)| length(d).is_none_or(|other| other <= l));
-        table.routes().any(|(destination, target)| {
-            target == wanted
-                && length(destination).is_some_and(|l| local.is_none_or(|at| at < l) && longest(l))
-        })
-    };
-    let over_it = between.first().is_some_and(|p| points_at(RouteTarget::Peering(p.id())));
-    let owns = receiver.addresses.contains(&probe.destination);
-    [
-        ("S1: several or no active peerings", x != y && between.len() != 1),
-        ("S1: longest match is not that peering", x != y && !over_it),
-        ("S1: receiver is not the owner", x != y && !owns),
-        (
-            "S1: not in the receiver's blocks",
-            x != y && !has_address_space(cloud, y, probe.destination),
-        ),
-        ("S1: neither owner nor target", !owns && !points_at(RouteTarget::Interface(to))),
-        ("S2, S3: no active peering", x != y && between.is_empty()),
-        ("S4: left the VPC by an edge", !owns && receiver.source_dest_check == SourceDestCheck::On),
-        ("S5: own address left the VPC", x != y && own),
-        ("S14: foreign source", !admits(sender, probe.source)),
-    ]
-    .into_iter()
-    .filter_map(|(breach, happened)| happened.then_some(breach))
-    .collect()
+/// 3.4: the bytes that each kind of way takes.
+fn longest(cloud: &Cloud, way: Way) -> usize {
+    match way {
+        Way::Subnet(_) | Way::Inside(_) | Way::At(_) => 9_001,
+        Way::Through(GatewayId::Endpoint(_), _) => 9_001,
+        Way::Through(..) | Way::Outside(_) => 1_500,
+        Way::Over(..) if cloud.profile() == Profile::Seed => 1_500,
+        Way::Over(peering, _) => {
+            let peering = cloud.peering(peering).unwrap();
+            let same = peering.requester().region == peering.accepter().region;
+            if same { 9_001 } else { 8_500 }
+        }
+    }
 }
 
-/// The active peerings whose VPCs share an address; none, if S7 holds.
-pub(crate) fn overlapping_peerings(cloud: &Cloud, now: Instant) -> Vec<PeeringId> {
-    let blocks = |vpc: VpcId| cloud.vpc(vpc).unwrap().blocks();
-    let shared = |p: &&Peering| {
-        let pairs = blocks(p.requester().vpc)
-            .iter()
-            .flat_map(|one| blocks(p.accepter().vpc).iter().map(move |two| (*one, *two)));
-        pairs.into_iter().any(|(one, two)| covers(one, two.addr()) || covers(two, one.addr()))
-    };
-    let active = cloud.peerings().filter(|p| is_active(cloud, p.id(), now));
-    active.filter(shared).map(Peering::id).collect()
+/// 3.2: of all routes that cover the address the one with the longest prefix; of equal ones the
+/// VPC's own, then one that somebody set, then an endpoint's. `Some(None)` is the VPC itself. If
+/// packets fall through what cannot be used, that comes last.
+fn longest_match(
+    cloud: &Cloud,
+    now: Instant,
+    table: RouteTableId,
+    address: IpAddr,
+) -> Option<Option<RouteTarget>> {
+    let table = cloud.table(table).unwrap();
+    let blocks = cloud.vpc(table.vpc).unwrap().blocks();
+    let mut routes: Vec<(IpNet, u8, Option<RouteTarget>)> =
+        blocks.iter().map(|block| (*block, 0, None)).collect();
+    routes.extend(table.routes().map(|(destination, target)| (destination, 1, Some(target))));
+    for (id, gateway) in cloud.gateways() {
+        if gateway.vpc != Some(table.vpc) || !table.learns_from(id) {
+            continue;
+        }
+        let rank = if matches!(id, GatewayId::Endpoint(_)) { 2 } else { 3 };
+        for prefix in &gateway.beyond {
+            // Nothing that is learned pulls traffic out of the VPC.
+            let within = |block: &IpNet| {
+                covers(*block, prefix.addr()) && block.prefix_len() <= prefix.prefix_len()
+            };
+            if !blocks.iter().any(within) {
+                routes.push((*prefix, rank, Some(RouteTarget::Gateway(id))));
+            }
+        }
+    }
+    // Of routes with one destination a table has only one, whether that can be used or not.
+    let hidden = |net: &IpNet, rank: &u8| routes.iter().any(|(n, r, _)| n == net && r < rank);
+    let in_force = routes.iter().filter(|(net, rank, _)| !hidden(net, rank));
+    let covering = in_force.filter(|(net, ..)| covers(*net, address)).copied();
+    let falls = cloud.blackhole() == Blackhole::FallsThrough;
+    let best = covering.min_by_key(|(net, rank, target)| {
+        let last = falls && !is_usable(cloud, now, *target);
+        (last, std::cmp::Reverse(net.prefix_len()), *rank)
+    });
+    best.map(|(.., target)| target)
+}
+
+/// 3.2: is the target there, up, active, attached?
+fn is_usable(cloud: &Cloud, now: Instant, target: Option<RouteTarget>) -> bool {
+    match target {
+        None => true,
+        Some(RouteTarget::Interface(id)) => is_up(cloud, id),
+        Some(RouteTarget::Nat(id)) => cloud.nat_gateways().any(|(other, _)| other == id),
+        Some(RouteTarget::Gateway(id)) => cloud.gateway(id).is_some_and(|g| g.vpc.is_some()),
+        Some(RouteTarget::Peering(id)) => is_active(cloud, id, now),
+    }
 }
 
 fn demand(holds: bool, otherwise: DropReason) -> Result<(), DropReason> {
@@ -180,8 +255,9 @@ pub(crate) fn covers(net: IpNet, address: IpAddr) -> bool {
 }
 
 fn is_up(cloud: &Cloud, id: InterfaceId) -> bool {
-    cloud.interface(id).is_some_and(|interface| {
-        cloud.instance(interface.instance().unwrap()).unwrap().state == InstanceState::Running
+    cloud.interface(id).is_some_and(|interface| match interface.host {
+        Host::Instance(id) => cloud.instance(id).unwrap().state == InstanceState::Running,
+        Host::NatGateway(_) => true,
     })
 }
 
@@ -197,12 +273,23 @@ fn has_address_space(cloud: &Cloud, vpc: VpcId, address: IpAddr) -> bool {
     cloud.vpc(vpc).unwrap().blocks().iter().any(|block| covers(*block, address))
 }
 
+fn is_in_subnet(cloud: &Cloud, subnet: SubnetId, address: IpAddr) -> bool {
+    let subnet = cloud.subnet(subnet).unwrap();
+    covers(subnet.cidr.into(), address)
+        || subnet.ipv6.is_some_and(|block| covers(block.into(), address))
+}
+
 fn other_than(vpc: VpcId, peering: &Peering) -> VpcId {
     let (one, two) = (peering.requester().vpc, peering.accepter().vpc);
     if one == vpc { two } else { one }
 }
 
-fn table_in_force(cloud: &Cloud, interface: &Interface) -> vpclab::base::id::RouteTableId {
+fn table_in_force(cloud: &Cloud, interface: &Interface) -> RouteTableId {
     let association = cloud.subnet(interface.subnet).unwrap().association();
     association.map_or(cloud.vpc(interface.vpc).unwrap().main_table(), |(_, table)| table)
+}
+
+/// The host, if it is one outside the cloud.
+fn outside(cloud: &Cloud, id: InterfaceId) -> Option<&vpclab::cloud::gateway::OutsideHost> {
+    cloud.outside_hosts().find(|(other, _)| *other == id).map(|(_, host)| host)
 }

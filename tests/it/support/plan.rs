@@ -161,7 +161,7 @@ pub(crate) struct World {
     pub(crate) lab: Lab,
     /// In order of creation, as are the others.
     pub(crate) vpcs: Vec<VpcId>,
-    subnets: Vec<SubnetId>,
+    pub(crate) subnets: Vec<SubnetId>,
     pub(crate) hosts: Vec<InterfaceId>,
     peerings: Vec<PeeringId>,
 }
@@ -176,8 +176,20 @@ pub(crate) struct Sent {
     pub(crate) meant: Option<InterfaceId>,
 }
 
+/// How large worlds are.
+#[derive(Clone, Debug)]
+pub(crate) struct Size {
+    pub(crate) vpcs: std::ops::Range<usize>,
+    pub(crate) peerings: std::ops::Range<usize>,
+    pub(crate) routes: std::ops::Range<usize>,
+}
+
+impl Size {
+    const LARGE: Size = Size { vpcs: 2..20, peerings: 1..40, routes: 0..120 };
+}
+
 /// Plans with this many packets.
-fn plans(packets: std::ops::Range<usize>) -> impl Strategy<Value = Plan> {
+pub(crate) fn plans(size: Size, packets: std::ops::Range<usize>) -> impl Strategy<Value = Plan> {
     let profile = prop_oneof![Just(Profile::Seed), Just(Profile::Today)];
     let vpc = (0..BLOCKS.len(), any::<u8>(), vec(any::<u8>(), 1..4))
         .prop_map(|(block, traits, subnets)| VpcPlan { block, traits, subnets });
@@ -192,9 +204,9 @@ fn plans(packets: std::ops::Range<usize>) -> impl Strategy<Value = Plan> {
     let peering = (any::<Pick>(), any::<Pick>(), stage);
     (
         profile,
-        vec(vpc, 2..20),
-        vec(peering, 1..40),
-        vec(route(), 0..120),
+        vec(vpc, size.vpcs),
+        vec(peering, size.peerings),
+        vec(route(), size.routes),
         vec(tweak(), 0..12),
         vec(packet(), packets),
         vec(tweak(), 0..12),
@@ -216,6 +228,15 @@ pub(crate) fn over_plans(
     packets: std::ops::Range<usize>,
     property: impl Fn(Plan) -> Result<(), TestCaseError>,
 ) {
+    over(cases, &plans(Size::LARGE, packets), property);
+}
+
+/// Runs a property over this many of what a strategy makes, with shrinking.
+pub(crate) fn over<S: Strategy>(
+    cases: u32,
+    strategy: &S,
+    property: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
@@ -223,7 +244,7 @@ pub(crate) fn over_plans(
         ..ProptestConfig::default()
     };
     // A failure prints the whole plan, which is all that is needed to repeat it.
-    match TestRunner::new(config).run(&plans(packets), property) {
+    match TestRunner::new(config).run(strategy, property) {
         Ok(()) => {}
         Err(TestError::Fail(why, plan)) => panic!("{why}\nin the world of {plan:?}"),
         Err(TestError::Abort(why)) => panic!("{why}"),
@@ -251,7 +272,7 @@ fn route() -> impl Strategy<Value = RoutePlan> {
         .prop_map(|(vpc, table, towards, scope, via)| RoutePlan { vpc, table, towards, scope, via })
 }
 
-fn tweak() -> impl Strategy<Value = Tweak> {
+pub(crate) fn tweak() -> impl Strategy<Value = Tweak> {
     let pick = any::<Pick>();
     prop_oneof![
         2 => pick.prop_map(Tweak::CheckOff),
@@ -287,7 +308,7 @@ impl VpcPlan {
 }
 
 /// What the number chooses; `None` if there is nothing.
-fn pick<T: Copy>(from: &[T], number: Pick) -> Option<T> {
+pub(crate) fn pick<T: Copy>(from: &[T], number: Pick) -> Option<T> {
     from.get(usize::from(number) % from.len().max(1)).copied()
 }
 

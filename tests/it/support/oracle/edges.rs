@@ -1,0 +1,95 @@
+//! The oracle's edges: what leaves a VPC over one of its gateways, and what comes in from outside
+//! (vpc-semantics 3.3, and rows 8a to 8c of 3.1).
+//!
+//! Refuses to know peerings: an edge serves the VPC that it is attached to.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use vpclab::base::id::VpcId;
+use vpclab::cloud::Cloud;
+use vpclab::cloud::gateway::{GatewayId, Site};
+use vpclab::forward::DropReason::{self, *};
+
+use super::{Beyond, Left, Probe, Way, demand, has_address_space, outside};
+
+/// Out over a gateway of the sender's VPC.
+pub(super) fn leave_over(
+    cloud: &Cloud,
+    gateway: GatewayId,
+    mut left: Left,
+) -> Result<Left, DropReason> {
+    let Way::Inside(vpc) = left.way else { unreachable!("{:?}", left.way) };
+    if gateway.site() != Site::Internet {
+        left.way = Way::Through(gateway, Beyond::Site(gateway.site()));
+        return Ok(left);
+    }
+    if let IpAddr::V4(source) = left.probe.source {
+        let stands = |(held, of, private): (Ipv4Addr, VpcId, Ipv4Addr)| {
+            (of == vpc && private == source).then_some(held)
+        };
+        let public = publics(cloud).find_map(stands).ok_or(NoPublicAddress)?;
+        left.probe.source = public.into();
+    }
+    let beyond = match on_the_internet(cloud, left.probe.destination) {
+        Some((_, vpc, private)) => {
+            left.probe.destination = private;
+            Beyond::Vpc(vpc)
+        }
+        None => Beyond::Site(Site::Internet),
+    };
+    left.way = Way::Through(gateway, beyond);
+    Ok(left)
+}
+
+/// From a host outside the cloud.
+pub(super) fn leave_from_outside(cloud: &Cloud, mut probe: Probe) -> Result<Left, DropReason> {
+    let host = outside(cloud, probe.from).unwrap();
+    demand(host.addresses.contains(&probe.source), SourceCheck)?;
+    let (site, destination) = (host.site(), probe.destination);
+    let mut neighbours = cloud.outside_hosts().filter(|(_, other)| other.site() == site);
+    if neighbours.any(|(_, other)| other.addresses.contains(&destination)) {
+        return Ok(Left { way: Way::Outside(site), probe, own: true });
+    }
+    if site == Site::Internet {
+        if let Some((gateway, vpc, private)) = on_the_internet(cloud, destination) {
+            probe.destination = private;
+            let way = Way::Through(gateway, Beyond::Vpc(vpc));
+            return Ok(Left { way, probe, own: true });
+        }
+        // An address that no VPC has is nobody's.
+        let of_some_vpc = cloud.vpcs().any(|(id, _)| has_address_space(cloud, id, destination));
+        demand(of_some_vpc, NoSuchHost)?;
+    }
+    let vpc = cloud.gateway(host.beyond).unwrap().vpc.ok_or(Blackhole)?;
+    demand(has_address_space(cloud, vpc, destination), Transit)?;
+    demand(site != Site::Internet, NoPublicAddress)?;
+    Ok(Left { way: Way::Through(host.beyond, Beyond::Vpc(vpc)), probe, own: true })
+}
+
+/// Whose address this is on the internet, if it is one of the cloud: the gateway that leads to it,
+/// the VPC, and the address there. For IPv4 a public address stands for it; IPv6 is as it is.
+fn on_the_internet(cloud: &Cloud, address: IpAddr) -> Option<(GatewayId, VpcId, IpAddr)> {
+    match address {
+        IpAddr::V4(wanted) => {
+            let (_, vpc, private) = publics(cloud).find(|(held, ..)| *held == wanted)?;
+            Some((internet_gateway(cloud, vpc)?, vpc, private.into()))
+        }
+        IpAddr::V6(_) => {
+            let mut having = cloud.vpcs().filter(|(id, _)| has_address_space(cloud, *id, address));
+            having.find_map(|(id, _)| Some((internet_gateway(cloud, id)?, id, address)))
+        }
+    }
+}
+
+/// Every public address that stands for a private one, the VPC of that, and it.
+fn publics(cloud: &Cloud) -> impl Iterator<Item = (Ipv4Addr, VpcId, Ipv4Addr)> + '_ {
+    cloud.public_addresses().filter_map(|(_, held)| {
+        let (_, interface, private) = held.association?;
+        Some((held.address, cloud.interface(interface)?.vpc, private))
+    })
+}
+
+pub(super) fn internet_gateway(cloud: &Cloud, vpc: VpcId) -> Option<GatewayId> {
+    let mut attached = cloud.gateways().filter(|(_, gateway)| gateway.vpc == Some(vpc));
+    attached.find(|(id, _)| matches!(id, GatewayId::Internet(_))).map(|(id, _)| id)
+}
