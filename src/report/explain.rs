@@ -8,6 +8,7 @@ use crate::base::id::{InterfaceId, InterfaceIdx};
 use crate::forward::walk::Step;
 use crate::forward::{Crossing, Drop, Reference};
 use crate::report::names::Names;
+use crate::report::remedy::Remedy;
 use crate::report::told::{self, Ending, Line, Told};
 use crate::sim::{Happening, Leg, Observer, ProbeId, Subject, World};
 use crate::wire::{Packet, describe};
@@ -160,13 +161,20 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
         Happening::Malformed { bytes, drop, wrong } => {
             let lines = vec![Line { subject: sender.clone(), finding: wrong.to_string() }];
             let (packet, ending) = (describe(bytes), Ending::dropped(drop, world));
-            (Told { at: world.now, sender, packet, ending, lines, repair: Vec::new() }, None)
+            (Told { at: world.now, sender, packet, ending, lines, remedy: Remedy::default() }, None)
         }
         Happening::NotSent { packet, from, drop } => {
             let lines = leaving(world, from, packet);
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (
-                Told { at: world.now, sender, packet: text, ending, lines, repair: Vec::new() },
+                Told {
+                    at: world.now,
+                    sender,
+                    packet: text,
+                    ending,
+                    lines,
+                    remedy: Remedy::default(),
+                },
                 stray(packet),
             )
         }
@@ -178,7 +186,7 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
             }
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (
-                Told { at: left, sender, packet: text, ending, lines, repair: Vec::new() },
+                Told { at: left, sender, packet: text, ending, lines, remedy: Remedy::default() },
                 stray(packet),
             )
         }
@@ -197,7 +205,7 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
                 packet: told::packet(packet),
                 ending,
                 lines,
-                repair: Vec::new(),
+                remedy: Remedy::default(),
             };
             (told, if astray { stray(packet) } else { None })
         }

@@ -17,8 +17,8 @@ use vpclab::base::id::{InterfaceId, VpcId};
 use vpclab::cloud::cidr::any_overlap;
 use vpclab::cloud::instance::Interface;
 use vpclab::cloud::peering::Status;
-use vpclab::forward::Memory;
-use vpclab::forward::repair::{Fix, Intent, Ways, repair};
+use vpclab::forward::repair::{Fix, Ground, Intent, NoOffer, Ways, repair};
+use vpclab::forward::{Memory, Rows};
 
 use crate::support::family::{families, visit};
 use crate::support::fixer;
@@ -97,10 +97,11 @@ fn in_small_worlds_everything_can_be_repaired() {
             let (from, meant) = (world.hosts[*x], world.hosts[*y]);
             let (source, destination) = (packet.source(), packet.destination());
             let sent = Sent { from, source, destination, meant: Some(meant) };
+            let (lab, rows, memory) = (&world.lab, Rows::of(&world.lab.cloud), Memory::default());
+            let ground = Ground { cloud: &lab.cloud, rows: &rows, memory: &memory, now: lab.now };
             for (ways, most) in [(Ways::There, 2), (Ways::ThereAndBack, 3)] {
-                let lab = &world.lab;
                 let intent = Intent { from, packet, meant: Some(meant), ways };
-                let fixes = repair(&lab.cloud, &Memory::default(), lab.now, intent).unwrap();
+                let fixes = repair(ground, intent).unwrap();
                 let context =
                     || format!("{x} -> {y}, {fixes:?}, {:?} {:?}", world.shape, world.digits);
                 assert!(fixes.len() <= most, "{}", context());
@@ -128,7 +129,9 @@ fn repairs_repair_and_no_part_of_them_is_idle() {
             let Err(why) = outcome(lab, sent, ways) else { continue };
             let packet = datagram(sent.source, sent.destination);
             let intent = Intent { from: sent.from, packet: &packet, meant: sent.meant, ways };
-            let offer = repair(&lab.cloud, &Memory::default(), lab.now, intent);
+            let (rows, memory) = (Rows::of(&lab.cloud), Memory::default());
+            let ground = Ground { cloud: &lab.cloud, rows: &rows, memory: &memory, now: lab.now };
+            let offer = repair(ground, intent);
             let mut tally = tally.borrow_mut();
             let (helped, not) = tally.entry((why.clone(), sent.meant.is_some())).or_default();
             let Some(fixes) = offer else {
