@@ -3,7 +3,7 @@
 //! Holds the commands as values. Refuses to hold what becomes of them: each is decided beside its
 //! noun (`vpc.rs`, `peering.rs`, ...). Front doors, fuzzers and model checkers all speak this type.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -11,6 +11,7 @@ use super::account::{Region, Zone};
 use super::dns::{Switch, VpcAttribute};
 use super::event::ResourceId;
 use super::filter::Direction;
+use super::gateway::{GatewayId, Line};
 use super::instance::SourceDestCheck;
 use super::network_acl::{AclEntry, RuleNumber};
 use super::quota::Quotas;
@@ -145,6 +146,60 @@ pub enum Command {
     DeleteNetworkAclEntry { acl: NetworkAclId, direction: Direction, number: RuleNumber },
     /// Puts the subnet of an association behind another list of its VPC.
     ReplaceNetworkAclAssociation { association: AclAssociationId, acl: NetworkAclId },
+
+    /// Creates an internet gateway, attached to nothing.
+    CreateInternetGateway,
+    /// Attaches it to a VPC that has none.
+    AttachInternetGateway { gateway: InternetGatewayId, vpc: VpcId },
+    /// Detaches it, once no interface of the VPC has a public address.
+    DetachInternetGateway { gateway: InternetGatewayId, vpc: VpcId },
+    /// Deletes it, once it is detached.
+    DeleteInternetGateway { gateway: InternetGatewayId },
+
+    /// Creates a virtual private gateway together with the line behind it; `beyond` is what the line
+    /// announces. In EC2 that is CreateVpnGateway, then CreateVpnConnection or a virtual interface.
+    CreateVpnGateway { line: Line, beyond: Vec<IpNet> },
+    /// Attaches it to a VPC that has none.
+    AttachVpnGateway { gateway: VpnGatewayId, vpc: VpcId },
+    /// Detaches it: its propagated routes vanish, static routes to it become blackholes.
+    DetachVpnGateway { gateway: VpnGatewayId, vpc: VpcId },
+    /// Deletes it, once it is detached.
+    DeleteVpnGateway { gateway: VpnGatewayId },
+    /// From now on a table has the routes that the gateway announces.
+    EnableVgwRoutePropagation { gateway: VpnGatewayId, table: RouteTableId },
+    /// From now on it has them no more.
+    DisableVgwRoutePropagation { gateway: VpnGatewayId, table: RouteTableId },
+
+    /// Creates a gateway endpoint: each table gets a route to it for each prefix of the service.
+    CreateVpcEndpoint {
+        vpc: VpcId,
+        service: String,
+        prefixes: Vec<IpNet>,
+        tables: Vec<RouteTableId>,
+    },
+    /// Adds tables to an endpoint and takes others away.
+    ModifyVpcEndpoint { endpoint: EndpointId, add: Vec<RouteTableId>, remove: Vec<RouteTableId> },
+    /// Deletes an endpoint; its routes go with it.
+    DeleteVpcEndpoints { endpoint: EndpointId },
+
+    /// Creates a NAT gateway: an interface in the subnet, with the public address.
+    CreateNatGateway { subnet: SubnetId, allocation: AllocationId },
+    /// Deletes it; the public address stays the account's.
+    DeleteNatGateway { gateway: NatGatewayId },
+
+    /// Gets the account a public address; without a wish, the next of the emulator's pool.
+    AllocateAddress { address: Option<Ipv4Addr> },
+    /// Lets a public address stand for a private one; without a wish, for the interface's primary.
+    AssociateAddress { allocation: AllocationId, interface: InterfaceId, private: Option<Ipv4Addr> },
+    /// Ends that.
+    DisassociateAddress { association: AddressAssociationId },
+    /// Gives up a public address that stands for nothing.
+    ReleaseAddress { allocation: AllocationId },
+
+    /// Puts a host outside the cloud beyond a gateway. The emulator's own: EC2 has no such call.
+    PlaceOutsideHost { beyond: GatewayId, addresses: Vec<IpAddr> },
+    /// Takes it away. The emulator's own.
+    RemoveOutsideHost { host: InterfaceId },
 
     /// Sets tags on a resource; for a peering they are the caller's own.
     CreateTags { resource: ResourceId, tags: Vec<(String, String)> },

@@ -5,14 +5,14 @@
 //! refused. They are carried out in `evolve.rs`.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::account::{Region, Zone};
 use super::dns::{Switch, VpcAttribute};
 use super::filter::Direction;
-use super::gateway::GatewayId;
+use super::gateway::{Gateway, GatewayId};
 use super::instance::SourceDestCheck;
 use super::network_acl::{AclEntry, RuleNumber};
 use super::peering::{End, Party, State};
@@ -252,6 +252,65 @@ pub enum Change {
         association: AclAssociationId,
         subnet: SubnetId,
         acl: NetworkAclId,
+    },
+
+    GatewayCreated {
+        id: GatewayId,
+        gateway: Gateway,
+    },
+    GatewayAttached {
+        gateway: GatewayId,
+        vpc: VpcId,
+    },
+    GatewayDetached {
+        gateway: GatewayId,
+    },
+    GatewayDeleted {
+        gateway: GatewayId,
+    },
+    /// From now on routes of the table follow from what the gateway leads to.
+    TableLearns {
+        table: RouteTableId,
+        gateway: GatewayId,
+    },
+    TableForgets {
+        table: RouteTableId,
+        gateway: GatewayId,
+    },
+    NatGatewayCreated {
+        gateway: NatGatewayId,
+        interface: InterfaceId,
+        subnet: SubnetId,
+        address: Ipv4Addr,
+    },
+    NatGatewayDeleted {
+        gateway: NatGatewayId,
+    },
+    AddressAllocated {
+        allocation: AllocationId,
+        owner: AccountId,
+        region: Region,
+        address: Ipv4Addr,
+    },
+    AddressAssociated {
+        association: AddressAssociationId,
+        allocation: AllocationId,
+        interface: InterfaceId,
+        private: Ipv4Addr,
+    },
+    AddressDisassociated {
+        allocation: AllocationId,
+    },
+    AddressReleased {
+        allocation: AllocationId,
+    },
+    OutsideHostPlaced {
+        host: InterfaceId,
+        beyond: GatewayId,
+        addresses: Vec<IpAddr>,
+    },
+    OutsideHostRemoved {
+        host: InterfaceId,
     },
 
     TagSet {

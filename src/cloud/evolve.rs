@@ -1,7 +1,10 @@
 //! Carrying events out: the only place that changes a cloud.
 //!
-//! Holds [`Cloud::evolve`], one arm for each change. Refuses to hold any rule: an event is a decision
+//! Holds [`Cloud::evolve`], one arm for each change; what the longer arms do for gateways stands in
+//! `evolve/gateway.rs`. Refuses to hold any rule: an event is a decision
 //! already taken, so nothing here can be refused.
+
+mod gateway;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -52,6 +55,7 @@ impl Cloud {
                     subnets: Vec::new(),
                     peerings: BTreeSet::new(),
                     dns: DnsAttributes::default(),
+                    gateways: BTreeSet::new(),
                     default_acl: *default_acl,
                     acls: vec![*default_acl],
                     default_group: *default_group,
@@ -204,24 +208,15 @@ impl Cloud {
                     *instance,
                     Instance { interface: *interface, state: InstanceState::Running },
                 );
-                self.interfaces.insert(
-                    *interface,
-                    Interface {
-                        vpc,
-                        subnet: *subnet,
-                        host: Host::Instance(*instance),
-                        addresses: Vec::new(),
-                        source_dest_check: *source_dest_check,
-                        groups: groups.clone(),
-                    },
-                );
-                self.give_addresses(*interface, addresses);
-                if let Some(home) = self.subnets.get_mut(subnet) {
-                    home.interfaces += 1;
-                }
-                if let Some(usage) = self.usage_of(vpc) {
-                    usage.interfaces += 1;
-                }
+                let new = Interface {
+                    vpc,
+                    subnet: *subnet,
+                    host: Host::Instance(*instance),
+                    addresses: Vec::new(),
+                    source_dest_check: *source_dest_check,
+                    groups: groups.clone(),
+                };
+                self.insert_interface(*interface, new, addresses);
             }
             Change::InstanceStopped { instance } => {
                 self.set_state(*instance, InstanceState::Stopped)
@@ -232,20 +227,7 @@ impl Cloud {
             Change::InstanceTerminated { instance } => {
                 let Some(gone) = self.instances.remove(instance) else { return };
                 self.untag(ResourceId::Instance(*instance));
-                let Some(interface) = self.interfaces.remove(&gone.interface) else { return };
-                self.untag(ResourceId::Interface(gone.interface));
-                if let Some(usage) = self.usage_of(interface.vpc) {
-                    usage.interfaces = usage.interfaces.saturating_sub(1);
-                }
-                if let Some(subnet) = self.subnets.get_mut(&interface.subnet) {
-                    subnet.interfaces = subnet.interfaces.saturating_sub(1);
-                    for address in &interface.addresses {
-                        subnet.release(*address);
-                    }
-                }
-                for address in interface.addresses {
-                    self.owners.remove(&(interface.vpc, address));
-                }
+                self.remove_interface(gone.interface);
             }
             Change::AddressesAssigned { interface, addresses } => {
                 self.give_addresses(*interface, addresses);
@@ -340,6 +322,44 @@ impl Cloud {
                 self.acl_associations.insert(*association, *subnet);
             }
 
+            Change::GatewayCreated { id, gateway } => {
+                self.minted += 1;
+                self.gateway_created(*id, gateway);
+            }
+            Change::GatewayAttached { gateway, vpc } => self.gateway_attached(*gateway, *vpc),
+            Change::GatewayDetached { gateway } => self.gateway_detached(*gateway),
+            Change::GatewayDeleted { gateway } => self.gateway_deleted(*gateway),
+            Change::TableLearns { table, gateway } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.learns_from.insert(*gateway);
+                }
+            }
+            Change::TableForgets { table, gateway } => {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.learns_from.remove(gateway);
+                }
+            }
+            Change::NatGatewayCreated { gateway, interface, subnet, address } => {
+                self.minted += 2;
+                self.nat_gateway_created(*gateway, *interface, *subnet, *address);
+            }
+            Change::NatGatewayDeleted { gateway } => self.nat_gateway_deleted(*gateway),
+            Change::AddressAllocated { allocation, owner, region, address } => {
+                self.minted += 1;
+                self.address_allocated(*allocation, *owner, region, *address);
+            }
+            Change::AddressAssociated { association, allocation, interface, private } => {
+                self.minted += 1;
+                self.address_associated(*allocation, (*association, *interface, *private));
+            }
+            Change::AddressDisassociated { allocation } => self.address_disassociated(*allocation),
+            Change::AddressReleased { allocation } => self.address_released(*allocation),
+            Change::OutsideHostPlaced { host, beyond, addresses } => {
+                self.minted += 1;
+                self.outside_host_placed(*host, *beyond, addresses);
+            }
+            Change::OutsideHostRemoved { host } => self.outside_host_removed(*host),
+
             Change::TagSet { resource, account, key, value } => {
                 self.tags
                     .entry((*resource, *account))
@@ -358,6 +378,35 @@ impl Cloud {
     fn usage_of(&mut self, vpc: VpcId) -> Option<&mut Usage> {
         let vpc = self.vpcs.get(&vpc)?;
         self.accounts.get_mut(&vpc.owner)?.usage.get_mut(&vpc.region)
+    }
+
+    fn insert_interface(&mut self, id: InterfaceId, new: Interface, addresses: &[IpAddr]) {
+        let (vpc, subnet) = (new.vpc, new.subnet);
+        self.interfaces.insert(id, new);
+        self.give_addresses(id, addresses);
+        if let Some(home) = self.subnets.get_mut(&subnet) {
+            home.interfaces += 1;
+        }
+        if let Some(usage) = self.usage_of(vpc) {
+            usage.interfaces += 1;
+        }
+    }
+
+    fn remove_interface(&mut self, id: InterfaceId) {
+        let Some(interface) = self.interfaces.remove(&id) else { return };
+        self.untag(ResourceId::Interface(id));
+        if let Some(usage) = self.usage_of(interface.vpc) {
+            usage.interfaces = usage.interfaces.saturating_sub(1);
+        }
+        if let Some(subnet) = self.subnets.get_mut(&interface.subnet) {
+            subnet.interfaces = subnet.interfaces.saturating_sub(1);
+            for address in &interface.addresses {
+                subnet.release(*address);
+            }
+        }
+        for address in interface.addresses {
+            self.owners.remove(&(interface.vpc, address));
+        }
     }
 
     fn give_addresses(&mut self, interface: InterfaceId, addresses: &[IpAddr]) {

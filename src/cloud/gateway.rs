@@ -5,12 +5,23 @@
 //! packet meets on its way: that is the forwarder's. An edge belongs to the VPC it is attached to and
 //! serves nobody else (vpc-semantics 3.3); nothing here knows peerings.
 
+mod address;
+mod endpoint;
+mod internet;
+mod nat;
+mod outside;
+mod vpn;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use super::account::Region;
+use super::account::{Caller, Region};
+use super::event::Change;
+use super::profile::Feature;
+use super::refusal::Refusal;
+use super::{Cloud, cidr};
 use crate::base::id::*;
 
 /// An edge of a VPC that a route can name. (A NAT gateway is no edge: it is an interface inside the
@@ -56,6 +67,24 @@ pub enum Line {
     DirectConnect,
 }
 
+impl Line {
+    /// Both.
+    pub const ALL: [Line; 2] = [Line::Vpn, Line::DirectConnect];
+
+    /// The name used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Line::Vpn => "vpn",
+            Line::DirectConnect => "direct-connect",
+        }
+    }
+
+    /// The line with this name.
+    pub fn from_name(name: &str) -> Option<Line> {
+        Line::ALL.into_iter().find(|line| line.name() == name)
+    }
+}
+
 /// A gateway.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Gateway {
@@ -67,8 +96,10 @@ pub struct Gateway {
     pub vpc: Option<VpcId>,
     /// The line, if it is a virtual private gateway.
     pub line: Option<Line>,
-    /// What it leads to: the prefixes of the on-premises network or of the service. Empty for the
-    /// internet, which is everything.
+    /// The service, if it is an endpoint.
+    pub service: Option<String>,
+    /// What it leads to: the prefixes of the on-premises network or of the service, ordered, none
+    /// twice. Empty for the internet, which is everything.
     pub beyond: Vec<IpNet>,
 }
 
@@ -82,10 +113,12 @@ pub struct NatGateway {
 }
 
 /// A public address that an account holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PublicAddress {
     /// Who holds it.
     pub owner: AccountId,
+    /// The region in which it can be used.
+    pub region: Region,
     /// The address.
     pub address: Ipv4Addr,
     /// What it stands for, if it is associated.
@@ -130,5 +163,48 @@ impl GatewayId {
             GatewayId::Internet(_) => Site::Internet,
             GatewayId::Vpn(_) | GatewayId::Endpoint(_) => Site::Behind(self),
         }
+    }
+}
+
+impl Gateway {
+    /// A gateway that is attached to nothing and leads everywhere.
+    fn new(caller: &Caller) -> Gateway {
+        let (owner, region) = (caller.account, caller.region.clone());
+        Gateway { owner, region, vpc: None, line: None, service: None, beyond: Vec::new() }
+    }
+}
+
+impl Cloud {
+    /// The gateway, if it is the caller's and in the caller's region.
+    pub(super) fn own_gateway(&self, caller: &Caller, id: GatewayId) -> Result<&Gateway, Refusal> {
+        self.gateways
+            .get(&id)
+            .filter(|gateway| gateway.owner == caller.account && gateway.region == caller.region)
+            .ok_or(Refusal::GatewayNotFound(id))
+    }
+
+    /// The prefixes that a gateway can lead to, ordered, none twice. None may be one that no route
+    /// could name.
+    fn prefixes_beyond(&self, wanted: &[IpNet], of: &str) -> Result<Vec<IpNet>, Refusal> {
+        let mut prefixes: Vec<IpNet> = wanted.iter().map(IpNet::trunc).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        if prefixes.iter().any(|p| matches!(p, IpNet::V6(_))) && !self.profile.has(Feature::Ipv6) {
+            return Err(Refusal::UnknownParameter("DestinationIpv6CidrBlock"));
+        }
+        if prefixes.iter().any(|prefix| cidr::is_reserved_destination(*prefix)) {
+            return Err(Refusal::PrefixesInvalid(of.to_owned()));
+        }
+        Ok(prefixes)
+    }
+
+    /// What happens when a gateway goes: the hosts beyond it go first, for they hand their packets
+    /// to nobody else. Routes that follow from it are gone with it; those that name it stay.
+    fn without_gateway(&self, gateway: GatewayId) -> Vec<Change> {
+        let beyond = self.outside_hosts.iter().filter(|(_, host)| host.beyond == gateway);
+        let mut changes: Vec<Change> =
+            beyond.map(|(host, _)| Change::OutsideHostRemoved { host: *host }).collect();
+        changes.push(Change::GatewayDeleted { gateway });
+        changes
     }
 }

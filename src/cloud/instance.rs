@@ -165,8 +165,10 @@ impl Cloud {
         caller: &Caller,
         id: InstanceId,
     ) -> Result<Vec<Change>, Refusal> {
-        self.own_instance(caller, id)?;
-        Ok(vec![Change::InstanceTerminated { instance: id }])
+        let interface = self.own_instance(caller, id)?.interface;
+        let mut changes = self.without_public_addresses(interface);
+        changes.push(Change::InstanceTerminated { instance: id });
+        Ok(changes)
     }
 
     pub(super) fn assign_addresses(
@@ -175,7 +177,7 @@ impl Cloud {
         id: InterfaceId,
         wanted: &[Ipv4Addr],
     ) -> Result<Vec<Change>, Refusal> {
-        let interface = self.own_interface(caller, id)?;
+        let interface = self.own_configurable_interface(caller, id)?;
         let subnet: &Subnet = self.own_subnet(caller, interface.subnet)?;
         let mut addresses: Vec<IpAddr> = Vec::new();
         let mut seen = BTreeSet::new();
@@ -195,7 +197,7 @@ impl Cloud {
         id: InterfaceId,
         source_dest_check: SourceDestCheck,
     ) -> Result<Vec<Change>, Refusal> {
-        self.own_interface(caller, id)?;
+        self.own_configurable_interface(caller, id)?;
         Ok(vec![Change::SourceDestCheckSet { interface: id, source_dest_check }])
     }
 }

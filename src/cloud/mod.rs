@@ -80,6 +80,8 @@ pub struct Cloud {
     public_addresses: BTreeMap<AllocationId, PublicAddress>,
     /// Who holds a public address.
     allocations: BTreeMap<Ipv4Addr, AllocationId>,
+    /// Which allocation stands for a private address of an interface.
+    public_of: BTreeMap<(InterfaceId, Ipv4Addr), AllocationId>,
     outside_hosts: BTreeMap<InterfaceId, OutsideHost>,
     outside_owners: BTreeMap<(Site, IpAddr), InterfaceId>,
     tags: BTreeMap<(ResourceId, AccountId), BTreeMap<String, String>>,
@@ -124,6 +126,7 @@ impl Cloud {
             nat_gateways: BTreeMap::new(),
             public_addresses: BTreeMap::new(),
             allocations: BTreeMap::new(),
+            public_of: BTreeMap::new(),
             outside_hosts: BTreeMap::new(),
             outside_owners: BTreeMap::new(),
             tags: BTreeMap::new(),
@@ -283,6 +286,47 @@ impl Cloud {
             C::ReplaceNetworkAclAssociation { association, acl } => {
                 self.replace_acl_association(caller, *association, *acl)
             }
+            C::CreateInternetGateway => self.create_internet_gateway(caller),
+            C::AttachInternetGateway { gateway, vpc } => {
+                self.attach_internet_gateway(caller, *gateway, *vpc)
+            }
+            C::DetachInternetGateway { gateway, vpc } => {
+                self.detach_internet_gateway(caller, *gateway, *vpc)
+            }
+            C::DeleteInternetGateway { gateway } => self.delete_internet_gateway(caller, *gateway),
+            C::CreateVpnGateway { line, beyond } => self.create_vpn_gateway(caller, *line, beyond),
+            C::AttachVpnGateway { gateway, vpc } => self.attach_vpn_gateway(caller, *gateway, *vpc),
+            C::DetachVpnGateway { gateway, vpc } => self.detach_vpn_gateway(caller, *gateway, *vpc),
+            C::DeleteVpnGateway { gateway } => self.delete_vpn_gateway(caller, *gateway),
+            C::EnableVgwRoutePropagation { gateway, table } => {
+                self.enable_propagation(caller, *gateway, *table)
+            }
+            C::DisableVgwRoutePropagation { gateway, table } => {
+                self.disable_propagation(caller, *gateway, *table)
+            }
+            C::CreateVpcEndpoint { vpc, service, prefixes, tables } => {
+                self.create_endpoint(caller, *vpc, service, prefixes, tables)
+            }
+            C::ModifyVpcEndpoint { endpoint, add, remove } => {
+                self.modify_endpoint(caller, *endpoint, add, remove)
+            }
+            C::DeleteVpcEndpoints { endpoint } => self.delete_endpoint(caller, *endpoint),
+            C::CreateNatGateway { subnet, allocation } => {
+                self.create_nat_gateway(caller, *subnet, *allocation)
+            }
+            C::DeleteNatGateway { gateway } => self.delete_nat_gateway(caller, *gateway),
+            C::AllocateAddress { address } => self.allocate_public_address(caller, *address),
+            C::AssociateAddress { allocation, interface, private } => {
+                self.associate_public_address(caller, *allocation, *interface, *private)
+            }
+            C::DisassociateAddress { association } => {
+                self.disassociate_public_address(caller, *association)
+            }
+            C::ReleaseAddress { allocation } => self.release_public_address(caller, *allocation),
+            C::PlaceOutsideHost { beyond, addresses } => {
+                self.place_host_outside(caller, *beyond, addresses)
+            }
+            C::RemoveOutsideHost { host } => self.remove_host_outside(caller, *host),
             C::CreateTags { resource, tags } => self.create_tags(caller, *resource, tags, now),
             C::DeleteTags { resource, keys } => self.delete_tags(caller, *resource, keys, now),
         }
@@ -421,13 +465,10 @@ impl Cloud {
         self.public_addresses.iter().map(|(id, address)| (*id, address))
     }
 
-    /// The public address that stands for a private one of an interface. Linear in the addresses
-    /// held.
+    /// The public address that stands for a private one of an interface.
     pub fn public_address(&self, interface: InterfaceId, private: Ipv4Addr) -> Option<Ipv4Addr> {
-        let stands_for = |held: &&PublicAddress| {
-            held.association.is_some_and(|(_, i, address)| (i, address) == (interface, private))
-        };
-        self.public_addresses.values().find(stands_for).map(|held| held.address)
+        let held = self.public_addresses.get(self.public_of.get(&(interface, private))?)?;
+        Some(held.address)
     }
 
     /// The interface, and its private address, for which a public one stands.
@@ -436,12 +477,9 @@ impl Cloud {
         held.association.map(|(_, interface, private)| (interface, private))
     }
 
-    /// The internet gateway that is attached to a VPC. Linear in the number of gateways.
+    /// The internet gateway that is attached to a VPC.
     pub fn internet_gateway_of(&self, vpc: VpcId) -> Option<GatewayId> {
-        let of_vpc = |(id, gateway): &(&GatewayId, &Gateway)| {
-            matches!(id, GatewayId::Internet(_)) && gateway.vpc == Some(vpc)
-        };
-        self.gateways.iter().find(of_vpc).map(|(id, _)| *id)
+        self.vpcs.get(&vpc)?.gateways().find(|id| matches!(id, GatewayId::Internet(_)))
     }
 
     /// A host outside the cloud.

@@ -18,6 +18,8 @@ pub enum Quota {
     RouteTablesPerVpc,
     /// Routes of one table beside the local ones, IPv4 and IPv6 counted apart.
     RoutesPerTable,
+    /// Routes of one table that a virtual private gateway propagates.
+    PropagatedRoutesPerTable,
     /// Active peerings of one VPC, those being provisioned included.
     ActivePeeringsPerVpc,
     /// Peering requests that an account has made and nobody has answered.
@@ -43,12 +45,13 @@ pub enum Quota {
 
 impl Quota {
     /// Every quota.
-    pub const ALL: [Quota; 14] = [
+    pub const ALL: [Quota; 15] = [
         Quota::VpcsPerRegion,
         Quota::CidrsPerVpc,
         Quota::SubnetsPerVpc,
         Quota::RouteTablesPerVpc,
         Quota::RoutesPerTable,
+        Quota::PropagatedRoutesPerTable,
         Quota::ActivePeeringsPerVpc,
         Quota::OutstandingPeeringRequests,
         Quota::InterfacesPerRegion,
@@ -68,6 +71,7 @@ impl Quota {
             Quota::SubnetsPerVpc => "subnets-per-vpc",
             Quota::RouteTablesPerVpc => "route-tables-per-vpc",
             Quota::RoutesPerTable => "routes-per-table",
+            Quota::PropagatedRoutesPerTable => "propagated-routes-per-table",
             Quota::ActivePeeringsPerVpc => "active-peerings-per-vpc",
             Quota::OutstandingPeeringRequests => "outstanding-peering-requests",
             Quota::InterfacesPerRegion => "interfaces-per-region",
@@ -92,6 +96,7 @@ impl Quota {
             Quota::CidrsPerVpc => 5,
             Quota::SubnetsPerVpc | Quota::RouteTablesPerVpc | Quota::NetworkAclsPerVpc => 200,
             Quota::RoutesPerTable | Quota::ActivePeeringsPerVpc => 50,
+            Quota::PropagatedRoutesPerTable => 100,
             Quota::OutstandingPeeringRequests => 25,
             Quota::InterfacesPerRegion => 100_000,
             Quota::SecurityGroupsPerRegion => 2_500,

@@ -6,12 +6,15 @@
 //! Codes and message templates: vpc-semantics 1.4, 2.2, 2.3, 6.7. Where AWS's answer is not known,
 //! the variant says so.
 
-use std::net::IpAddr;
+mod code;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use thiserror::Error;
 
 use super::event::ResourceId;
+use super::gateway::GatewayId;
 use super::network_acl::RuleNumber;
 use super::peering::{End, Status};
 use super::quota::{Quota, Quotas};
@@ -56,6 +59,24 @@ pub enum Refusal {
     /// No such association of a network ACL.
     #[error("The association ID '{0}' does not exist")]
     AclAssociationNotFound(AclAssociationId),
+    /// No such gateway or endpoint.
+    #[error("The {noun} ID '{0}' does not exist", noun = noun(*.0))]
+    GatewayNotFound(GatewayId),
+    /// No such gateway to route to.
+    #[error("The gateway ID '{0}' does not exist")]
+    RouteGatewayNotFound(GatewayId),
+    /// No such NAT gateway.
+    #[error("The NAT gateway '{0}' does not exist")]
+    NatGatewayNotFound(NatGatewayId),
+    /// No such NAT gateway to route to.
+    #[error("The natGateway ID '{0}' does not exist")]
+    RouteNatGatewayNotFound(NatGatewayId),
+    /// The account holds no such public address.
+    #[error("The allocation ID '{0}' does not exist")]
+    AllocationNotFound(AllocationId),
+    /// No such association of a public address.
+    #[error("The association ID '{0}' does not exist")]
+    AddressAssociationNotFound(AddressAssociationId),
     /// Nothing with this id can be tagged.
     #[error("The ID '{0}' is not valid")]
     ResourceNotFound(ResourceId),
@@ -123,6 +144,31 @@ pub enum Refusal {
     /// The address belongs to another interface.
     #[error("Address {0} is in use.")]
     AddressInUse(IpAddr),
+    /// The address is not one that an account can hold on the internet.
+    #[error("Address {0} is not a public address")]
+    AddressNotPublic(IpAddr),
+    /// The private address is not one of the interface.
+    #[error("Address {address} is not assigned to {interface}")]
+    AddressNotOfInterface {
+        /// The interface.
+        interface: InterfaceId,
+        /// The address asked for; none if the interface has no IPv4 address.
+        address: Ipv4Addr,
+    },
+    /// The public address, or the private one, has its counterpart already.
+    #[error("resource {0} is already associated with an address")]
+    AddressAlreadyAssociated(String),
+    /// The emulator's pool of public addresses is used up.
+    #[error("There are not enough addresses available to satisfy the request.")]
+    NoPublicAddressLeft,
+    /// A host outside the cloud cannot have this address where it is to live (the emulator's own).
+    #[error("A host beyond {beyond} cannot have the address {address}")]
+    AddressNotBeyond {
+        /// Where it is to live.
+        beyond: GatewayId,
+        /// The address.
+        address: IpAddr,
+    },
     /// No address is left.
     #[error(
         "There are not enough free addresses in subnet '{0}' to satisfy the requested number of instances."
@@ -208,6 +254,55 @@ pub enum Refusal {
         /// The subnet.
         subnet: SubnetId,
     },
+    /// The gateway is attached to a VPC.
+    #[error("The {noun} '{0}' has dependencies and cannot be deleted.", noun = noun(*.0))]
+    GatewayInUse(GatewayId),
+    /// Interfaces of the VPC have public addresses.
+    #[error(
+        "Network {0} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway."
+    )]
+    PublicAddressesMapped(VpcId),
+
+    // ---- gateways ---------------------------------------------------------------------------
+    /// The internet gateway is attached already.
+    #[error("resource {gateway} is already attached to network {vpc}")]
+    GatewayAlreadyAttached {
+        /// The gateway.
+        gateway: GatewayId,
+        /// The VPC that it is attached to.
+        vpc: VpcId,
+    },
+    /// The VPC has an internet gateway.
+    #[error("Network {0} already has an internet gateway attached")]
+    VpcHasInternetGateway(VpcId),
+    /// The VPC has a virtual private gateway.
+    #[error("Network {0} already has a virtual private gateway attached")]
+    VpcHasVpnGateway(VpcId),
+    /// The gateway is not attached to this VPC.
+    #[error("resource {gateway} is not attached to network {vpc}")]
+    GatewayNotAttached {
+        /// The gateway.
+        gateway: GatewayId,
+        /// The VPC.
+        vpc: VpcId,
+    },
+    /// A table can learn routes only from the gateway that is attached to its VPC.
+    #[error("{gateway} is not attached to the network of route table {table}")]
+    PropagationNotAttached {
+        /// The gateway.
+        gateway: VpnGatewayId,
+        /// The table.
+        table: RouteTableId,
+    },
+    /// The VPC has no way to the internet, so a public address would lead nowhere.
+    #[error("Network {0} is not attached to any internet gateway")]
+    NoInternetGateway(VpcId),
+    /// The virtual private gateway can't be deleted while it is attached.
+    #[error("The vpnGateway '{0}' is in an incorrect state: it is attached")]
+    VpnGatewayAttached(VpnGatewayId),
+    /// What a line announces, or a service has, cannot be routed: reserved, or (of a service) nothing.
+    #[error("The prefixes of {0} are not valid")]
+    PrefixesInvalid(String),
 
     // ---- routes and tables ------------------------------------------------------------------
     /// The destination has a route.
@@ -259,6 +354,17 @@ pub enum Refusal {
         table: RouteTableId,
         /// The target's id.
         target: String,
+    },
+    /// Routes to an endpoint follow from the endpoint's tables; nobody sets them.
+    #[error("cannot set a route to {0}: its routes follow from its route tables")]
+    RouteToEndpoint(GatewayId),
+    /// Table and endpoint are of two VPCs.
+    #[error("route table {table} and endpoint vpc {vpc} belong to different networks")]
+    EndpointOfOtherVpc {
+        /// The table.
+        table: RouteTableId,
+        /// The endpoint's VPC.
+        vpc: VpcId,
     },
     /// Table and subnet are of two VPCs.
     #[error("route table {table} and subnet {subnet} belong to different networks")]
@@ -386,169 +492,11 @@ pub enum Refusal {
     InvalidTag(String),
 }
 
-impl Refusal {
-    /// Every code that [`Refusal::code`] can give, in alphabetical order: what a file may expect.
-    pub const CODES: &[&str] = &[
-        "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
-        "CannotDelete",
-        "CidrLimitExceeded",
-        "DependencyViolation",
-        "InsufficientFreeAddressesInSubnet",
-        "InvalidAssociationID.NotFound",
-        "InvalidGroup.Duplicate",
-        "InvalidGroup.NotFound",
-        "InvalidGroup.Reserved",
-        "InvalidID",
-        "InvalidIPAddress.InUse",
-        "InvalidInstanceID.NotFound",
-        "InvalidNetworkAclEntry.NotFound",
-        "InvalidNetworkAclID.NotFound",
-        "InvalidNetworkInterfaceID.NotFound",
-        "InvalidParameterValue",
-        "InvalidPermission.Duplicate",
-        "InvalidPermission.NotFound",
-        "InvalidPrefixListID.NotFound",
-        "InvalidRoute.NotFound",
-        "InvalidRouteTableID.NotFound",
-        "InvalidStateTransition",
-        "InvalidSubnet.Conflict",
-        "InvalidSubnet.Range",
-        "InvalidSubnetID.NotFound",
-        "InvalidVpc.Range",
-        "InvalidVpcID.NotFound",
-        "InvalidVpcPeeringConnectionID.NotFound",
-        "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled",
-        "InvalidZone.NotFound",
-        "MissingParameter",
-        "NetworkAclEntryAlreadyExists",
-        "NetworkAclEntryLimitExceeded",
-        "NetworkAclLimitExceeded",
-        "NetworkInterfaceLimitExceeded",
-        "OperationNotPermitted",
-        "OutstandingVpcPeeringConnectionLimitExceeded",
-        "PrefixListMaxEntriesExceeded",
-        "Resource.AlreadyAssociated",
-        "RouteAlreadyExists",
-        "RouteLimitExceeded",
-        "RouteTableLimitExceeded",
-        "RulesPerSecurityGroupLimitExceeded",
-        "SecurityGroupLimitExceeded",
-        "SecurityGroupsPerInterfaceLimitExceeded",
-        "SubnetLimitExceeded",
-        "TagLimitExceeded",
-        "UnknownParameter",
-        "VpcLimitExceeded",
-        "VpcPeeringConnectionAlreadyExists",
-    ];
-
-    /// The EC2 error code, exactly as on the wire.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Refusal::VpcNotFound(_) => "InvalidVpcID.NotFound",
-            Refusal::SubnetNotFound(_) => "InvalidSubnetID.NotFound",
-            Refusal::RouteTableNotFound(_) => "InvalidRouteTableID.NotFound",
-            Refusal::AssociationNotFound(_) => "InvalidAssociationID.NotFound",
-            Refusal::PeeringNotFound(_) => "InvalidVpcPeeringConnectionID.NotFound",
-            Refusal::InstanceNotFound(_) => "InvalidInstanceID.NotFound",
-            Refusal::InterfaceNotFound(_) => "InvalidNetworkInterfaceID.NotFound",
-            Refusal::GroupNotFound(_) | Refusal::GroupOfOtherVpc(_) => "InvalidGroup.NotFound",
-            Refusal::PrefixListNotFound(_) => "InvalidPrefixListID.NotFound",
-            Refusal::AclNotFound(_) => "InvalidNetworkAclID.NotFound",
-            Refusal::AclAssociationNotFound(_) => "InvalidAssociationID.NotFound",
-            Refusal::ResourceNotFound(_) => "InvalidID",
-            Refusal::VpcBlockInvalid(_)
-            | Refusal::VpcBlockRestricted(_)
-            | Refusal::VpcBlockConflict(_)
-            | Refusal::VpcBlockCoversRoute { .. } => "InvalidVpc.Range",
-            Refusal::VpcBlockWhilePending { .. } | Refusal::VpcBlockOverlapsPeer { .. } => {
-                "OperationNotPermitted"
-            }
-            Refusal::VpcBlockNotRemovable(_) => "OperationNotPermitted",
-            Refusal::SubnetBlockInvalid(_) => "InvalidSubnet.Range",
-            Refusal::SubnetBlockConflict(_) => "InvalidSubnet.Conflict",
-            Refusal::ZoneNotFound(_) => "InvalidZone.NotFound",
-            Refusal::AddressNotInSubnet(_) => "InvalidParameterValue",
-            Refusal::AddressInUse(_) => "InvalidIPAddress.InUse",
-            Refusal::SubnetFull(_) => "InsufficientFreeAddressesInSubnet",
-            Refusal::VpcInUse(_)
-            | Refusal::SubnetInUse(_)
-            | Refusal::RouteTableInUse(_)
-            | Refusal::GroupInUse(_)
-            | Refusal::PrefixListInUse(_)
-            | Refusal::AclInUse(_) => "DependencyViolation",
-            Refusal::GroupNameTaken(_) => "InvalidGroup.Duplicate",
-            Refusal::GroupNameReserved(_) => "InvalidGroup.Reserved",
-            Refusal::DefaultGroupStays(_) => "CannotDelete",
-            Refusal::RuleExists(_) => "InvalidPermission.Duplicate",
-            Refusal::RuleNotFound(_) => "InvalidPermission.NotFound",
-            Refusal::NoGroups => "MissingParameter",
-            Refusal::InterfaceManaged(_) => "OperationNotPermitted",
-            Refusal::AclEntryExists(_) => "NetworkAclEntryAlreadyExists",
-            Refusal::AclEntryNotFound(_) => "InvalidNetworkAclEntry.NotFound",
-            Refusal::GroupNameInvalid(_)
-            | Refusal::PrefixListEntryNotFound { .. }
-            | Refusal::DefaultAclStays(_)
-            | Refusal::AclOfOtherVpc { .. }
-            | Refusal::QuotaNotGranted { .. } => "InvalidParameterValue",
-            Refusal::RouteExists(_) => "RouteAlreadyExists",
-            Refusal::RouteNotFound { .. } => "InvalidRoute.NotFound",
-            Refusal::RouteToReplaceNotFound { .. }
-            | Refusal::LocalRouteStays { .. }
-            | Refusal::RouteInsideLocal(_)
-            | Refusal::RouteInsideLocalNotSubnet(_)
-            | Refusal::RouteReserved(_)
-            | Refusal::RouteTargetOfOtherVpc { .. }
-            | Refusal::AssociationOfOtherVpc { .. }
-            | Refusal::MainAssociationStays(_)
-            | Refusal::PeeringWithItself(_)
-            | Refusal::DnsHostnamesNeedSupport(_) => "InvalidParameterValue",
-            Refusal::AlreadyAssociated { .. } => "Resource.AlreadyAssociated",
-            Refusal::PeeringExists(_) => "VpcPeeringConnectionAlreadyExists",
-            Refusal::PeeringState { .. } => "InvalidStateTransition",
-            Refusal::PeeringNotYours { .. }
-            | Refusal::PeeringRegion { .. }
-            | Refusal::PeeringSideNotYours { .. }
-            | Refusal::PeeringNotActive(_) => "OperationNotPermitted",
-            Refusal::PeeringNeedsDnsHostnames(_) => {
-                "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled"
-            }
-            Refusal::UnknownParameter(_) => "UnknownParameter",
-            Refusal::QuotaExceeded { quota, .. } => match quota {
-                Quota::VpcsPerRegion => "VpcLimitExceeded",
-                Quota::CidrsPerVpc => "CidrLimitExceeded",
-                Quota::SubnetsPerVpc => "SubnetLimitExceeded",
-                Quota::RouteTablesPerVpc => "RouteTableLimitExceeded",
-                Quota::RoutesPerTable => "RouteLimitExceeded",
-                Quota::ActivePeeringsPerVpc => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
-                Quota::OutstandingPeeringRequests => "OutstandingVpcPeeringConnectionLimitExceeded",
-                Quota::InterfacesPerRegion => "NetworkInterfaceLimitExceeded",
-                Quota::SecurityGroupsPerRegion => "SecurityGroupLimitExceeded",
-                Quota::RulesPerSecurityGroup => "RulesPerSecurityGroupLimitExceeded",
-                Quota::SecurityGroupsPerInterface => "SecurityGroupsPerInterfaceLimitExceeded",
-                Quota::EntriesPerPrefixList => "PrefixListMaxEntriesExceeded",
-                Quota::NetworkAclsPerVpc => "NetworkAclLimitExceeded",
-                Quota::EntriesPerNetworkAcl => "NetworkAclEntryLimitExceeded",
-            },
-            Refusal::PeerQuotaExceeded(_) => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
-            Refusal::TooManyTags => "TagLimitExceeded",
-            Refusal::InvalidTag(_) => "InvalidParameterValue",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Refusal;
-
-    /// The list is that of the arms of `code`, read from this file.
-    #[test]
-    fn the_list_of_codes_is_that_of_the_arms() {
-        let text = include_str!("refusal.rs");
-        let arms = text.split("pub const fn code").nth(1).unwrap();
-        let arms = arms.split("#[cfg(test)]").next().unwrap();
-        let mut codes: Vec<&str> = arms.split('"').skip(1).step_by(2).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        assert_eq!(codes, Refusal::CODES);
+/// What EC2 calls this kind of gateway in its messages.
+const fn noun(gateway: GatewayId) -> &'static str {
+    match gateway {
+        GatewayId::Internet(_) => "internetGateway",
+        GatewayId::Vpn(_) => "vpnGateway",
+        GatewayId::Endpoint(_) => "vpcEndpoint",
     }
 }

@@ -2,16 +2,17 @@
 //!
 //! Holds what a table *says*. Refuses to hold what is looked up in it: longest-prefix match is the
 //! forwarder's. Local routes are not stored but follow from the VPC's blocks, so a table can neither
-//! lack one nor keep a stale one; whether a route is a blackhole follows from its target's state.
+//! lack one nor keep a stale one; those of endpoints and propagated ones follow likewise from their
+//! gateways. Whether a route is a blackhole follows from its target's state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ipnet::IpNet;
 
 use super::account::Caller;
 use super::event::Change;
-use super::gateway::GatewayId;
+use super::gateway::{Gateway, GatewayId};
 use super::peering::Status;
 use super::profile::Feature;
 use super::quota::Quota;
@@ -53,6 +54,37 @@ pub enum Hop {
     To(RouteTarget),
 }
 
+/// Where a route comes from, in the words of `DescribeRouteTables` (vpc-semantics 3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Origin {
+    /// It was born with the table: a local route.
+    CreateRouteTable,
+    /// Somebody set it, or put the table on an endpoint.
+    CreateRoute,
+    /// A virtual private gateway announces it.
+    Propagated,
+}
+
+impl Origin {
+    /// All three.
+    pub const ALL: [Origin; 3] =
+        [Origin::CreateRouteTable, Origin::CreateRoute, Origin::Propagated];
+
+    /// The code on the wire.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Origin::CreateRouteTable => "CreateRouteTable",
+            Origin::CreateRoute => "CreateRoute",
+            Origin::Propagated => "EnableVgwRoutePropagation",
+        }
+    }
+
+    /// The origin with this code.
+    pub fn from_code(code: &str) -> Option<Origin> {
+        Origin::ALL.into_iter().find(|origin| origin.code() == code)
+    }
+}
+
 /// A route as `DescribeRouteTables` shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Route {
@@ -60,6 +92,8 @@ pub struct Route {
     pub destination: IpNet,
     /// Where it leads.
     pub hop: Hop,
+    /// Where it comes from.
+    pub origin: Origin,
 }
 
 /// Whether a route's target can be used (vpc-semantics 3.2).
@@ -67,7 +101,8 @@ pub struct Route {
 pub enum RouteState {
     /// It can.
     Active,
-    /// It cannot: the peering is not active, or the interface is gone or its instance stopped.
+    /// It cannot: the peering is not active, the interface is gone or its instance stopped, the
+    /// gateway is detached or gone.
     Blackhole,
 }
 
@@ -95,29 +130,90 @@ pub struct RouteTable {
     /// Its VPC.
     pub vpc: VpcId,
     pub(super) routes: BTreeMap<IpNet, RouteTarget>,
+    /// The gateways whose prefixes become routes of this table: endpoints that it is on, and virtual
+    /// private gateways that propagate to it.
+    pub(super) learns_from: BTreeSet<GatewayId>,
 }
 
 impl RouteTable {
     pub(super) fn new(vpc: VpcId) -> RouteTable {
-        RouteTable { vpc, routes: BTreeMap::new() }
+        RouteTable { vpc, routes: BTreeMap::new(), learns_from: BTreeSet::new() }
     }
 
     /// The routes that somebody set, ordered by destination; local ones are not among them.
     pub fn routes(&self) -> impl Iterator<Item = (IpNet, RouteTarget)> + '_ {
         self.routes.iter().map(|(destination, target)| (*destination, *target))
     }
+
+    /// Is the table on this endpoint, or does this virtual private gateway propagate to it? (One that
+    /// is detached adds no route for the time being.)
+    pub fn learns_from(&self, gateway: GatewayId) -> bool {
+        self.learns_from.contains(&gateway)
+    }
 }
 
 impl Cloud {
-    /// Every route in force in a table: one local route per block of the VPC, then the others by
-    /// destination. A destination occurs once: nothing can be set that equals a local one.
+    /// Every route in force in a table: one local route per block of the VPC, then those that
+    /// somebody set, by destination, then those of endpoints, then propagated ones. A destination
+    /// occurs once: the earlier in this order wins (vpc-semantics 3.2).
     pub fn routes(&self, table: RouteTableId) -> impl Iterator<Item = Route> + '_ {
+        self.stated_routes(table).chain(self.learned_routes(table))
+    }
+
+    /// The local routes and those that somebody set.
+    fn stated_routes(&self, table: RouteTableId) -> impl Iterator<Item = Route> + '_ {
         let table = self.tables.get(&table);
         let vpc = table.and_then(|t| self.vpcs.get(&t.vpc));
-        let local = vpc.into_iter().flat_map(|v| v.blocks());
-        let local = local.map(|block| Route { destination: *block, hop: Hop::Local });
-        let set = table.into_iter().flat_map(|t| t.routes());
-        local.chain(set.map(|(destination, target)| Route { destination, hop: Hop::To(target) }))
+        let local = vpc.into_iter().flat_map(|v| v.blocks()).map(|block| Route {
+            destination: *block,
+            hop: Hop::Local,
+            origin: Origin::CreateRouteTable,
+        });
+        let set = table.into_iter().flat_map(|t| t.routes()).map(|(destination, target)| Route {
+            destination,
+            hop: Hop::To(target),
+            origin: Origin::CreateRoute,
+        });
+        local.chain(set)
+    }
+
+    /// The routes that follow from the gateways that a table learns from. One that is equal to or
+    /// inside a block of the VPC is not in force: nothing propagated pulls traffic out of the VPC.
+    fn learned_routes(&self, table: RouteTableId) -> impl Iterator<Item = Route> + '_ {
+        let table = self.tables.get(&table);
+        table.into_iter().flat_map(move |table| {
+            // Backwards, because endpoints order behind virtual private gateways and go first.
+            let sources = table.learns_from.iter().rev();
+            sources.flat_map(move |gateway| self.learned_from(*gateway, table))
+        })
+    }
+
+    fn learned_from<'c>(
+        &'c self,
+        id: GatewayId,
+        table: &'c RouteTable,
+    ) -> impl Iterator<Item = Route> + 'c {
+        let attached = |gateway: &&Gateway| gateway.vpc == Some(table.vpc);
+        let prefixes = self.gateways.get(&id).filter(attached).into_iter().flat_map(|g| &g.beyond);
+        let blocks = self.vpcs.get(&table.vpc).map_or(&[][..], |vpc| vpc.blocks());
+        let is_endpoint = matches!(id, GatewayId::Endpoint(_));
+        let origin = if is_endpoint { Origin::CreateRoute } else { Origin::Propagated };
+        let in_force = move |prefix: &&IpNet| {
+            !table.routes.contains_key(*prefix)
+                && !blocks.iter().any(|block| block.contains(*prefix))
+                && (is_endpoint || !self.of_endpoint(table, prefix))
+        };
+        prefixes.filter(in_force).map(move |destination| Route {
+            destination: *destination,
+            hop: Hop::To(RouteTarget::Gateway(id)),
+            origin,
+        })
+    }
+
+    /// Does the table have the prefix from an endpoint?
+    fn of_endpoint(&self, table: &RouteTable, prefix: &IpNet) -> bool {
+        let endpoints = table.learns_from.iter().filter(|id| matches!(id, GatewayId::Endpoint(_)));
+        endpoints.filter_map(|id| self.gateways.get(id)).any(|e| e.beyond.contains(prefix))
     }
 
     /// Whether a route's target can be used at `now`.
@@ -145,7 +241,11 @@ impl Cloud {
         }
     }
 
-    fn own_table(&self, caller: &Caller, id: RouteTableId) -> Result<&RouteTable, Refusal> {
+    pub(super) fn own_table(
+        &self,
+        caller: &Caller,
+        id: RouteTableId,
+    ) -> Result<&RouteTable, Refusal> {
         self.tables
             .get(&id)
             .filter(|table| self.own_vpc(caller, table.vpc).is_ok())
@@ -289,19 +389,26 @@ impl Cloud {
                 }
             }
             RouteTarget::Gateway(id) => {
-                if self.gateways.get(&id).and_then(|gateway| gateway.vpc) != Some(table.vpc) {
+                let gateway =
+                    self.own_gateway(caller, id).map_err(|_| Refusal::RouteGatewayNotFound(id))?;
+                if matches!(id, GatewayId::Endpoint(_)) {
+                    return Err(Refusal::RouteToEndpoint(id));
+                }
+                if gateway.vpc != Some(table.vpc) {
                     return Err(of_other_vpc());
                 }
             }
             RouteTarget::Nat(id) => {
-                if self.nat_gateways.get(&id).map(|nat| nat.vpc) != Some(table.vpc) {
+                let of = self.nat_gateways.get(&id).map(|nat| nat.vpc);
+                let of = of.filter(|vpc| self.own_vpc(caller, *vpc).is_ok());
+                if of.ok_or(Refusal::RouteNatGatewayNotFound(id))? != table.vpc {
                     return Err(of_other_vpc());
                 }
             }
         }
         let inside_local = vpc.blocks().iter().any(|block| block.contains(&destination));
         if inside_local {
-            let to_interface = matches!(target, RouteTarget::Interface(_));
+            let to_interface = matches!(target, RouteTarget::Interface(_) | RouteTarget::Nat(_));
             if !to_interface || !self.profile.has(Feature::RouteInsideLocal) {
                 return Err(Refusal::RouteInsideLocal(destination));
             }
@@ -323,7 +430,8 @@ impl Cloud {
     ) -> Result<Vec<Change>, Refusal> {
         let destination = destination.trunc();
         let table = self.check_route(caller, table_id, destination, target, now)?;
-        if self.routes(table_id).any(|route| route.destination == destination) {
+        // A learned route is in nobody's way: what is set wins.
+        if self.stated_routes(table_id).any(|route| route.destination == destination) {
             return Err(Refusal::RouteExists(destination));
         }
         let same_family =

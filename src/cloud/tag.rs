@@ -50,14 +50,13 @@ impl Cloud {
                 .instances
                 .get(&id)
                 .is_some_and(|i| self.own_interface(caller, i.interface).is_ok()),
-            ResourceId::Interface(id) => self.own_interface(caller, id).is_ok(),
+            ResourceId::Interface(id) => {
+                self.own_interface(caller, id).is_ok() || self.own_outside_host(caller, id).is_ok()
+            }
             ResourceId::SecurityGroup(id) => self.own_group(caller, id).is_ok(),
             ResourceId::PrefixList(id) => self.own_prefix_list(caller, id).is_ok(),
             ResourceId::NetworkAcl(id) => self.own_acl(caller, id).is_ok(),
-            ResourceId::Gateway(id) => self
-                .gateways
-                .get(&id)
-                .is_some_and(|g| g.owner == caller.account && g.region == caller.region),
+            ResourceId::Gateway(id) => self.own_gateway(caller, id).is_ok(),
             ResourceId::NatGateway(id) => {
                 self.nat_gateways.get(&id).is_some_and(|nat| self.own_vpc(caller, nat.vpc).is_ok())
             }

@@ -10,6 +10,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::account::{Caller, Region};
 use super::dns::DnsAttributes;
 use super::event::Change;
+use super::gateway::GatewayId;
 use super::peering::{Action, FailureCause, Role, Status};
 use super::profile::Feature;
 use super::quota::Quota;
@@ -30,6 +31,7 @@ pub struct Vpc {
     pub(super) tables: Vec<RouteTableId>,
     pub(super) subnets: Vec<SubnetId>,
     pub(super) peerings: BTreeSet<PeeringId>,
+    pub(super) gateways: BTreeSet<GatewayId>,
     pub(super) default_acl: NetworkAclId,
     pub(super) acls: Vec<NetworkAclId>,
     pub(super) default_group: SecurityGroupId,
@@ -93,6 +95,11 @@ impl Vpc {
         self.peerings.iter().copied()
     }
 
+    /// The gateways attached to it and its endpoints, ordered by kind and id.
+    pub fn gateways(&self) -> impl Iterator<Item = GatewayId> + '_ {
+        self.gateways.iter().copied()
+    }
+
     /// Does the address lie in one of its blocks?
     pub fn contains(&self, address: std::net::IpAddr) -> bool {
         self.blocks.iter().any(|block| block.contains(&address))
@@ -147,7 +154,8 @@ impl Cloud {
         let bare = vpc.subnets.is_empty()
             && vpc.tables == [vpc.main_table()]
             && vpc.acls == [vpc.default_acl]
-            && vpc.groups == [vpc.default_group];
+            && vpc.groups == [vpc.default_group]
+            && vpc.gateways.is_empty();
         if !bare {
             return Err(Refusal::VpcInUse(id));
         }

@@ -7,6 +7,7 @@
 mod action;
 mod expect;
 mod filter;
+mod gateway;
 mod network;
 
 use crate::base::diag::{Place, Spanned};
@@ -28,6 +29,11 @@ pub use filter::{
     AclEntry, AclOfSubnet, CreateNetworkAcl, CreateSecurityGroup, EntryKey, EntryOfAcl, Filter,
     ModifyPrefixList, ModifySecurityGroups, NetworkAcl, PrefixList, Rule, RuleOfGroup,
     SecurityGroup,
+};
+pub use gateway::{
+    AllocateAddress, AssociateAddress, Attachment, CreateNatGateway, CreateVpcEndpoint,
+    CreateVpnGateway, Gateway, GatewayAction, GatewayKind, ModifyVpcEndpoint, NewOwned,
+    NotAPublicIp, OutsideHost, Propagation, PublicIp, Service,
 };
 pub use network::{Account, Instance, Link, Network, Peering, Placement, Route, Subnet, Vpc};
 

@@ -7,6 +7,7 @@
 mod expect;
 mod fields;
 mod filter;
+mod gateway;
 mod network;
 mod read;
 mod step;

@@ -4,6 +4,7 @@
 //! hold code. Beginnings of documentation texts are lower case, because they follow the key.
 
 mod filter;
+mod gateway;
 mod leaf;
 mod network;
 mod step;
@@ -17,6 +18,11 @@ pub use filter::{
     EGRESS_OF_GROUP, EGRESS_RULE, ENTRY_KEY, ENTRY_OF_ACL, INGRESS_ENTRY, INGRESS_OF_GROUP,
     INGRESS_RULE, MODIFY_PREFIX_LIST, MODIFY_SECURITY_GROUPS, NETWORK_ACL, PREFIX_LIST,
     SECURITY_GROUP,
+};
+pub use gateway::{
+    ALLOCATE_ADDRESS, ASSOCIATE_ADDRESS, ATTACHMENT, CREATE_INTERNET_GATEWAY, CREATE_NAT_GATEWAY,
+    CREATE_VPC_ENDPOINT, CREATE_VPN_GATEWAY, GATEWAY, MODIFY_VPC_ENDPOINT, OUTSIDE_HOST,
+    PLACE_OUTSIDE_HOST, PROPAGATION,
 };
 pub use network::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
 pub use step::{
@@ -46,6 +52,8 @@ const PREFIX_LISTS: Shape = Shape::Map {
     value: &Shape::Either(&[Shape::List(&Shape::Leaf(&BLOCK)), Shape::Mapping(&PREFIX_LIST)]),
 };
 const ACLS: Shape = Shape::Map { key: &ACL, value: &Shape::Mapping(&NETWORK_ACL) };
+const GATEWAYS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&GATEWAY) };
+const OUTSIDE: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&OUTSIDE_HOST) };
 
 const ACCOUNTS_FIELD: Field =
     Field::optional("accounts", ACCOUNTS, "one account, `123456789012`", "the accounts, by label");
@@ -78,6 +86,14 @@ const ACLS_FIELD: Field = Field::optional(
 );
 const INSTANCES_FIELD: Field =
     Field::optional("instances", INSTANCES, "none", "the instances, by label");
+const GATEWAYS_FIELD: Field = Field::optional(
+    "gateways",
+    GATEWAYS,
+    "none",
+    "the gateways: edges of VPCs and NAT gateways, by label",
+);
+const OUTSIDE_FIELD: Field =
+    Field::optional("outside", OUTSIDE, "none", "the hosts outside the cloud, by label");
 const VERSION_FIELD: Field =
     Field::required("vpclab", Shape::Leaf(&VERSION), "version of the format, `1`");
 const ABOUT_FIELD: Field =
@@ -130,6 +146,8 @@ pub static SCENARIO: Mapping = Mapping {
         PREFIX_LISTS_FIELD,
         ACLS_FIELD,
         INSTANCES_FIELD,
+        GATEWAYS_FIELD,
+        OUTSIDE_FIELD,
         Field::optional(
             "steps",
             Shape::List(&Shape::Mapping(&STEP)),
@@ -157,6 +175,8 @@ pub static NETWORK_FILE: Mapping = Mapping {
         PREFIX_LISTS_FIELD,
         ACLS_FIELD,
         INSTANCES_FIELD,
+        GATEWAYS_FIELD,
+        OUTSIDE_FIELD,
     ],
     one_of: &[],
 };

@@ -60,7 +60,7 @@ pub enum MalformedName {
     AddressWithoutLength,
     /// Something after a colon that is no address.
     #[error(
-        "want an instance, an address, or a VPC and an address: `A:10.0.0.5`, `A:[2001:db8::5]`"
+        "want a host, an address, `public(a)`, or a VPC and an address: `A:10.0.0.5`, `A:[2001:db8::5]`"
     )]
     NotADestination,
     /// Neither a hostname nor an instance.
@@ -152,7 +152,8 @@ label_or_id!(
     /// A prefix list.
     PrefixListRef, PrefixListId);
 label_or_id!(
-    /// What a route points at: a peering, or (by label only) the interface of an instance.
+    /// What a route points at: a peering, or (by label only) a gateway or the interface of an
+    /// instance.
     TargetRef, PeeringId);
 
 /// A subnet, written `A/web`.
@@ -235,8 +236,10 @@ impl fmt::Display for NamedTableRef {
 /// Where traffic is sent.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Destination {
-    /// To the address of an instance.
-    Instance(Label),
+    /// To the address of an instance or of a host outside the cloud.
+    Host(Label),
+    /// To the public address of an instance: `public(a)`. No label has parentheses.
+    Public(Label),
     /// To an address, whoever owns it.
     Address(IpAddr),
     /// To an address, meant to be that of this VPC: `A:10.0.0.5`, `A:[2001:db8::5]`. The brackets
@@ -257,7 +260,11 @@ impl FromStr for Destination {
             return Ok(Destination::Address(address));
         }
         let Some((vpc, address)) = text.split_once(':') else {
-            return text.parse().map(Destination::Instance);
+            return match text.strip_prefix("public(").map(|rest| rest.strip_suffix(')')) {
+                Some(Some(label)) => label.parse().map(Destination::Public),
+                Some(None) => Err(MalformedName::NotADestination),
+                None => text.parse().map(Destination::Host),
+            };
         };
         let inner = address.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
         let address = match inner {
@@ -274,7 +281,8 @@ impl FromStr for Destination {
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Destination::Instance(label) => label.fmt(f),
+            Destination::Host(label) => label.fmt(f),
+            Destination::Public(label) => write!(f, "public({label})"),
             Destination::Address(address) => address.fmt(f),
             Destination::AddressIn { vpc, address: IpAddr::V4(a) } => write!(f, "{vpc}:{a}"),
             Destination::AddressIn { vpc, address: IpAddr::V6(a) } => write!(f, "{vpc}:[{a}]"),
@@ -285,14 +293,14 @@ impl fmt::Display for Destination {
 /// A spot in the network at which a packet may end.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Location {
-    /// The peering, VPC or instance with this label. A label that both a VPC and an instance
+    /// The peering, gateway, VPC, instance or outside host with this label. A label that both a VPC and an instance
     /// carry stands for either; that of a VPC also stands for its main route table.
     Label(Label),
     /// The peering with this id.
     Peering(PeeringId),
     /// The VPC with this id.
     Vpc(VpcId),
-    /// A route table, written `A/x`.
+    /// A route table or a network ACL, written `A/x`; `A/default` is A's own network ACL.
     Table(NamedTableRef),
 }
 
@@ -412,6 +420,10 @@ mod tests {
             ("vpc:2001:db8::5", None),
             ("A:", None),
             ("A:web", None),
+            ("public(a)", Some("public(a)")),
+            ("public(10.0.0.5", None),
+            ("public()", None),
+            ("private(a)", None),
         ]);
     }
 

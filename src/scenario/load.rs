@@ -201,6 +201,8 @@ fn merge(own: &mut Network, mut included: Network) {
     included.prefix_lists.append(&mut own.prefix_lists);
     included.network_acls.append(&mut own.network_acls);
     included.instances.append(&mut own.instances);
+    included.gateways.append(&mut own.gateways);
+    included.outside.append(&mut own.outside);
     *own = included;
 }
 

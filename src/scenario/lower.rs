@@ -5,6 +5,7 @@
 //! that failed is left out without a word of its own. Refuses any other way into the cloud.
 
 mod filter;
+mod gateway;
 
 use ipnet::IpNet;
 
@@ -42,7 +43,12 @@ pub(super) fn build(
     builder.groups();
     builder.acls();
     builder.acls_of_subnets();
+    builder.edges();
+    builder.named_addresses();
     builder.instances();
+    builder.public_instances();
+    builder.nat_gateways();
+    builder.outside();
     builder.peerings();
     builder.group_rules();
     builder.routes();
@@ -327,7 +333,10 @@ impl Builder<'_> {
     fn refused_route(&mut self, route: &ast::Route, refusal: &Refusal) {
         match refusal {
             // The cloud would name the two by ids, of which the file knows nothing.
-            Refusal::RouteTargetOfOtherVpc { .. } | Refusal::PeeringNotFound(_) => {
+            Refusal::RouteTargetOfOtherVpc { .. }
+            | Refusal::PeeringNotFound(_)
+            | Refusal::RouteGatewayNotFound(_)
+            | Refusal::RouteNatGatewayNotFound(_) => {
                 let (table, target) = (&route.table.value, &route.target.value);
                 let message = format!(
                     "the cloud refuses this route: `{target}` does not belong to the VPC of the table `{table}`"

@@ -5,6 +5,7 @@
 //! whether a resource still exists is the cloud's.
 
 mod filter;
+mod gateway;
 mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,8 @@ use super::ast::{
 use super::code;
 use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned};
 use crate::base::id::AccountId;
+use gateway::GATEWAYS;
+pub(super) use gateway::new_owned;
 use scope::{Kind, Outcome, Scope};
 
 /// Complains about labels that nothing carries and labels that are taken. Labels in `unread` belong
@@ -55,6 +58,7 @@ fn introduction(action: &Action) -> Option<Introduction<'_>> {
             (Kind::PrefixList, None, &new.label)
         }
         Action::Filter(Filter::CreateNetworkAcl(new)) => (Kind::Acl, Some(&new.vpc), &new.name),
+        Action::Gateway(action) => return gateway::introduction(action),
         _ => return None,
     };
     let name = match vpc {
@@ -100,6 +104,7 @@ impl Names<'_> {
                 self.scope.uses(Kind::Vpc, side.value.as_str(), side.place);
             }
         }
+        self.gateways(network);
         let mut seen: BTreeMap<(&TableRef, IpNet), Place> = BTreeMap::new();
         for route in &network.routes {
             self.declared_table(&route.table);
@@ -177,7 +182,11 @@ impl Names<'_> {
         for instance in &network.instances {
             let label = &instance.label;
             self.scope.introduces(Kind::Instance, label.value.as_str(), label.place);
+            if instance.public_ip.is_some() {
+                self.scope.introduces(Kind::Address, label.value.as_str(), label.place);
+            }
         }
+        self.declare_gateways(network);
     }
 
     fn vpc(&mut self, vpc: &Vpc) {
@@ -293,12 +302,18 @@ impl Names<'_> {
     }
 
     fn target(&mut self, label: &Label, place: Place) {
-        self.scope.uses_any(&[Kind::Peering, Kind::Instance], label.as_str(), place);
+        let [igw, vpn, endpoint, nat] = GATEWAYS;
+        let kinds = [Kind::Peering, Kind::Instance, igw, vpn, endpoint, nat];
+        self.scope.uses_any(&kinds, label.as_str(), place);
     }
 
     fn destination(&mut self, to: &Spanned<Destination>) {
         match &to.value {
-            Destination::Instance(label) => {
+            Destination::Host(label) => {
+                let kinds = [Kind::Instance, Kind::OutsideHost];
+                self.scope.uses_any(&kinds, label.as_str(), to.place);
+            }
+            Destination::Public(label) => {
                 self.scope.uses(Kind::Instance, label.as_str(), to.place);
             }
             Destination::AddressIn { vpc, .. } => self.vpc_ref(vpc, to.place),
@@ -380,19 +395,20 @@ impl Names<'_> {
                 }
             }
             Action::Filter(filter) => self.filter(filter, has_asker),
+            Action::Gateway(action) => self.gateway_action(action, has_asker),
             Action::Ping(ping) => {
-                self.instance_label(&ping.from);
+                self.host_label(&ping.from);
                 ping.to.iter().for_each(|to| self.destination(to));
             }
             Action::Udp(udp) => {
-                self.instance_label(&udp.from);
+                self.host_label(&udp.from);
                 self.destination(&udp.to);
             }
-            Action::Send(send) => self.instance_label(&send.from),
-            Action::Replay(replay) => self.instance_label(&replay.from),
+            Action::Send(send) => self.host_label(&send.from),
+            Action::Replay(replay) => self.host_label(&replay.from),
             Action::Flows(flows) => {
                 for Flow { from, to } in &flows.pairs {
-                    self.instance_label(from);
+                    self.host_label(from);
                     self.destination(to);
                 }
             }
@@ -402,7 +418,7 @@ impl Names<'_> {
 
     fn expect(&mut self, expect: &Expect) {
         match expect {
-            Expect::DeliveredTo(label) => self.instance_label(label),
+            Expect::DeliveredTo(label) => self.host_label(label),
             Expect::Dropped { at: Some(at), .. } | Expect::ReplyLost { at: Some(at), .. } => {
                 self.location(at);
             }
@@ -414,7 +430,17 @@ impl Names<'_> {
     fn location(&mut self, at: &Spanned<Location>) {
         match &at.value {
             Location::Label(label) => {
-                let kinds = [Kind::Peering, Kind::Vpc, Kind::Instance];
+                let [igw, vpn, endpoint, nat] = GATEWAYS;
+                let kinds = [
+                    Kind::Peering,
+                    Kind::Vpc,
+                    Kind::Instance,
+                    Kind::OutsideHost,
+                    igw,
+                    vpn,
+                    endpoint,
+                    nat,
+                ];
                 self.scope.uses_any(&kinds, label.as_str(), at.place);
             }
             Location::Table(table) if is_default(table) => self.vpc_ref(&table.vpc, at.place),

@@ -26,7 +26,7 @@ pub struct Mapping {
 }
 
 /// A key of a [`Mapping`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// The key.
     pub key: &'static str,
@@ -282,7 +282,7 @@ impl Checker<'_> {
                     ),
                 )
                 .also(first.key_place, "the first one")
-                .help("make two steps of it"),
+                .help("write two, with one action each"),
             ),
             (Some(_), None) => {}
         }

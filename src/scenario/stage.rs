@@ -5,6 +5,7 @@
 //! know how a file is written (places and diagnostics are the callers').
 
 mod filter;
+mod gateway;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -28,6 +29,7 @@ use crate::cloud::route_table::RouteTarget;
 use crate::cloud::tag;
 use crate::sim::Sim;
 use crate::wire::Family;
+use gateway::{KnownAddress, KnownGateway, KnownOutside};
 
 pub(super) use filter::{authorize, revoke};
 
@@ -93,6 +95,12 @@ pub(super) enum Trouble {
         /// The instance.
         instance: String,
     },
+    /// No public address stands for the instance.
+    #[error("`{instance}` has no public address")]
+    NoPublicAddress {
+        /// The instance.
+        instance: String,
+    },
     /// The subnet uses the main table without being told to.
     #[error("`{subnet}` has no association of its own: it uses the main table")]
     NoAssociation {
@@ -114,6 +122,14 @@ pub(super) struct KnownInstance {
     pub(super) addresses: Vec<IpAddr>,
 }
 
+/// Whoever sends and receives: an instance, or a host outside the cloud.
+#[derive(Clone, Debug)]
+pub(super) struct KnownHost {
+    pub(super) interface: InterfaceId,
+    /// Its addresses when it was started or placed; they stay known after its end.
+    pub(super) addresses: Vec<IpAddr>,
+}
+
 /// What labels stand for. A label keeps its meaning after the resource is gone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Labels {
@@ -128,6 +144,10 @@ pub(super) struct Labels {
     /// Prefix lists with their owners.
     pub(super) prefix_lists: BTreeMap<Label, (PrefixListId, Caller)>,
     pub(super) acls: BTreeMap<(VpcId, Label), NetworkAclId>,
+    gateways: BTreeMap<Label, KnownGateway>,
+    nat_gateways: BTreeMap<Label, (NatGatewayId, VpcId)>,
+    addresses: BTreeMap<Label, KnownAddress>,
+    outside: BTreeMap<Label, KnownOutside>,
 }
 
 /// The world and its labels.
@@ -268,14 +288,20 @@ impl Stage {
     }
 
     pub(super) fn target(&self, target: &TargetRef) -> Result<RouteTarget, Trouble> {
-        match target {
-            TargetRef::Id(id) => Ok(RouteTarget::Peering(*id)),
-            TargetRef::Label(l) => match self.labels.peerings.get(l) {
-                Some(id) => Ok(RouteTarget::Peering(*id)),
-                None => Ok(RouteTarget::Interface(
-                    find(&self.labels.instances, l, "peering or instance", l)?.interface,
-                )),
-            },
+        let label = match target {
+            TargetRef::Id(id) => return Ok(RouteTarget::Peering(*id)),
+            TargetRef::Label(label) => label,
+        };
+        let labels = &self.labels;
+        // No two of these carry the same label.
+        let peering = labels.peerings.get(label).map(|id| RouteTarget::Peering(*id));
+        let gateway = || labels.gateways.get(label).map(|known| RouteTarget::Gateway(known.id));
+        let nat = || labels.nat_gateways.get(label).map(|known| RouteTarget::Nat(known.0));
+        match peering.or_else(gateway).or_else(nat) {
+            Some(target) => Ok(target),
+            None => Ok(RouteTarget::Interface(
+                find(&labels.instances, label, "peering, gateway or instance", label)?.interface,
+            )),
         }
     }
 
@@ -286,8 +312,9 @@ impl Stage {
         family: Option<Family>,
     ) -> Result<(IpAddr, Option<InterfaceId>), Trouble> {
         match to {
-            Destination::Instance(label) => {
-                let known = self.instance(label)?;
+            Destination::Public(label) => self.public_of(label),
+            Destination::Host(label) => {
+                let known = self.host(label)?;
                 let wanted = family.unwrap_or(Family::V4);
                 let address = primary(&known.addresses, wanted).ok_or_else(|| {
                     Trouble::NoAddress { instance: label.to_string(), family: wanted }
@@ -305,11 +332,11 @@ impl Stage {
         }
     }
 
-    /// The address that an instance sends from towards `to`.
+    /// The address that a host sends from towards `to`.
     pub(super) fn source_address(
         &self,
         label: &Label,
-        known: &KnownInstance,
+        known: &KnownHost,
         to: IpAddr,
     ) -> Result<IpAddr, Trouble> {
         let family = Family::of(to);

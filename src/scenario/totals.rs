@@ -3,7 +3,9 @@
 //! Holds the count of what the declared network and the steps introduce, before anything of it is
 //! built. Refuses to enforce quotas: those are the cloud's, and an account may raise them.
 
-use super::ast::{Action, File, Filter};
+use std::collections::BTreeMap;
+
+use super::ast::{Action, File, Filter, GatewayAction, GatewayKind, Label};
 use super::code;
 use crate::base::diag::{Diagnostic, Diagnostics, Place};
 use crate::base::limit::{
@@ -67,8 +69,51 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics) {
         let of_acl = acl.ingress.iter().chain(&acl.egress).flatten();
         of_acl.for_each(|entry| rules.add(1, entry.number.place));
     }
+    // Routes that follow from a gateway count too, one for each block and table.
+    let mut blocks: BTreeMap<&Label, usize> = BTreeMap::new();
+    for gateway in &network.gateways {
+        let label = &gateway.label;
+        let (prefixes, tables) = match &gateway.kind {
+            GatewayKind::Internet { .. } => continue,
+            GatewayKind::Nat { .. } => {
+                interfaces.add(1, label.place);
+                continue;
+            }
+            GatewayKind::Vpn { on_premises, propagate_to, .. } => (on_premises, propagate_to),
+            GatewayKind::Endpoint { service, route_tables, .. } => (&service.cidrs, route_tables),
+        };
+        blocks.insert(&label.value, prefixes.len());
+        routes.add(prefixes.len().saturating_mul(tables.len()), label.place);
+    }
+    network.outside.iter().for_each(|host| interfaces.add(1, host.label.place));
     for step in &file.steps {
         match &step.action {
+            Action::Gateway(action) => {
+                let of = |label: &Label, blocks: &BTreeMap<&Label, usize>| {
+                    blocks.get(label).copied().unwrap_or_default()
+                };
+                match action {
+                    GatewayAction::CreateVpnGateway(new) => {
+                        blocks.insert(&new.new.name.value, new.on_premises.len());
+                    }
+                    GatewayAction::EnablePropagation(propagation) => {
+                        routes.add(of(&propagation.gateway.value, &blocks), step.place);
+                    }
+                    GatewayAction::CreateVpcEndpoint(new) => {
+                        let prefixes = new.service.cidrs.len();
+                        blocks.insert(&new.name.value, prefixes);
+                        routes.add(prefixes.saturating_mul(new.route_tables.len()), step.place);
+                    }
+                    GatewayAction::ModifyVpcEndpoint(modify) => {
+                        let prefixes = of(&modify.endpoint.value, &blocks);
+                        routes.add(prefixes.saturating_mul(modify.add.len()), step.place);
+                    }
+                    GatewayAction::CreateNatGateway(_) | GatewayAction::PlaceOutsideHost(_) => {
+                        interfaces.add(1, step.place);
+                    }
+                    _ => {}
+                }
+            }
             Action::CreateVpc(_) => vpcs.add(1, step.place),
             Action::CreateSubnet(_) => subnets.add(1, step.place),
             Action::RunInstance(_) => interfaces.add(1, step.place),
@@ -126,6 +171,24 @@ mod tests {
         assert_eq!(messages(&vpcs(SCENARIO_VPCS_MAX + 1)), marked("v1000"));
         let step = "steps:\n- create-vpc: {name: more, cidr: 10.0.0.0/24}\n";
         assert_eq!(messages(&(vpcs(SCENARIO_VPCS_MAX) + step)), marked("create-vpc"));
+    }
+
+    #[test]
+    fn rules_and_entries_count_together() {
+        let blocks = vec!["10.0.0.0/8"; SCENARIO_RULES_MAX].join(", ");
+        let text = format!(
+            "vpclab: 1\nname: many\nvpcs: {{A: {{cidr: 10.0.0.0/16}}}}\nprefix_lists: {{l: [{blocks}]}}\n"
+        );
+        assert_eq!(messages(&text), []);
+        let want = "the file has 100001 rules and entries, a scenario may have 100000";
+        // Groups are counted before lists, ACLs after them.
+        for (more, place) in [
+            ("security_groups: {g: {vpc: A, egress: [{allow: tcp 22, to: l}]}}\n", "10.0.0.0/8"),
+            ("network_acls: {A/x: {ingress: {7: {deny: all, from: 10.0.0.0/8}}}}\n", "7"),
+        ] {
+            let marked = [(place.to_owned(), want.to_owned())];
+            assert_eq!(messages(&(text.clone() + more)), marked, "{more}");
+        }
     }
 
     #[test]

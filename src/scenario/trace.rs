@@ -92,7 +92,7 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
     built.stage.sim.look_around();
     let stage = &built.stage;
     let wrong = |trouble: Trouble| NoAnswer::new(&stage.labels, &trouble);
-    let known = stage.instance(&question.from).map_err(wrong)?;
+    let known = stage.host(&question.from).map_err(wrong)?;
     let (to, meant) = stage.destination(&question.to, question.family).map_err(wrong)?;
     let source = stage.source_address(&question.from, &known, to).map_err(wrong)?;
     let packet = request(question.carrying, (source, SOURCE_PORT).into(), to)

@@ -37,12 +37,15 @@ fn public(mut lab: Lab, (_, interface): (InstanceId, InterfaceId), address: &str
         panic!("IPv4 first")
     };
     let vpc = lab.cloud.interface(interface).unwrap().vpc;
-    let owner = lab.cloud.vpc(vpc).unwrap().owner;
+    let of = lab.cloud.vpc(vpc).unwrap();
+    let (owner, region) = (of.owner, of.region.clone());
     let (id, digits) = (AllocationId::new(nothing()), AddressAssociationId::new(nothing()));
     let address = net(address);
     let association = Some((digits, interface, private));
-    lab.cloud.public_addresses.insert(id, PublicAddress { owner, address, association });
+    let held = PublicAddress { owner, region, address, association };
+    lab.cloud.public_addresses.insert(id, held);
     lab.cloud.allocations.insert(address, id);
+    lab.cloud.public_of.insert((interface, private), id);
     lab
 }
 

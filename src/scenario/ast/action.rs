@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::{
-    AccountRef, Destination, Filter, Instance, Label, NameRef, NamedTableRef, PeeringRef,
-    SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, Destination, Filter, GatewayAction, Instance, Label, NameRef, NamedTableRef,
+    PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::Spanned;
 use crate::base::time::Span;
@@ -81,6 +81,8 @@ pub enum Action {
     Resolve(Resolve),
     /// About security groups, prefix lists and network ACLs.
     Filter(Filter),
+    /// One about gateways, public addresses or hosts outside the cloud.
+    Gateway(GatewayAction),
     /// `ping`.
     Ping(Ping),
     /// `udp`.
@@ -226,7 +228,7 @@ pub struct Resolve {
 /// `ping`: ICMP echo requests.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ping {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The targets, at least one; more than one only if the file gives a list.
     pub to: Vec<Spanned<Destination>>,
@@ -246,7 +248,7 @@ pub struct Ping {
 /// `udp`: datagrams.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Udp {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The target.
     pub to: Spanned<Destination>,
@@ -281,7 +283,7 @@ pub enum Toggle {
 /// `send`: one packet as given.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SendBytes {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The packet from its IP header on, 1 to [`crate::base::limit::PACKET_BYTES_MAX`] bytes.
     pub bytes: Spanned<Vec<u8>>,
@@ -290,7 +292,7 @@ pub struct SendBytes {
 /// `replay`: the IP packets of a capture, with their spacing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Replay {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The capture.
     pub capture: Spanned<FilePath>,
@@ -316,7 +318,7 @@ pub struct Flows {
 /// Who sends to whom, written `b -> c`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Flow {
-    /// The instance that sends.
+    /// The instance or outside host that sends.
     pub from: Spanned<Label>,
     /// The target.
     pub to: Spanned<Destination>,

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
-    AccountRef, AclName, GroupRef, Label, NetworkAcl, PrefixList, SecurityGroup, SubnetRef,
-    TableRef, TargetRef, VpcRef,
+    AccountRef, AclName, Gateway, GroupRef, Label, NetworkAcl, OutsideHost, PrefixList, PublicIp,
+    SecurityGroup, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::{Place, Spanned};
 use crate::base::id::AccountId;
@@ -36,6 +36,10 @@ pub struct Network {
     pub network_acls: Vec<NetworkAcl>,
     /// The instances.
     pub instances: Vec<Instance>,
+    /// The gateways.
+    pub gateways: Vec<Gateway>,
+    /// The hosts outside the cloud.
+    pub outside: Vec<OutsideHost>,
 }
 
 /// An account.
@@ -133,6 +137,8 @@ pub struct Instance {
     pub source_dest_check: SourceDestCheck,
     /// Its security groups; empty is one that allows everything.
     pub groups: Vec<Spanned<GroupRef>>,
+    /// The public address that stands for its IPv4 address. Left empty by `run-instance`.
+    pub public_ip: Option<Spanned<PublicIp>>,
     /// What it sends goes through this first. Left empty by `run-instance`.
     pub link: Link,
 }
@@ -147,6 +153,14 @@ pub enum Placement {
 }
 
 impl Placement {
+    /// The VPC.
+    pub fn vpc(&self) -> &VpcRef {
+        match self {
+            Placement::Vpc(vpc) => &vpc.value,
+            Placement::Subnet(subnet) => &subnet.value.vpc,
+        }
+    }
+
     /// Where the placement is written.
     pub fn place(&self) -> Place {
         match self {

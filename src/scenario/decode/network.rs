@@ -29,6 +29,8 @@ impl Decoder<'_> {
                 let place = label.place;
                 decoder.instance(label, &Fields::of(node, &INSTANCE), place)
             }),
+            gateways: self.each(fields.get("gateways"), Self::gateway),
+            outside: self.each(fields.get("outside"), Self::declared_outside_host),
         }
     }
 
@@ -138,6 +140,9 @@ impl Decoder<'_> {
         let source_dest_check =
             fields.get("source_dest_check").and_then(truth).map(|t| check(t.value));
         let groups = fields.get("groups").map(|n| self.read_all(n)).unwrap_or_default();
+        // A step that starts an instance has neither: each would be a command of its own.
+        let public_ip = if fields.has("public_ip") { fields.get("public_ip") } else { None };
+        let public_ip = public_ip.and_then(|n| self.read(n));
         let link = if fields.has("link") { self.link(fields.get("link")) } else { Link::default() };
         Some(Instance {
             label,
@@ -146,6 +151,7 @@ impl Decoder<'_> {
             ipv6,
             source_dest_check: source_dest_check.unwrap_or_default(),
             groups,
+            public_ip,
             link,
         })
     }

@@ -12,7 +12,8 @@ use crate::cloud::filter::Traffic;
 use crate::cloud::network_acl::RuleNumber;
 use crate::scenario::ast::{
     AccountRef, AclName, AclRef, Bounds, Destination, FilePath, GroupRef, Label, Location, NameRef,
-    NamedTableRef, PeerRef, PeeringRef, PrefixListRef, SubnetRef, TableRef, TargetRef, VpcRef,
+    NamedTableRef, PeerRef, PeeringRef, PrefixListRef, PublicIp, SubnetRef, TableRef, TargetRef,
+    VpcRef,
 };
 
 /// What was wanted instead of a text.
@@ -74,6 +75,7 @@ macro_rules! by_example {
 
 by_example! {
     AccountId: "an account id", "`\"123456789012\"`: twelve digits, in quotes";
+    PublicIp: "a public address", "`203.0.113.7` or `auto`";
     Ipv4Addr: "an IPv4 address", "`10.0.0.5`";
     Ipv6Addr: "an IPv6 address", "`2001:db8::5`";
     IpAddr: "an IP address", "`10.0.0.5` or `2001:db8::5`";

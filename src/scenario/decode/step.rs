@@ -22,6 +22,7 @@ use crate::scenario::format::{
     MODIFY_PEERING_OPTIONS, MODIFY_SOURCE_DEST_CHECK, MODIFY_VPC_ATTRIBUTE, PING, REPLAY,
     REQUEST_PEERING, RESOLVE, ROUTE_KEY, RUN_INSTANCE, SEND, SET_ROUTE, STEP, UDP,
 };
+use crate::scenario::names::new_owned;
 use crate::scenario::yaml::{Entry, Node, Scalar, Value};
 use crate::wire::Family;
 
@@ -106,14 +107,17 @@ impl Decoder<'_> {
                 Diagnostic::at(asker.key_place, code::COMBINATION, message).help("leave out `as`"),
             );
         }
-        if let (Some(asker), Action::CreateVpc(CreateVpc { account: Some(account), .. })) =
-            (asker, &action)
-        {
+        let account = match &action {
+            Action::CreateVpc(new) => new.account.as_ref(),
+            Action::Gateway(action) => new_owned(action).and_then(|(_, account)| account),
+            _ => None,
+        };
+        if let (Some(asker), Some(account)) = (asker, account) {
             self.diagnostics.push(
                 Diagnostic::at(
                     account.place,
                     code::COMBINATION,
-                    "a VPC belongs to whoever asks for it: give `as` or `account`, not both",
+                    "it belongs to whoever asks for it: give `as` or `account`, not both",
                 )
                 .also(asker.key_place, "who asks"),
             );
@@ -199,7 +203,10 @@ impl Decoder<'_> {
             }
             "flows" => Action::Flows(self.flows(node)?),
             "wait" => Action::Wait(self.span(node, RUN_SPAN_MAX)?),
-            _ => Action::Filter(self.filter(key, entry)?),
+            _ => match self.gateway_action(key, entry) {
+                Some(action) => Action::Gateway(action),
+                None => Action::Filter(self.filter(key, entry)?),
+            },
         })
     }
 
@@ -422,7 +429,9 @@ impl Decoder<'_> {
             Destination::Address(address) | Destination::AddressIn { address, .. } => {
                 Some((Family::of(*address), to.place))
             }
-            Destination::Instance(_) => None,
+            Destination::Host(_) => None,
+            // An internet gateway translates IPv4 only.
+            Destination::Public(_) => Some((Family::V4, to.place)),
         });
         let source = source.map(|s| (Family::of(s.value), s.place));
         let family = family.map(|f| (f.value, f.place));

@@ -6,6 +6,7 @@
 use crate::base::limit::{LINK_QUEUE_PACKETS_MAX, PACKETS_PER_RUN_MAX};
 use crate::cloud::dns::Reason;
 use crate::cloud::filter::Direction;
+use crate::cloud::gateway::Line;
 use crate::cloud::peering::{End, Status};
 use crate::cloud::route_table::RouteState;
 use crate::scenario::shape::{Form, Leaf};
@@ -65,6 +66,13 @@ leaves! {
     ADDRESS = "an address", Form::Text("^[0-9A-Fa-f:.]+$");
     VPC = "the label or id of a VPC", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
     PEERING = "the label or id of a peering", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    HOST = "the label of an instance or outside host", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    GATEWAY = "the label of a gateway", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    GATEWAY_TYPE = "a type of gateway",
+        Form::Word(&["internet", "vpn", "direct-connect", "nat", "endpoint"]);
+    LINE = "a line", Form::Word(words_of!(Line, name));
+    PUBLIC_ADDRESS = "the label of a public address", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    PUBLIC_IP = "a public address or `auto`", Form::Text("^(auto|[0-9.]+)$");
     INSTANCE = "the label of an instance", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
     SUBNET = "a subnet (`VPC/subnet`)", Form::Text("^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$");
     TABLE = "a route table (`VPC` or `VPC/table`)",
@@ -83,12 +91,12 @@ leaves! {
         Form::Text("^(all|(tcp|udp)( [0-9]+(-[0-9]+)?)?|icmp(v6)?( [0-9]+(/[0-9]+)?)?|protocol [0-9]+)$");
     DIRECTION = "a direction", Form::Word(words_of!(Direction, name));
     NONE = "`none`", Form::Word(&["none"]);
-    TARGET = "the label or id of a peering, or the label of an instance",
+    TARGET = "the label or id of a peering, or the label of a gateway or instance",
         Form::TextOrNumber("^[A-Za-z0-9._-]+$");
-    DESTINATION = "an instance, an address or `VPC:address`", Form::TextOrNumber("^\\S+$");
+    DESTINATION = "a host, an address, `public(instance)` or `VPC:address`", Form::TextOrNumber("^\\S+$");
     PAIR = "a pair (`b -> c`)", Form::Text("^\\s*\\S+\\s*->\\s*\\S+\\s*$");
     NAME = "a hostname or an instance", Form::TextOrNumber("^[A-Za-z0-9._-]+(/public)?$");
-    LOCATION = "a peering, VPC, route table, network ACL or instance",
+    LOCATION = "a peering, gateway, VPC, route table, network ACL or host",
         Form::TextOrNumber("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$");
     SPAN = "a span of time", Form::Text("^[0-9]+(\\.[0-9]+)? ?(ns|us|µs|ms|s|m|h|d)$");
     BIT_RATE = "a bit rate", Form::Text("^[0-9]+(\\.[0-9]+)? ?(bit|kbit|Mbit|Gbit)/s$");

@@ -2,8 +2,8 @@
 
 use super::leaf::{
     ACCOUNT as ACCOUNT_REF, ACCOUNT_ID, ACL_NAME, BIT_RATE, BLOCK, BOOLEAN, CHANCE, GROUP, IPV4,
-    IPV4_BLOCK, IPV6, IPV6_BLOCK, LABEL, QUEUE, QUOTA, REGION, SPAN, SUBNET as SUBNET_REF, TABLE,
-    TARGET, VPC as VPC_REF, ZONE,
+    IPV4_BLOCK, IPV6, IPV6_BLOCK, LABEL, PUBLIC_IP, QUEUE, QUOTA, REGION, SPAN,
+    SUBNET as SUBNET_REF, TABLE, TARGET, VPC as VPC_REF, ZONE,
 };
 use super::{Field, Mapping, Shape};
 use crate::cloud::quota::Quota;
@@ -40,6 +40,11 @@ pub static QUOTAS: Mapping = Mapping {
         quota(Quota::SubnetsPerVpc, "`200`", "subnets of one VPC"),
         quota(Quota::RouteTablesPerVpc, "`200`", "route tables of one VPC"),
         quota(Quota::RoutesPerTable, "`50`", "routes of one table, local ones not counted"),
+        quota(
+            Quota::PropagatedRoutesPerTable,
+            "`100`",
+            "routes of one table that a virtual private gateway propagates",
+        ),
         quota(Quota::ActivePeeringsPerVpc, "`50`", "active peerings of one VPC"),
         quota(
             Quota::OutstandingPeeringRequests,
@@ -269,7 +274,13 @@ pub static INSTANCE: Mapping = Mapping {
             "none",
             "what it sends goes through this before anything else",
         );
-        [vpc, subnet, ip, ipv6, check, groups, link]
+        let public = Field::optional(
+            "public_ip",
+            Shape::Leaf(&PUBLIC_IP),
+            "none",
+            "the public address that stands for `ip`, or `auto`",
+        );
+        [vpc, subnet, ip, ipv6, check, groups, public, link]
     },
     one_of: &[],
 };

@@ -6,14 +6,14 @@ use super::filter::{
 };
 use super::leaf::{
     ACCOUNT, ACL, ADDRESS, BLOCK, BOOLEAN, BOUNDS, COUNT, DESTINATION, EC2_CODE, FAMILY, GROUP,
-    HEX, INSTANCE, IPV4, IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAME, NAMED_TABLE, PACKET_RATE,
-    PAIR, PATH, PAYLOAD, PEERING, PORT, PREFIX_LIST, REASON, REGION, SIDE, SPAN, STATE, SUBNET,
-    TABLE, TARGET, TEXT, UNRESOLVED, VERDICT, VPC, ZONE,
+    HEX, HOST, INSTANCE, IPV4, IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAME, NAMED_TABLE,
+    PACKET_RATE, PAIR, PATH, PAYLOAD, PEERING, PORT, PREFIX_LIST, REASON, REGION, SIDE, SPAN,
+    STATE, SUBNET, TABLE, TARGET, TEXT, UNRESOLVED, VERDICT, VPC, ZONE,
 };
 use super::network::PLACEMENT;
-use super::{Field, Mapping, Shape};
+use super::{Field, Mapping, Shape, gateway};
 
-const fn action(key: &'static str, shape: Shape, doc: &'static str) -> Field {
+pub(super) const fn action(key: &'static str, shape: Shape, doc: &'static str) -> Field {
     Field::optional(key, shape, "none", doc)
 }
 
@@ -43,134 +43,143 @@ pub static STEP: Mapping = Mapping {
         ),
         Field::optional("note", Shape::Leaf(&TEXT), "none", "a line for the reader and the report"),
     ],
-    one_of: &[
-        action("request-peering", Shape::Mapping(&REQUEST_PEERING), "asks for a peering"),
-        action("accept-peering", Shape::Leaf(&PEERING), "accepts a request"),
-        action("reject-peering", Shape::Leaf(&PEERING), "declines a request"),
-        action("delete-peering", Shape::Leaf(&PEERING), "deletes a peering, from either side"),
-        action(
-            "modify-peering-options",
-            Shape::Mapping(&MODIFY_PEERING_OPTIONS),
-            "says what resolves across a peering",
-        ),
-        action("describe-peering", Shape::Leaf(&PEERING), "looks, for an expected `state`"),
-        action("create-vpc", Shape::Mapping(&CREATE_VPC), "makes a VPC"),
-        action("delete-vpc", Shape::Leaf(&VPC), "deletes a VPC"),
-        action(
-            "associate-vpc-cidr-block",
-            Shape::Mapping(&CIDR_OF_VPC),
-            "gives a VPC a block more",
-        ),
-        action("disassociate-vpc-cidr-block", Shape::Mapping(&CIDR_OF_VPC), "takes a block away"),
-        action(
-            "modify-vpc-attribute",
-            Shape::Mapping(&MODIFY_VPC_ATTRIBUTE),
-            "switches what a VPC does for DNS",
-        ),
-        action("create-subnet", Shape::Mapping(&CREATE_SUBNET), "makes a subnet"),
-        action("delete-subnet", Shape::Leaf(&SUBNET), "deletes a subnet"),
-        action("create-route-table", Shape::Mapping(&CREATE_ROUTE_TABLE), "makes a route table"),
-        action("delete-route-table", Shape::Leaf(&NAMED_TABLE), "deletes a route table"),
-        action(
-            "associate-route-table",
-            Shape::Mapping(&ASSOCIATE_ROUTE_TABLE),
-            "gives a subnet a table",
-        ),
-        action(
-            "disassociate-route-table",
-            Shape::Leaf(&SUBNET),
-            "gives a subnet back to the main table",
-        ),
-        action(
-            "replace-main-route-table",
-            Shape::Leaf(&NAMED_TABLE),
-            "makes this the main table of its VPC",
-        ),
-        action("create-route", Shape::Mapping(&SET_ROUTE), "adds a route"),
-        action("replace-route", Shape::Mapping(&SET_ROUTE), "points a route elsewhere"),
-        action("delete-route", Shape::Mapping(&ROUTE_KEY), "removes a route"),
-        action("describe-route", Shape::Mapping(&ROUTE_KEY), "looks, for an expected `state`"),
-        action("run-instance", Shape::Mapping(&RUN_INSTANCE), "starts a new instance"),
-        action("stop-instance", Shape::Leaf(&INSTANCE), "stops an instance"),
-        action("start-instance", Shape::Leaf(&INSTANCE), "starts a stopped instance"),
-        action("terminate-instance", Shape::Leaf(&INSTANCE), "ends an instance for good"),
-        action(
-            "modify-source-dest-check",
-            Shape::Mapping(&MODIFY_SOURCE_DEST_CHECK),
-            "switches the check of an instance's interface",
-        ),
-        action(
-            "resolve",
-            Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&RESOLVE)]),
-            "asks the resolver of the VPC for the address of a name",
-        ),
-        action(
-            "create-security-group",
-            Shape::Mapping(&CREATE_SECURITY_GROUP),
-            "makes a security group",
-        ),
-        action("delete-security-group", Shape::Leaf(&GROUP), "deletes a security group"),
-        action(
-            "authorize-security-group-ingress",
-            Shape::Mapping(&INGRESS_OF_GROUP),
-            "adds a rule for what comes in",
-        ),
-        action(
-            "authorize-security-group-egress",
-            Shape::Mapping(&EGRESS_OF_GROUP),
-            "adds a rule for what goes out",
-        ),
-        action(
-            "revoke-security-group-ingress",
-            Shape::Mapping(&INGRESS_OF_GROUP),
-            "takes away a rule for what comes in",
-        ),
-        action(
-            "revoke-security-group-egress",
-            Shape::Mapping(&EGRESS_OF_GROUP),
-            "takes away a rule for what goes out",
-        ),
-        action(
-            "modify-security-groups",
-            Shape::Mapping(&MODIFY_SECURITY_GROUPS),
-            "gives an instance's interface other groups",
-        ),
-        action(
-            "create-managed-prefix-list",
-            Shape::Mapping(&CREATE_PREFIX_LIST),
-            "makes a prefix list",
-        ),
-        action(
-            "modify-managed-prefix-list",
-            Shape::Mapping(&MODIFY_PREFIX_LIST),
-            "adds blocks to a prefix list and removes others",
-        ),
-        action("delete-managed-prefix-list", Shape::Leaf(&PREFIX_LIST), "deletes a prefix list"),
-        action("create-network-acl", Shape::Mapping(&CREATE_NETWORK_ACL), "makes a network ACL"),
-        action("delete-network-acl", Shape::Leaf(&ACL), "deletes a network ACL"),
-        action("create-network-acl-entry", Shape::Mapping(&ENTRY_OF_ACL), "adds an entry"),
-        action("replace-network-acl-entry", Shape::Mapping(&ENTRY_OF_ACL), "changes an entry"),
-        action("delete-network-acl-entry", Shape::Mapping(&ENTRY_KEY), "removes an entry"),
-        action(
-            "replace-network-acl-association",
-            Shape::Mapping(&ACL_OF_SUBNET),
-            "puts a subnet behind another network ACL",
-        ),
-        action(
-            "ping",
-            Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&PING)]),
-            "ICMP echo; the target answers",
-        ),
-        action("udp", Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&UDP)]), "datagrams"),
-        action("send", Shape::Mapping(&SEND), "one packet of raw bytes"),
-        action(
-            "replay",
-            Shape::Mapping(&REPLAY),
-            "the IP packets of a capture, with their spacing",
-        ),
-        action("flows", Shape::Mapping(&FLOWS), "many UDP flows at once"),
-        action("wait", Shape::Leaf(&SPAN), "lets virtual time pass"),
-    ],
+    one_of: &ACTIONS,
+};
+
+const PAIR_OR_RESOLVE: Shape = Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&RESOLVE)]);
+const PAIR_OR_PING: Shape = Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&PING)]);
+const PAIR_OR_UDP: Shape = Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&UDP)]);
+
+const COMMANDS: &[Field] = &[
+    action("request-peering", Shape::Mapping(&REQUEST_PEERING), "asks for a peering"),
+    action("accept-peering", Shape::Leaf(&PEERING), "accepts a request"),
+    action("reject-peering", Shape::Leaf(&PEERING), "declines a request"),
+    action("delete-peering", Shape::Leaf(&PEERING), "deletes a peering, from either side"),
+    action(
+        "modify-peering-options",
+        Shape::Mapping(&MODIFY_PEERING_OPTIONS),
+        "says what resolves across a peering",
+    ),
+    action("describe-peering", Shape::Leaf(&PEERING), "looks, for an expected `state`"),
+    action("create-vpc", Shape::Mapping(&CREATE_VPC), "makes a VPC"),
+    action("delete-vpc", Shape::Leaf(&VPC), "deletes a VPC"),
+    action("associate-vpc-cidr-block", Shape::Mapping(&CIDR_OF_VPC), "gives a VPC a block more"),
+    action("disassociate-vpc-cidr-block", Shape::Mapping(&CIDR_OF_VPC), "takes a block away"),
+    action(
+        "modify-vpc-attribute",
+        Shape::Mapping(&MODIFY_VPC_ATTRIBUTE),
+        "switches what a VPC does for DNS",
+    ),
+    action("create-subnet", Shape::Mapping(&CREATE_SUBNET), "makes a subnet"),
+    action("delete-subnet", Shape::Leaf(&SUBNET), "deletes a subnet"),
+    action("create-route-table", Shape::Mapping(&CREATE_ROUTE_TABLE), "makes a route table"),
+    action("delete-route-table", Shape::Leaf(&NAMED_TABLE), "deletes a route table"),
+    action(
+        "associate-route-table",
+        Shape::Mapping(&ASSOCIATE_ROUTE_TABLE),
+        "gives a subnet a table",
+    ),
+    action(
+        "disassociate-route-table",
+        Shape::Leaf(&SUBNET),
+        "gives a subnet back to the main table",
+    ),
+    action(
+        "replace-main-route-table",
+        Shape::Leaf(&NAMED_TABLE),
+        "makes this the main table of its VPC",
+    ),
+    action("create-route", Shape::Mapping(&SET_ROUTE), "adds a route"),
+    action("replace-route", Shape::Mapping(&SET_ROUTE), "points a route elsewhere"),
+    action("delete-route", Shape::Mapping(&ROUTE_KEY), "removes a route"),
+    action("describe-route", Shape::Mapping(&ROUTE_KEY), "looks, for an expected `state`"),
+    action("run-instance", Shape::Mapping(&RUN_INSTANCE), "starts a new instance"),
+    action("stop-instance", Shape::Leaf(&INSTANCE), "stops an instance"),
+    action("start-instance", Shape::Leaf(&INSTANCE), "starts a stopped instance"),
+    action("terminate-instance", Shape::Leaf(&INSTANCE), "ends an instance for good"),
+    action(
+        "modify-source-dest-check",
+        Shape::Mapping(&MODIFY_SOURCE_DEST_CHECK),
+        "switches the check of an instance's interface",
+    ),
+    action("resolve", PAIR_OR_RESOLVE, "asks the resolver of the VPC for the address of a name"),
+    action(
+        "create-security-group",
+        Shape::Mapping(&CREATE_SECURITY_GROUP),
+        "makes a security group",
+    ),
+    action("delete-security-group", Shape::Leaf(&GROUP), "deletes a security group"),
+    action(
+        "authorize-security-group-ingress",
+        Shape::Mapping(&INGRESS_OF_GROUP),
+        "adds a rule for what comes in",
+    ),
+    action(
+        "authorize-security-group-egress",
+        Shape::Mapping(&EGRESS_OF_GROUP),
+        "adds a rule for what goes out",
+    ),
+    action(
+        "revoke-security-group-ingress",
+        Shape::Mapping(&INGRESS_OF_GROUP),
+        "takes away a rule for what comes in",
+    ),
+    action(
+        "revoke-security-group-egress",
+        Shape::Mapping(&EGRESS_OF_GROUP),
+        "takes away a rule for what goes out",
+    ),
+    action(
+        "modify-security-groups",
+        Shape::Mapping(&MODIFY_SECURITY_GROUPS),
+        "gives an instance's interface other groups",
+    ),
+    action(
+        "create-managed-prefix-list",
+        Shape::Mapping(&CREATE_PREFIX_LIST),
+        "makes a prefix list",
+    ),
+    action(
+        "modify-managed-prefix-list",
+        Shape::Mapping(&MODIFY_PREFIX_LIST),
+        "adds blocks to a prefix list and removes others",
+    ),
+    action("delete-managed-prefix-list", Shape::Leaf(&PREFIX_LIST), "deletes a prefix list"),
+    action("create-network-acl", Shape::Mapping(&CREATE_NETWORK_ACL), "makes a network ACL"),
+    action("delete-network-acl", Shape::Leaf(&ACL), "deletes a network ACL"),
+    action("create-network-acl-entry", Shape::Mapping(&ENTRY_OF_ACL), "adds an entry"),
+    action("replace-network-acl-entry", Shape::Mapping(&ENTRY_OF_ACL), "changes an entry"),
+    action("delete-network-acl-entry", Shape::Mapping(&ENTRY_KEY), "removes an entry"),
+    action(
+        "replace-network-acl-association",
+        Shape::Mapping(&ACL_OF_SUBNET),
+        "puts a subnet behind another network ACL",
+    ),
+];
+
+const TRAFFIC: &[Field] = &[
+    action("ping", PAIR_OR_PING, "ICMP echo; the target answers"),
+    action("udp", PAIR_OR_UDP, "datagrams"),
+    action("send", Shape::Mapping(&SEND), "one packet of raw bytes"),
+    action("replay", Shape::Mapping(&REPLAY), "the IP packets of a capture, with their spacing"),
+    action("flows", Shape::Mapping(&FLOWS), "many UDP flows at once"),
+    action("wait", Shape::Leaf(&SPAN), "lets virtual time pass"),
+];
+
+/// Every action: commands, those about gateways among them, then traffic.
+const ACTIONS: [Field; COMMANDS.len() + gateway::ACTIONS.len() + TRAFFIC.len()] = {
+    let groups = [COMMANDS, &gateway::ACTIONS, TRAFFIC];
+    let mut all = [COMMANDS[0]; COMMANDS.len() + gateway::ACTIONS.len() + TRAFFIC.len()];
+    let (mut group, mut row) = (0, 0);
+    while group < groups.len() {
+        let mut of_group = 0;
+        while of_group < groups[group].len() {
+            all[row] = groups[group][of_group];
+            (row, of_group) = (row + 1, of_group + 1);
+        }
+        group += 1;
+    }
+    all
 };
 
 /// `request-peering`.
@@ -383,12 +392,12 @@ pub static RESOLVE: Mapping = Mapping {
 };
 
 const FROM_FIELD: Field =
-    Field::required("from", Shape::Leaf(&INSTANCE), "the instance that sends");
+    Field::required("from", Shape::Leaf(&HOST), "the instance or outside host that sends");
 const SOURCE_FIELD: Field = Field::optional(
     "source",
     Shape::Leaf(&ADDRESS),
-    "the instance's own",
-    "source address, also one that the instance does not own",
+    "the sender's own",
+    "source address, also one that the sender does not own",
 );
 const FAMILY_FIELD: Field = Field::optional(
     "family",
@@ -516,9 +525,9 @@ pub static EXPECTATION: Mapping = Mapping {
     fields: &[
         Field::optional(
             "delivered-to",
-            Shape::Leaf(&INSTANCE),
+            Shape::Leaf(&HOST),
             "none",
-            "every packet is delivered, to this instance",
+            "every packet is delivered, to this instance or outside host",
         ),
         Field::optional(
             "delivered",
@@ -545,7 +554,7 @@ pub static EXPECTATION: Mapping = Mapping {
             "at",
             Shape::Leaf(&LOCATION),
             "anywhere",
-            "where, beside `dropped` or `reply-lost`: a peering, VPC, route table, network ACL or instance",
+            "where, beside `dropped` or `reply-lost`: a peering, gateway, VPC, route table, network ACL or instance",
         ),
         Field::optional(
             "reaches",

@@ -52,7 +52,7 @@ error[E0204]: a step has one action, not both `ping` and `udp`
 10 |     udp: a -> b
    |     ^^^
    |
-   = help: make two steps of it
+   = help: write two, with one action each
 
 error[E0301]: `7 weeks` is not a span of time
   --> x.yaml:11:11
@@ -160,8 +160,19 @@ fn what_does_not_fit_together_is_pointed_at() {
         (
             "create-vpc: {name: D, cidr: 10.3.0.0/16, account: '123456789012'}\n  as: '123456789012'",
             "'123456789012'",
-            "a VPC belongs to whoever asks for it: give `as` or `account`, not both",
+            "it belongs to whoever asks for it: give `as` or `account`, not both",
         ),
+        (
+            "allocate-address: {name: ip, account: '123456789012'}\n  as: '123456789012'",
+            "'123456789012'",
+            "it belongs to whoever asks for it: give `as` or `account`, not both",
+        ),
+        (
+            "ping: {from: a, to: public(a), family: ipv6}",
+            "public(a)",
+            "an IPv4 address in an IPv6 packet",
+        ),
+        ("ping: a -> public(a", "public(a", "`public(a` is not a destination"),
         ("{}", "{}", "a step without an action"),
     ] {
         let text = format!("{network}- {step}\n");
@@ -172,6 +183,43 @@ fn what_does_not_fit_together_is_pointed_at() {
             .map(|d| (d.place.map_or("", |p| &text[p.range()]), d.message.as_str()))
             .collect();
         assert_eq!(found, [(marked, message)], "{step}");
+    }
+}
+
+#[test]
+fn the_keys_of_a_gateway_are_those_of_its_type() {
+    for (gateway, marked, message) in [
+        ("type: internet", "g", "the gateway `g` needs the key `vpc`"),
+        ("type: vpn", "g", "the gateway `g` needs the key `vpc`"),
+        ("type: nat", "g", "the gateway `g` needs the key `subnet`"),
+        ("type: nat, subnet: A/default, vpc: A", "vpc", "a gateway of this type has no `vpc`"),
+        (
+            "type: internet, vpc: A, cidrs: 10.9.0.0/16",
+            "cidrs",
+            "a gateway of this type has no `cidrs`",
+        ),
+        (
+            "type: endpoint, vpc: A, cidrs: 198.51.100.0/24",
+            "g",
+            "the gateway `g` needs the key `service`",
+        ),
+        (
+            "type: direct-connect, vpc: A, public_ip: auto",
+            "public_ip",
+            "a gateway of this type has no `public_ip`",
+        ),
+        ("type: nat, subnet: A/default, public_ip: any", "any", "`any` is not a public address"),
+    ] {
+        let text = format!(
+            "vpclab: 1\nname: x\nvpcs: {{A: {{cidr: 10.0.0.0/16}}}}\ngateways: {{g: {{{gateway}}}}}\n"
+        );
+        let failure = parse("x", &text).expect_err(gateway);
+        let found: Vec<_> = failure
+            .diagnostics
+            .iter()
+            .map(|d| (d.place.map_or("", |p| &text[p.range()]), d.message.as_str()))
+            .collect();
+        assert_eq!(found, [(marked, message)], "{gateway}");
     }
 }
 
@@ -253,7 +301,7 @@ error[E0201]: unknown key `steps` in a network file
 3 | steps: []
   | ^^^^^
   |
-  = help: known keys: `vpclab`, `name`, `about`, `accounts`, `vpcs`, `peerings`, `routes`, `security_groups`, `prefix_lists`, `network_acls`, `instances`
+  = help: known keys: `vpclab`, `name`, `about`, `accounts`, `vpcs`, `peerings`, `routes`, `security_groups`, `prefix_lists`, `network_acls`, `instances`, `gateways`, `outside`
 
 ";
     assert_eq!(scratch.load("main.yaml").unwrap_err(), want);

@@ -19,10 +19,16 @@ pub(super) enum Kind {
     Group,
     PrefixList,
     Acl,
+    InternetGateway,
+    VpnGateway,
+    Endpoint,
+    NatGateway,
+    OutsideHost,
+    Address,
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 15] = [
         Kind::Account,
         Kind::Vpc,
         Kind::Subnet,
@@ -32,9 +38,26 @@ impl Kind {
         Kind::Group,
         Kind::PrefixList,
         Kind::Acl,
+        Kind::InternetGateway,
+        Kind::VpnGateway,
+        Kind::Endpoint,
+        Kind::NatGateway,
+        Kind::OutsideHost,
+        Kind::Address,
     ];
 
-    fn noun(self) -> &'static str {
+    /// A route names its target by label, traffic its ends: these kinds share theirs.
+    const SHARED: [Kind; 7] = [
+        Kind::Peering,
+        Kind::Instance,
+        Kind::InternetGateway,
+        Kind::VpnGateway,
+        Kind::Endpoint,
+        Kind::NatGateway,
+        Kind::OutsideHost,
+    ];
+
+    pub(super) fn noun(self) -> &'static str {
         match self {
             Kind::Account => "account",
             Kind::Vpc => "VPC",
@@ -45,6 +68,27 @@ impl Kind {
             Kind::Group => "security group",
             Kind::PrefixList => "prefix list",
             Kind::Acl => "network ACL",
+            Kind::InternetGateway => "internet gateway",
+            Kind::VpnGateway => "virtual private gateway",
+            Kind::Endpoint => "endpoint",
+            Kind::NatGateway => "NAT gateway",
+            Kind::OutsideHost => "outside host",
+            Kind::Address => "public address",
+        }
+    }
+
+    /// Is it found at the edges of VPCs? Most files have none, and lists of kinds then leave it out.
+    fn is_of_the_edge(self) -> bool {
+        self == Kind::OutsideHost || self.noun_among_others() == "gateway"
+    }
+
+    /// How a list of several kinds calls it.
+    fn noun_among_others(self) -> &'static str {
+        match self {
+            Kind::InternetGateway | Kind::VpnGateway | Kind::Endpoint | Kind::NatGateway => {
+                "gateway"
+            }
+            other => other.noun(),
         }
     }
 
@@ -56,7 +100,7 @@ impl Kind {
             Kind::Peering => label.parse::<PeeringId>().is_ok(),
             Kind::Group => label.parse::<SecurityGroupId>().is_ok(),
             Kind::PrefixList => label.parse::<PrefixListId>().is_ok(),
-            Kind::Subnet | Kind::Table | Kind::Instance | Kind::Acl => false,
+            _ => false,
         }
     }
 }
@@ -105,15 +149,14 @@ impl<'d> Scope<'d> {
             let message = format!("the label {} would be taken for an id", quote(name));
             self.push(Diagnostic::at(place, code::VALUE, message).help("choose another one"));
         }
-        // A route names its target by label, so these two kinds share theirs; a rule its far end.
-        let rival = match kind {
-            Kind::Peering => Kind::Instance,
-            Kind::Instance => Kind::Peering,
-            Kind::Group => Kind::PrefixList,
-            Kind::PrefixList => Kind::Group,
-            _ => kind,
+        // A route names its target by label and traffic its ends, so these kinds share theirs; a
+        // rule its far end.
+        let rivals: &[Kind] = match kind {
+            Kind::Group | Kind::PrefixList => &[Kind::Group, Kind::PrefixList],
+            _ if Kind::SHARED.contains(&kind) => &Kind::SHARED,
+            _ => &[],
         };
-        for taken_by in [kind, rival] {
+        for taken_by in std::iter::once(kind).chain(rivals.iter().copied()) {
             if let Some(first) = self.get(taken_by, name) {
                 let which = if taken_by == kind { "another" } else { article(taken_by) };
                 let noun = taken_by.noun();
@@ -138,7 +181,15 @@ impl<'d> Scope<'d> {
         if kinds.iter().any(|kind| self.knows(*kind, name)) {
             return;
         }
-        let nouns: Vec<_> = kinds.iter().map(|kind| kind.noun()).collect();
+        let mut nouns: Vec<_> = match kinds {
+            [one] => vec![one.noun()],
+            several => several
+                .iter()
+                .filter(|kind| !kind.is_of_the_edge() || self.labels.contains_key(kind))
+                .map(|kind| kind.noun_among_others())
+                .collect(),
+        };
+        nouns.dedup();
         let message = format!("no {} is called {}", nouns.join(" or "), quote(name));
         let mut diagnostic = Diagnostic::at(place, code::UNKNOWN_LABEL, message);
         let later = kinds.iter().find_map(|kind| self.introductions.get(&(*kind, name.to_owned())));
@@ -175,7 +226,11 @@ impl<'d> Scope<'d> {
 
 fn article(kind: Kind) -> &'static str {
     match kind {
-        Kind::Account | Kind::Instance => "an",
+        Kind::Account
+        | Kind::Instance
+        | Kind::InternetGateway
+        | Kind::Endpoint
+        | Kind::OutsideHost => "an",
         _ => "a",
     }
 }

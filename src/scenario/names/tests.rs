@@ -37,6 +37,56 @@ fn check(steps: &str, want: &[&str]) {
     assert_eq!(messages(&format!("{NETWORK}steps:\n{steps}")), want, "{steps}");
 }
 
+/// Beside [`NETWORK`], an edge of every kind.
+const EDGES: &str = "\
+gateways:
+  igw: {type: internet, vpc: A}
+  vpn: {type: vpn, vpc: A, propagate_to: [A, A/x]}
+  nat: {type: nat, subnet: A/web}
+  s3: {type: endpoint, vpc: A, service: s3, cidrs: [198.51.100.0/24], route_tables: [A]}
+outside:
+  web: {ip: 198.18.0.10, beyond: igw}
+";
+
+#[test]
+fn edges_have_labels_of_their_kind() {
+    let network = format!("{NETWORK}{EDGES}");
+    for (steps, want) in [
+        ("- ping: web -> b", &[][..]),
+        ("- ping: router -> web", &[]),
+        ("- create-route: {table: A, destination: 0.0.0.0/0, target: igw}", &[]),
+        ("- create-route: {table: A, destination: 0.0.0.0/0, target: nat}", &[]),
+        ("- disassociate-address: nat", &[]),
+        (
+            "- delete-internet-gateway: vpn",
+            &["no internet gateway is called `vpn`; this is a virtual private gateway"],
+        ),
+        (
+            "- create-route: {table: A, destination: 0.0.0.0/0, target: web}",
+            &["no peering or instance or gateway is called `web`; this is an outside host"],
+        ),
+        (
+            "- place-outside-host: {name: web2, ip: 198.18.0.11, beyond: nat}",
+            &["no gateway is called `nat`; this is a NAT gateway"],
+        ),
+        ("- ping: web -> public(web)", &["no instance is called `web`; this is an outside host"]),
+        ("- ping: b -> wob", &["no instance or outside host is called `wob`; did you mean `web`?"]),
+        (
+            "- create-internet-gateway: {name: b}",
+            &["the label `b` is taken by an instance; taken here"],
+        ),
+        ("- stop-instance: web", &["no instance is called `web`; this is an outside host"]),
+        (
+            "- release-address: ip\n- allocate-address: {name: ip}",
+            &["no public address is called `ip`; it is introduced only here"],
+        ),
+    ] {
+        assert_eq!(messages(&format!("{network}steps:\n{steps}")), want, "{steps}");
+    }
+    let missing = network.replace("propagate_to: [A, A/x]", "propagate_to: A/y");
+    assert_eq!(messages(&missing), ["no route table is called `A/y`; did you mean `A/x`?"]);
+}
+
 #[test]
 fn labels_live_from_where_they_are_introduced() {
     check("- ping: router -> b", &[]);
@@ -150,4 +200,58 @@ fn what_could_not_be_read_is_not_unknown_as_well() {
         "- create-vpc: {name: C, cidr: ten}\n- delete-vpc: C",
         &["`ten` is not an IPv4 block; want for example `10.0.0.0/16`"],
     );
+}
+
+#[test]
+fn groups_lists_and_acls() {
+    let new = "- create-security-group: {vpc: A, name: web}\n\
+               - create-managed-prefix-list: {name: office, entries: [192.0.2.0/24]}\n\
+               - create-network-acl: {vpc: A, name: strict}\n";
+    let rule = |from: &str| {
+        format!("{new}- authorize-security-group-ingress: {{group: web, allow: all, from: {from}}}")
+    };
+    for (from, want) in [
+        ("office", &[][..]),
+        ("web", &[]),
+        ("B/default", &[]),
+        ("10.0.0.0/8", &[]),
+        ("sg-0a1b2c3d", &[]), // to show what the cloud answers
+        (
+            "offices",
+            &["no security group or prefix list is called `offices`; did you mean `office`?"],
+        ),
+        ("C/default", &["no VPC is called `C`; known at this point: `A`, `B`"]),
+    ] {
+        check(&rule(from), want);
+    }
+    for (step, want) in [
+        ("delete-network-acl: A/strict", &[][..]),
+        ("replace-network-acl-association: {subnet: A/web, acl: A/default}", &[]),
+        ("ping: router -> b\n  expect: {dropped: acl-egress, at: A/strict}", &[]),
+        ("ping: router -> b\n  expect: {dropped: acl-egress, at: A/default}", &[]),
+        (
+            "ping: router -> b\n  expect: {dropped: acl-egress, at: A/y}",
+            &[
+                "no route table or network ACL is called `A/y`; known at this point: `A/x`, `A/strict`",
+            ],
+        ),
+        (
+            "delete-network-acl: B/strict",
+            &["no network ACL is called `B/strict`; did you mean `A/strict`?"],
+        ),
+        (
+            "delete-security-group: office",
+            &["no security group is called `office`; this is a prefix list"],
+        ),
+        (
+            "create-security-group: {vpc: B, name: office}",
+            &["the label `office` is taken by a prefix list; taken here"],
+        ),
+        (
+            "create-network-acl: {vpc: B, name: default}",
+            &["`default` is the network ACL that a VPC was born with; choose another label"],
+        ),
+    ] {
+        check(&format!("{new}- {step}"), want);
+    }
 }

@@ -157,7 +157,7 @@ fn a_label_whose_creation_was_refused_stands_for_nothing() {
         (
             "run-instance: {name: d, vpc: A, ip: 10.0.0.10}",
             "create-route: {table: A, destination: 10.9.0.0/16, target: d}",
-            "peering or instance `d` does not exist: what was to create it did not succeed",
+            "peering, gateway or instance `d` does not exist: what was to create it did not succeed",
         ),
     ] {
         last(&format!("- {first}\n- {second}\n"), actual, Failed);
@@ -261,5 +261,75 @@ fn steps_are_named_as_the_file_writes_them() {
         ),
     ] {
         assert_eq!(steps(&format!("- {step}\n")).steps[0].action, words);
+    }
+}
+
+/// The group that allows everything is a default of files: no step can name it, so it must not keep
+/// a VPC from being deleted. One that a step has made does.
+#[test]
+fn the_open_group_goes_with_its_vpc() {
+    let used = "- create-vpc: {name: D, cidr: 10.3.0.0/16}\n\
+                - create-subnet: {vpc: D, name: s, cidr: 10.3.0.0/24}\n\
+                - run-instance: {name: d, vpc: D}\n\
+                - terminate-instance: d\n\
+                - delete-subnet: D/s\n";
+    last(&format!("{used}- delete-vpc: D\n"), "done", Held);
+    let group = "- create-security-group: {vpc: D, name: web}\n";
+    let refused = "- delete-vpc: D\n  expect: {refused: DependencyViolation}\n";
+    let outcome = steps(&format!("{used}{group}{refused}"));
+    assert_eq!(outcome.steps.last().map(|step| step.verdict), Some(Held));
+}
+
+/// A gateway of every kind comes, is used by a route, and goes.
+#[test]
+fn edges_come_and_go() {
+    let outcome = steps(
+        "\
+- create-internet-gateway: {name: igw}
+- attach-internet-gateway: {gateway: igw, vpc: A}
+- attach-internet-gateway: {gateway: igw, vpc: B}
+  expect: {refused: Resource.AlreadyAssociated}
+- create-route: {table: A, destination: 0.0.0.0/0, target: igw}
+  expect: {state: active}
+- allocate-address: {name: ip, ip: 203.0.113.9}
+- associate-address: {address: ip, instance: a}
+- detach-internet-gateway: {gateway: igw, vpc: A}
+  expect: {refused: DependencyViolation}
+- disassociate-address: ip
+- disassociate-address: ip
+  expect: {refused: InvalidAllocationID.NotFound}
+- create-nat-gateway: {name: nat, subnet: A/default, address: ip}
+- create-route: {table: A/x, destination: 0.0.0.0/0, target: nat}
+  expect: {state: active}
+- delete-nat-gateway: nat
+- describe-route: {table: A/x, destination: 0.0.0.0/0}
+  expect: {state: blackhole}
+- release-address: ip
+- place-outside-host: {name: web, ip: 198.18.0.10, beyond: igw}
+- remove-outside-host: web
+- detach-internet-gateway: {gateway: igw, vpc: A}
+- describe-route: {table: A, destination: 0.0.0.0/0}
+  expect: {state: blackhole}
+- delete-internet-gateway: igw
+- create-vpn-gateway: {name: vpn, on_premises: 192.168.0.0/16}
+- attach-vpn-gateway: {gateway: vpn, vpc: A}
+- enable-vgw-route-propagation: {gateway: vpn, table: A/x}
+- describe-route: {table: A/x, destination: 192.168.0.0/16}
+  expect: {state: active}
+- detach-vpn-gateway: {gateway: vpn, vpc: A}
+- describe-route: {table: A/x, destination: 192.168.0.0/16}
+  expect: {refused: InvalidRoute.NotFound}
+- delete-vpn-gateway: vpn
+- create-vpc-endpoint: {name: s3, vpc: B, service: s3, cidrs: 198.51.100.0/24}
+- modify-vpc-endpoint: {endpoint: s3, add: B}
+- describe-route: {table: B, destination: 198.51.100.0/24}
+  expect: {state: active}
+- delete-vpc-endpoint: s3
+- describe-route: {table: B, destination: 198.51.100.0/24}
+  expect: {refused: InvalidRoute.NotFound}
+",
+    );
+    for step in &outcome.steps {
+        assert_eq!(step.verdict, Held, "{}: {}", step.action, step.actual);
     }
 }

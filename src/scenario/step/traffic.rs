@@ -34,7 +34,7 @@ pub(super) fn pings(
     ping: &ast::Ping,
 ) -> Result<Vec<(Destination, Probe)>, Undone> {
     let ident = stage.next_ping();
-    let known = stage.instance(&ping.from.value)?;
+    let known = stage.host(&ping.from.value)?;
     let family = family_of(ping.family.as_ref(), ping.source.as_ref());
     let mut probes = Vec::with_capacity(ping.to.len());
     for target in &ping.to {
@@ -74,7 +74,7 @@ struct Datagram<'f> {
 impl Datagram<'_> {
     /// A source that sends it `count` times.
     fn repeated(&self, stage: &Stage, count: NonZeroU32, pace: Pace) -> Result<Source, Undone> {
-        let known = stage.instance(self.from)?;
+        let known = stage.host(self.from)?;
         let (to, meant) = stage.destination(self.to, self.family)?;
         let source = match self.source {
             Some(source) => source,
@@ -127,7 +127,7 @@ pub(super) fn flows(stage: &Stage, flows: &ast::Flows) -> Result<Probe, Undone> 
 
 /// One packet, whatever its bytes are.
 pub(super) fn bytes(stage: &Stage, send: &ast::SendBytes) -> Result<Probe, Undone> {
-    let from = stage.instance(&send.from.value)?.interface;
+    let from = stage.host(&send.from.value)?.interface;
     let script = [(Span::ZERO, Bytes::from(send.bytes.value.clone()))];
     Ok(Probe::of(Source { from, meant: None, load: Load::Script(Arc::new(script)) }))
 }
@@ -157,7 +157,7 @@ pub(super) fn replayed(
     replay: &ast::Replay,
     directory: &Path,
 ) -> Result<Probe, Undone> {
-    let from = stage.instance(&replay.from.value)?.interface;
+    let from = stage.host(&replay.from.value)?.interface;
     let path = replay.capture.value.as_str().to_owned();
     let script = capture_of(replay, directory).map_err(|why| Undone::Capture { path, why })?;
     Ok(Probe::of(Source { from, meant: None, load: Load::Script(script) }))

@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 
+use crate::base::diag::Spanned;
 use crate::cloud::dns::Switch;
 use crate::cloud::instance::SourceDestCheck;
-use crate::scenario::ast::{self, Action};
+use crate::scenario::ast::{self, Action, GatewayAction, Label, TableRef};
 
 /// What the action does, for a reader: `ping b -> c`.
 pub(in crate::scenario) fn words(action: &Action) -> String {
@@ -72,6 +73,7 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
         ),
         Action::Resolve(r) => format!("resolve {}", pair(&r.from.value, &r.name.value)),
         Action::Filter(filter) => super::filter::words(filter),
+        Action::Gateway(action) => gateway_words(action),
         Action::Ping(p) => {
             let named: Vec<String> =
                 p.to.iter().take(NAMED).map(|to| to.value.to_string()).collect();
@@ -115,4 +117,57 @@ fn times(n: u32) -> String {
 fn route_words(verb: &str, key: &ast::RouteKey, target: Option<&ast::TargetRef>) -> String {
     let target = target.map_or_else(String::new, |t| format!(" -> {t}"));
     format!("{verb} {}: {}{target}", key.table.value, key.destination.value)
+}
+
+fn gateway_words(action: &GatewayAction) -> String {
+    use GatewayAction as G;
+    let with_vpc = |verb: &str, a: &ast::Attachment, preposition: &str| {
+        format!("{verb} {} {preposition} {}", a.gateway.value, a.vpc.value)
+    };
+    let named = |verb: &str, label: &Spanned<Label>| format!("{verb} {}", label.value);
+    match action {
+        G::CreateInternetGateway(new) => named("create-internet-gateway", &new.name),
+        G::AttachInternetGateway(a) => with_vpc("attach-internet-gateway", a, "to"),
+        G::DetachInternetGateway(a) => with_vpc("detach-internet-gateway", a, "from"),
+        G::DeleteInternetGateway(label) => named("delete-internet-gateway", label),
+        G::CreateVpnGateway(new) => named("create-vpn-gateway", &new.new.name),
+        G::AttachVpnGateway(a) => with_vpc("attach-vpn-gateway", a, "to"),
+        G::DetachVpnGateway(a) => with_vpc("detach-vpn-gateway", a, "from"),
+        G::DeleteVpnGateway(label) => named("delete-vpn-gateway", label),
+        G::EnablePropagation(p) => {
+            format!("enable-vgw-route-propagation {} to {}", p.gateway.value, p.table.value)
+        }
+        G::DisablePropagation(p) => {
+            format!("disable-vgw-route-propagation {} to {}", p.gateway.value, p.table.value)
+        }
+        G::CreateVpcEndpoint(new) => {
+            let (name, vpc) = (&new.name.value, &new.vpc.value);
+            format!("create-vpc-endpoint {name}: {vpc} -> {}", new.service.name.value)
+        }
+        G::ModifyVpcEndpoint(modify) => {
+            let (add, remove) = (list(&modify.add), list(&modify.remove));
+            format!("modify-vpc-endpoint {}: add [{add}], remove [{remove}]", modify.endpoint.value)
+        }
+        G::DeleteVpcEndpoint(label) => named("delete-vpc-endpoint", label),
+        G::CreateNatGateway(new) => {
+            format!("create-nat-gateway {}: {}", new.name.value, new.subnet.value)
+        }
+        G::DeleteNatGateway(label) => named("delete-nat-gateway", label),
+        G::AllocateAddress(new) => named("allocate-address", &new.new.name),
+        G::AssociateAddress(pair) => {
+            format!("associate-address {} with {}", pair.address.value, pair.instance.value)
+        }
+        G::DisassociateAddress(label) => named("disassociate-address", label),
+        G::ReleaseAddress(label) => named("release-address", label),
+        G::PlaceOutsideHost(host) => {
+            format!("place-outside-host {} beyond {}", host.label.value, host.beyond.value)
+        }
+        G::RemoveOutsideHost(label) => named("remove-outside-host", label),
+    }
+}
+
+fn list(tables: &[Spanned<TableRef>]) -> String {
+    let named: Vec<String> =
+        tables.iter().take(NAMED).map(|table| table.value.to_string()).collect();
+    format!("{}{}", named.join(", "), more(tables.len()))
 }
