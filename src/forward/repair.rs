@@ -105,6 +105,13 @@ pub enum Fix {
     },
     /// Attach this gateway, which is detached, to this VPC.
     Attach(GatewayId, VpcId),
+    /// Put a table on a gateway endpoint: it gets routes for the prefixes of the service.
+    AddToEndpoint {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The table.
+        table: RouteTableId,
+    },
 }
 
 /// Where a route of a repair leads.

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::cloud::filter::Direction;
+use crate::cloud::gateway::GatewayId;
 use crate::cloud::network_acl::AclEntry;
 use crate::forward::reason::MISDELIVERED;
 use crate::forward::repair::{Blocker, Diagnosis, Fix, NoOffer, Towards, Way};
@@ -147,6 +148,11 @@ fn change(fix: &Fix, world: World<'_>) -> String {
         Fix::Attach(gateway, vpc) => {
             format!("attach {} to {}", names.gateway(gateway), names.vpc(vpc))
         }
+        Fix::AddToEndpoint { endpoint, table } => format!(
+            "put table {} on {}",
+            names.table(table),
+            names.gateway(GatewayId::Endpoint(endpoint))
+        ),
     }
 }
 

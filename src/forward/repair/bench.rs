@@ -4,6 +4,8 @@
 //! cloud, under the accounts of those whom they concern, so that nothing is offered that the cloud
 //! would refuse. Refuses to choose changes.
 
+use std::net::Ipv4Addr;
+
 use super::{Fix, Ground, Intent, NoOffer, Towards, Way, Ways};
 use crate::base::id::*;
 use crate::base::time::{Instant, Span};
@@ -12,6 +14,7 @@ use crate::cloud::account::Caller;
 use crate::cloud::command::Command;
 use crate::cloud::event::Change;
 use crate::cloud::filter::Direction;
+use crate::cloud::gateway::{GatewayId, PublicAddress};
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::route_table::RouteTarget;
 use crate::forward::walk::{End, Walk};
@@ -135,7 +138,20 @@ impl<'m> Bench<'m> {
             Fix::GivePublicAddress { interface, private } => {
                 self.give_public_address(interface, private)?;
             }
-            Fix::Attach(gateway, vpc) => self.attach(gateway, vpc)?,
+            Fix::Attach(gateway, vpc) => {
+                let attach = match gateway {
+                    GatewayId::Internet(gateway) => Command::AttachInternetGateway { gateway, vpc },
+                    GatewayId::Vpn(gateway) => Command::AttachVpnGateway { gateway, vpc },
+                    // An endpoint is never detached.
+                    GatewayId::Endpoint(_) => return Err(NoOffer::Gone),
+                };
+                self.ask(vpc, &attach)?;
+            }
+            Fix::AddToEndpoint { endpoint, table } => {
+                let vpc = self.cloud.table(table).ok_or(NoOffer::Gone)?.vpc;
+                let (add, remove) = (vec![table], Vec::new());
+                self.ask(vpc, &Command::ModifyVpcEndpoint { endpoint, add, remove })?;
+            }
         }
         self.rows.update(&self.cloud);
         Ok(())
@@ -156,6 +172,34 @@ impl<'m> Bench<'m> {
         });
         let peering = requested.ok_or(NoOffer::NoProgress)?;
         self.ask(accepter, &Command::AcceptVpcPeeringConnection { peering })?;
+        Ok(())
+    }
+
+    /// An address that the account holds and does not use, else a new one.
+    fn give_public_address(
+        &mut self,
+        interface: InterfaceId,
+        private: Ipv4Addr,
+    ) -> Result<(), NoOffer> {
+        let vpc = self.cloud.interface(interface).ok_or(NoOffer::Gone)?.vpc;
+        let owner = self.owner_of(vpc)?;
+        let is_idle = |held: &PublicAddress| {
+            held.owner == owner.account && held.region == owner.region && held.association.is_none()
+        };
+        let idle = self.cloud.public_addresses().find(|(_, held)| is_idle(held));
+        let allocation = match idle.map(|(id, _)| id) {
+            Some(allocation) => allocation,
+            None => {
+                let changes = self.ask(vpc, &Command::AllocateAddress { address: None })?;
+                let allocated = changes.into_iter().find_map(|change| match change {
+                    Change::AddressAllocated { allocation, .. } => Some(allocation),
+                    _ => None,
+                });
+                allocated.ok_or(NoOffer::NoProgress)?
+            }
+        };
+        let private = Some(private);
+        self.ask(vpc, &Command::AssociateAddress { allocation, interface, private })?;
         Ok(())
     }
 

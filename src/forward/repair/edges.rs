@@ -3,7 +3,7 @@
 //! Holds the ways to the internet and to networks behind gateways. Refuses to make gateways: where a
 //! VPC has none, whether it should have one is for its owner to say.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -69,16 +69,24 @@ impl Bench<'_> {
     /// A route for the prefix that the gateway announces, or the gateway itself.
     pub(super) fn missing_to_gateway(
         &self,
-        vpc: VpcId,
+        sender: &Interface,
         id: GatewayId,
         blocked: &Blocked,
     ) -> Result<Missing, NoOffer> {
         let destination = blocked.walk.packet.destination();
         let gateway = self.cloud.gateway(id).ok_or(NoOffer::Gone)?;
         match gateway.vpc {
-            Some(attached) if attached != vpc => return Err(NoOffer::ForeignGateway(id)),
+            Some(attached) if attached != sender.vpc => return Err(NoOffer::ForeignGateway(id)),
             Some(_) => {}
-            None => return Ok(Missing::First(Fix::Attach(id, vpc))),
+            None => return Ok(Missing::First(Fix::Attach(id, sender.vpc))),
+        }
+        if let GatewayId::Endpoint(endpoint) = id {
+            // Its routes follow from the tables that it is for; nobody can set one.
+            let table = self.cloud.table_of(sender.subnet).ok_or(NoOffer::Gone)?;
+            return match self.cloud.table(table).is_some_and(|table| table.learns_from(id)) {
+                true => Err(NoOffer::NoProgress),
+                false => Ok(Missing::First(Fix::AddToEndpoint { endpoint, table })),
+            };
         }
         let announced = gateway.beyond.iter().filter(|prefix| prefix.contains(&destination));
         let narrowest = announced.max_by_key(|prefix| prefix.prefix_len()).copied();
@@ -119,20 +127,5 @@ impl Bench<'_> {
             }
             _ => NoOffer::ForeignGateway(host.beyond),
         }
-    }
-
-    /// Allocates a public address and lets it stand for the private one.
-    pub(super) fn give_public_address(
-        &mut self,
-        interface: InterfaceId,
-        private: Ipv4Addr,
-    ) -> Result<(), NoOffer> {
-        let _ = (interface, private);
-        Err(NoOffer::Gone)
-    }
-
-    pub(super) fn attach(&mut self, gateway: GatewayId, vpc: VpcId) -> Result<(), NoOffer> {
-        let _ = (gateway, vpc);
-        Err(NoOffer::Gone)
     }
 }

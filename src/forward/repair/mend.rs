@@ -168,7 +168,7 @@ impl Bench<'_> {
                 None => Missing::Route(block, Towards::Vpc(home)),
             }),
             Goal::Internet => self.missing_to_internet(sender, blocked),
-            Goal::Beyond(gateway) => self.missing_to_gateway(sender.vpc, gateway, blocked),
+            Goal::Beyond(gateway) => self.missing_to_gateway(sender, gateway, blocked),
         }
     }
 

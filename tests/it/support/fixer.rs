@@ -6,7 +6,9 @@
 use vpclab::base::id::{InstanceId, PeeringId, VpcId};
 use vpclab::base::time::Span;
 use vpclab::cloud::command::Command;
+use vpclab::cloud::event::Change;
 use vpclab::cloud::filter::Direction;
+use vpclab::cloud::gateway::GatewayId;
 use vpclab::cloud::instance::SourceDestCheck;
 use vpclab::cloud::peering::Status;
 use vpclab::cloud::route_table::RouteTarget;
@@ -65,7 +67,34 @@ pub(crate) fn carry_out(lab: &mut Lab, fix: Fix) -> Option<()> {
             let allow = Command::ReplaceNetworkAclEntry { acl, direction, number, entry };
             lab.ask(vpc, &allow).ok()?;
         }
-        Fix::GivePublicAddress { .. } | Fix::Attach(..) => return None,
+        Fix::GivePublicAddress { interface, private } => {
+            let vpc = lab.cloud.interface(interface)?.vpc;
+            let owner = lab.owner(vpc);
+            let idle = lab.cloud.public_addresses().find(|(_, held)| {
+                held.association.is_none()
+                    && (held.owner, &held.region) == (owner.account, &owner.region)
+            });
+            let allocation = match idle.map(|(id, _)| id) {
+                Some(id) => id,
+                None => match lab.ask(vpc, &Command::AllocateAddress { address: None }).ok()?[..] {
+                    [Change::AddressAllocated { allocation, .. }] => allocation,
+                    _ => return None,
+                },
+            };
+            let private = Some(private);
+            lab.ask(vpc, &Command::AssociateAddress { allocation, interface, private }).ok()?;
+        }
+        Fix::Attach(GatewayId::Internet(gateway), vpc) => {
+            lab.ask(vpc, &Command::AttachInternetGateway { gateway, vpc }).ok()?;
+        }
+        Fix::Attach(GatewayId::Vpn(gateway), vpc) => {
+            lab.ask(vpc, &Command::AttachVpnGateway { gateway, vpc }).ok()?;
+        }
+        Fix::Attach(GatewayId::Endpoint(_), _) => return None,
+        Fix::AddToEndpoint { endpoint, table } => {
+            let (vpc, add, remove) = (lab.cloud.table(table)?.vpc, vec![table], Vec::new());
+            lab.ask(vpc, &Command::ModifyVpcEndpoint { endpoint, add, remove }).ok()?;
+        }
     }
     settle(lab);
     Some(())
