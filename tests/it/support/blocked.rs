@@ -446,16 +446,16 @@ impl World {
             let interface = self.lab.cloud.interface(host).unwrap();
             let (vpc, instance) = (interface.vpc, interface.instance().unwrap());
             let what = self.dice.below(30);
-            if (3..8).contains(&what) {
+            if (3..=7).contains(&what) {
                 let source_dest_check = SourceDestCheck::Off;
                 let off =
                     Command::ModifyNetworkInterfaceAttribute { interface: host, source_dest_check };
                 self.lab.must(vpc, &off);
             }
             match what {
-                0..3 => drop(self.lab.must(vpc, &Command::StopInstances { instance })),
-                3..5 | 8 => self.memory.middleboxes.set_role(host, Some(Role::Router)),
-                5..7 | 9 => self.memory.middleboxes.set_role(host, Some(Role::Nat)),
+                0..=2 => drop(self.lab.must(vpc, &Command::StopInstances { instance })),
+                3..=4 | 8 => self.memory.middleboxes.set_role(host, Some(Role::Router)),
+                5..=6 | 9 => self.memory.middleboxes.set_role(host, Some(Role::Nat)),
                 _ => {}
             }
         }
