@@ -250,7 +250,7 @@ fn look(number: u64) -> Findings {
         };
         findings.blocked += 1;
         assert!(!found.blockers.is_empty(), "{}", context());
-        let tally = findings.reasons.entry(why).or_default();
+        let tally = findings.reasons.entry(why.clone()).or_default();
         let fixes = match &found.repair {
             Ok(fixes) => fixes,
             Err(cause) => {
@@ -259,6 +259,7 @@ fn look(number: u64) -> Findings {
                     NoOffer::Refused(refusal) => format!("refused, {}", refusal.code()),
                     other => kind(other),
                 };
+                let cause = format!("{cause} <- {why}");
                 *findings.causes.entry(cause).or_default() += 1;
                 continue;
             }

@@ -78,7 +78,7 @@ impl Bench<'_> {
         match gateway.vpc {
             Some(attached) if attached != sender.vpc => return Err(NoOffer::ForeignGateway(id)),
             Some(_) => {}
-            None => return Ok(Missing::First(Fix::Attach(id, sender.vpc))),
+            None => return self.attach(id, sender.vpc).map(Missing::First),
         }
         if let GatewayId::Endpoint(endpoint) = id {
             // Its routes follow from the tables that it is for; nobody can set one.
@@ -94,19 +94,38 @@ impl Bench<'_> {
         Ok(Missing::Route(wanted, Towards::Gateway(id)))
     }
 
-    /// A detached gateway at which the packet stopped, attached again: to the VPC that it is for.
-    pub(super) fn reattach(&self, blocked: &Blocked) -> Option<Result<Fix, NoOffer>> {
+    /// The detached gateway at which the packet stopped, attached again to the VPC that it is for, if
+    /// nothing there has taken its place.
+    pub(super) fn detached(&self, blocked: &Blocked) -> Option<Result<Fix, NoOffer>> {
         let End::Dropped(DropReason::Blackhole, _) = blocked.walk.end else { return None };
         let Some(Step::Gateway { gateway, attached: None }) = blocked.walk.steps.last() else {
             return None;
         };
-        self.cloud.gateway(*gateway)?;
-        let sender = blocked.walk.sender;
-        let vpc = match self.cloud.interface(sender) {
+        let sender = self.cloud.interface(blocked.walk.sender);
+        let vpc = match sender {
             Some(interface) => interface.vpc,
             None => self.cloud.interface(blocked.meant?)?.vpc,
         };
-        Some(Ok(Fix::Attach(*gateway, vpc)))
+        match self.attach(*gateway, vpc) {
+            Ok(fix) => Some(Ok(fix)),
+            // A route over another gateway may help; a host outside has no table to put it in.
+            Err(_) if sender.is_some() => None,
+            Err(cause) => Some(Err(cause)),
+        }
+    }
+
+    /// Attach a detached gateway to a VPC of its owner that has none of the kind.
+    fn attach(&self, id: GatewayId, vpc: VpcId) -> Result<Fix, NoOffer> {
+        let gateway = self.cloud.gateway(id).ok_or(NoOffer::Gone)?;
+        let home = self.cloud.vpc(vpc).ok_or(NoOffer::Gone)?;
+        let same_kind = |other: GatewayId| match (id, other) {
+            (GatewayId::Internet(_), GatewayId::Internet(_)) => true,
+            (GatewayId::Vpn(_), GatewayId::Vpn(_)) => true,
+            _ => false,
+        };
+        let taken = self.cloud.gateways().any(|(id, g)| g.vpc == Some(vpc) && same_kind(id));
+        let own = (gateway.owner, &gateway.region) == (home.owner, &home.region);
+        if own && !taken { Ok(Fix::Attach(id, vpc)) } else { Err(NoOffer::ForeignGateway(id)) }
     }
 
     /// A public address for the private one that the packet comes from.

@@ -70,7 +70,8 @@ impl Bench<'_> {
             DropReason::NoPublicAddress => self.public_address(blocked),
             DropReason::TooBig => Err(NoOffer::TooBig),
             DropReason::ConntrackFull => Err(NoOffer::TrackingFull),
-            DropReason::HopLimit => Err(NoOffer::HopLimit),
+            // Between routers that send it to one another it would go on for ever.
+            DropReason::HopLimit => self.reroute(blocked).map_err(|_| NoOffer::HopLimit),
             DropReason::NoTranslation => Err(NoOffer::NoTranslation),
             DropReason::Malformed
             | DropReason::LinkLoss
@@ -85,8 +86,8 @@ impl Bench<'_> {
 
     /// A target that is there and only out of use: a stopped instance, a detached gateway.
     fn reopen(&self, blocked: &Blocked) -> Option<Result<Fix, NoOffer>> {
-        if let Some(fix) = self.reattach(blocked) {
-            return Some(fix);
+        if let Some(gateway) = self.detached(blocked) {
+            return Some(gateway);
         }
         let (_, route) = deciding(blocked)?;
         let Hop::To(RouteTarget::Interface(target)) = route?.hop else { return None };

@@ -14,10 +14,11 @@ use vpclab::base::limit::WALK_RELAYS_MAX;
 use vpclab::base::rng::{Seed, Stream};
 use vpclab::base::time::{Instant, Span};
 use vpclab::cloud::account::Region;
+use vpclab::cloud::cidr::is_private;
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Change;
 use vpclab::cloud::filter::{Direction, IcmpMatch, PortRange, Traffic};
-use vpclab::cloud::gateway::{GatewayId, Line};
+use vpclab::cloud::gateway::{GatewayId, Line, Site};
 use vpclab::cloud::instance::SourceDestCheck;
 use vpclab::cloud::network_acl::{AclAction, AclEntry, RuleNumber};
 use vpclab::cloud::profile::Profile;
@@ -486,13 +487,15 @@ impl World {
             true => self.dice.pick(&self.outside)?,
             false => self.dice.pick(&self.hosts)?,
         };
-        let mut everybody = self.hosts.clone();
-        everybody.extend(&self.outside);
-        let to = self.dice.pick(&everybody)?;
+        let to = self.aim(from)?;
         let mut addresses = self.addresses(to);
         let public = self.lab.cloud.public_addresses();
         let of_it = public.filter(|(_, held)| held.association.is_some_and(|a| a.1 == to));
         addresses.extend(of_it.map(|(_, held)| IpAddr::from(held.address)));
+        let from_outside = self.lab.cloud.outside_host(from).map(|host| host.site());
+        if from_outside == Some(Site::Internet) && !self.dice.once_in(4) {
+            addresses.retain(|a| a.is_ipv6() || !is_private(*a));
+        }
         let mut destination = self.dice.pick(&addresses)?;
         let mut meant = Some(to).filter(|_| !self.dice.once_in(4));
         if self.dice.once_in(30) {
@@ -506,6 +509,31 @@ impl World {
         let ways = self.dice.pick(&[Ways::There, Ways::ThereAndBack, Ways::ThereAndBack])?;
         let packet = self.content(source, destination)?;
         Some(Sent { from, packet, meant, ways })
+    }
+
+    /// Somebody to send to: most often one whom the sender's own edges lead to, or a host of another
+    /// VPC.
+    fn aim(&mut self, from: InterfaceId) -> Option<InterfaceId> {
+        let cloud = &self.lab.cloud;
+        let gateway_of = |id: &InterfaceId| {
+            cloud.outside_host(*id).and_then(|host| cloud.gateway(host.beyond)?.vpc)
+        };
+        let vpc_of = |id: &InterfaceId| cloud.interface(*id).map(|interface| interface.vpc);
+        let near: Vec<InterfaceId> = match vpc_of(&from) {
+            Some(vpc) => {
+                let inside = self.hosts.iter();
+                let beyond = self.outside.iter().filter(|id| gateway_of(id) == Some(vpc));
+                inside.chain(beyond).copied().collect()
+            }
+            None => {
+                let inside = self.hosts.iter();
+                inside.filter(|id| vpc_of(id) == gateway_of(&from)).copied().collect()
+            }
+        };
+        let everybody = self.hosts.iter().chain(&self.outside).copied().collect();
+        let among: Vec<InterfaceId> =
+            if near.is_empty() || self.dice.once_in(5) { everybody } else { near };
+        self.dice.pick(&among)
     }
 
     fn addresses(&self, of: InterfaceId) -> Vec<IpAddr> {
