@@ -24,7 +24,7 @@
 //! # use vpclab::forward::gate::{Crossing, Mapping, Origin, Realm, Via};
 //! # let (into, via) = (Realm::Vpc(VpcIdx::from_row(0)), Via::Peering(PeeringIdx::from_row(0)));
 //! # let (mapping, origin, mtu) = (Mapping::default(), Origin::Own, Mtu::JUMBO);
-//! let forged = Crossing { into, via, mapping, origin, mtu };
+//! let forged = Crossing { into, via, mapping, origin, mtu, beside: None };
 //! ```
 //!
 //! ```compile_fail,E0451
@@ -127,6 +127,8 @@ pub struct Crossing {
     mapping: Mapping,
     origin: Origin,
     mtu: Mtu,
+    /// The sender's own edge, if both ends are outside the cloud and the packet crosses none.
+    beside: Option<GatewayIdx>,
 }
 
 /// One direction of a peering that is active: where it leads. Made from an [`ActivePeering`] and
@@ -164,7 +166,7 @@ impl OpenEnd {
 impl Crossing {
     const fn new(into: Realm, via: Via, origin: Origin, mtu: Mtu) -> Crossing {
         let mapping = Mapping { source: None, destination: None };
-        Crossing { into, via, mapping, origin, mtu }
+        Crossing { into, via, mapping, origin, mtu, beside: None }
     }
 
     /// Stays in the subnet.
@@ -195,12 +197,13 @@ impl Crossing {
         origin: Origin,
         mtu: Mtu,
     ) -> Crossing {
-        Crossing { into, via: Via::Gateway(edge), mapping, origin, mtu }
+        Crossing { into, via: Via::Gateway(edge), mapping, origin, mtu, beside: None }
     }
 
-    /// Between two hosts of one network outside the cloud.
-    pub(super) const fn outside(realm: Realm) -> Crossing {
-        Crossing::new(realm, Via::Local, Origin::Own, Mtu::ETHERNET)
+    /// Between two hosts of one network outside the cloud; `beside` is the edge of the one that sends.
+    pub(super) const fn outside(realm: Realm, beside: GatewayIdx) -> Crossing {
+        let crossing = Crossing::new(realm, Via::Local, Origin::Own, Mtu::ETHERNET);
+        Crossing { beside: Some(beside), ..crossing }
     }
 
     /// The network to be entered.
@@ -238,11 +241,15 @@ impl Crossing {
 
     /// The resource on the way that is the narrowest, or beyond which nobody may be.
     pub const fn bottleneck(self) -> Place {
+        if let Some(gateway) = self.beside {
+            return Place::Gateway(gateway);
+        }
         match (self.via, self.into) {
             (Via::Peering(peering), _) => Place::Peering(peering),
             (Via::Gateway(gateway), _) | (_, Realm::Behind(gateway)) => Place::Gateway(gateway),
             (Via::Interface(interface), _) => Place::Interface(interface),
             (Via::Subnet | Via::Local, Realm::Vpc(vpc)) => Place::Vpc(vpc),
+            // Into the internet only an edge leads, or a host that is `beside` one.
             (Via::Subnet | Via::Local, Realm::Internet) => Place::Gateway(GatewayIdx::NOWHERE),
         }
     }

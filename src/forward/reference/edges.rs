@@ -73,10 +73,11 @@ impl Reference<'_> {
         let mtu = self.cloud.mtu_of_gateway(host.beyond);
         let site = host.site();
         if self.cloud.outside_owner(site, destination).is_some() {
-            return Ok(Crossing::outside(match site {
+            let realm = match site {
                 Site::Internet => Realm::Internet,
                 Site::Behind(_) => Realm::Behind(edge),
-            }));
+            };
+            return Ok(Crossing::outside(realm, edge));
         }
         let into =
             |edge, realm, mapping| Crossing::over_edge(edge, realm, mapping, Origin::Own, mtu);

@@ -178,7 +178,7 @@ impl Edges {
         let row = self.gateway(edge).ok_or(Drop::new(DropReason::InterfaceDown, here))?;
         let realm = if row.internet { Realm::Internet } else { Realm::Behind(edge) };
         if self.owner(realm, destination).is_some() {
-            return Ok(Crossing::outside(realm));
+            return Ok(Crossing::outside(realm, edge));
         }
         let into = |edge, vpc, mapping| {
             Crossing::over_edge(edge, Realm::Vpc(vpc), mapping, Origin::Own, row.mtu)
