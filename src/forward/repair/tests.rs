@@ -2,9 +2,13 @@
 
 use super::*;
 use crate::cloud::command::Command;
+use crate::cloud::event::Change;
 use crate::cloud::filter::Traffic;
 use crate::cloud::network_acl::AclAction;
+use crate::cloud::quota::{Quota, Quotas};
+use crate::cloud::route_table::RouteTarget;
 use crate::forward::tests::{HUB, NOW, World};
+use crate::wire::build;
 
 fn asked(world: &World, intent: Intent<'_>) -> Result<Vec<Fix>, NoOffer> {
     let (rows, memory) = (Rows::of(&world.cloud), Memory::default());
@@ -205,10 +209,58 @@ fn told(world: &World, fix: &Fix) -> String {
     }
 }
 
+/// An answer is for a port that its receiver chose: the entry names all that it might have chosen.
+#[test]
+fn an_entry_for_answers_is_for_ephemeral_ports() {
+    let mut world = World::of(HUB);
+    deny(&mut world, "A", Direction::Ingress, 50);
+    let ends = [("a", 40_000), ("b", 443)].map(|(host, port)| (world.hosts[host].2, port).into());
+    let packet = build::udp(ends[0], ends[1], b"?").unwrap();
+    let from = world.hosts["a"].0;
+    let intent = Intent { from, packet: &packet, meant: None, ways: Ways::ThereAndBack };
+    let fixes = asked(&world, intent).unwrap();
+    let fixes: Vec<String> = fixes.iter().map(|fix| told(&world, fix)).collect();
+    assert_eq!(fixes, ["A-acl ingress 49 udp 1024-65535 10.1.0.4/32"]);
+}
+
+#[test]
+fn ways_to_the_internet_lead_over_what_the_vpc_has() {
+    let mut world = World::of("vpc A 10.0.0.0/16; vpc B 10.1.0.0/16; peer AB");
+    let (vpc, table) = world.vpcs["A"];
+    let [Change::GatewayCreated { id: id @ GatewayId::Internet(gateway), .. }] =
+        world.ask(&Command::CreateInternetGateway)[..]
+    else {
+        panic!("no gateway")
+    };
+    let addresses = vec!["198.51.100.1".parse().unwrap()];
+    world.ask(&Command::PlaceOutsideHost { beyond: id, addresses });
+    let packet = world.packet("a", "198.51.100.1");
+    let from = world.hosts["a"].0;
+    let intent = Intent { from, packet: &packet, meant: None, ways: Ways::ThereAndBack };
+    let other =
+        Intent { from: world.hosts["b"].0, packet: &world.packet("b", "198.51.100.1"), ..intent };
+
+    // A gateway that is attached to nothing is not this VPC's.
+    assert_eq!(asked(&world, intent), Err(NoOffer::NoGateway(vpc)));
+    world.ask(&Command::AttachInternetGateway { gateway, vpc });
+    let destination = "0.0.0.0/0".parse().unwrap();
+    let towards = Towards::Gateway(id);
+    let private = "10.0.0.4".parse().unwrap();
+    let public = Fix::GivePublicAddress { interface: from, private };
+    let route = Fix::AddRoute { table, destination, towards };
+    assert_eq!(asked(&world, intent), Ok(vec![route, public]));
+    // Nor is it the peer's.
+    assert_eq!(asked(&world, other), Err(NoOffer::NoGateway(world.vpcs["B"].0)));
+
+    let target = RouteTarget::Gateway(id);
+    world.ask(&Command::CreateRoute { table, destination, target });
+    world.ask(&Command::DetachInternetGateway { gateway, vpc });
+    assert_eq!(asked(&world, intent), Ok(vec![Fix::Attach(id, vpc), public]));
+}
+
 /// An entry or a rule that an account may not have is not offered, and the cause is told.
 #[test]
 fn what_the_cloud_refuses_is_not_offered() {
-    use crate::cloud::quota::{Quota, Quotas};
     let mut world = World::of(HUB);
     let mut quotas = Quotas::default();
     quotas.set(Quota::RulesPerSecurityGroup, 1);
