@@ -16,12 +16,23 @@ use crate::wire::{Packet, describe};
 /// Distinct endings kept for one leg of one probe (ours): a reader does not want more.
 const ENDINGS_MAX: usize = 16;
 
+/// How much of a packet's way is known of one that went astray.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stretch {
+    /// All of it.
+    Whole,
+    /// From the last middlebox on; what its sender sent is not kept.
+    FromMiddlebox,
+}
+
 /// A packet that did not end as it should, with what a repair needs to know of it.
 #[derive(Clone, Debug)]
 pub struct Stray {
-    /// Who sent it.
+    /// Who sent it: its sender, or the middlebox that sent it on last.
     pub from: InterfaceId,
-    /// The packet.
+    /// Which of the two.
+    pub stretch: Stretch,
+    /// The packet, as it left there.
     pub packet: Packet,
     /// Who was to get it, if that is known.
     pub meant: Option<InterfaceId>,
@@ -148,9 +159,14 @@ fn left_by(
 fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told, Option<Stray>)> {
     let names = Names(world.cloud);
     let sender = names.interface(world.rows.interface_id(subject.sender));
-    let stray = |packet: &Packet| {
+    let stray = |from: InterfaceIdx, packet: &Packet| {
+        let stretch = match from == subject.sender {
+            true => Stretch::Whole,
+            false => Stretch::FromMiddlebox,
+        };
         Some(Stray {
-            from: world.rows.interface_id(subject.sender),
+            from: world.rows.interface_id(from),
+            stretch,
             packet: packet.clone(),
             meant: subject.meant.map(|row| world.rows.interface_id(row)),
             leg: subject.leg,
@@ -175,7 +191,7 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
                     lines,
                     remedy: Remedy::default(),
                 },
-                stray(packet),
+                stray(from, packet),
             )
         }
         Happening::Lost { packet, sent, from, drop, crossing, left } => {
@@ -187,7 +203,7 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (
                 Told { at: left, sender, packet: text, ending, lines, remedy: Remedy::default() },
-                stray(packet),
+                stray(from, sent),
             )
         }
         Happening::Arrived { packet, sent, at, from, crossing, left } => {
@@ -207,7 +223,7 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
                 lines,
                 remedy: Remedy::default(),
             };
-            (told, if astray { stray(packet) } else { None })
+            (told, if astray { stray(from, sent) } else { None })
         }
     })
 }

@@ -17,7 +17,7 @@ use crate::base::limit::REPAIRS_PER_STEP_MAX;
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
 use crate::forward::repair::{Ground, Intent, Ways, diagnose};
-use crate::report::explain::{Explainer, Stray};
+use crate::report::explain::{Explainer, Stray, Stretch};
 use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
 use crate::report::remedy::Remedy;
 use crate::sim::{Datagrams, Leg, Observer, ProbeId, RunError, Sim, Twin, World};
@@ -384,9 +384,9 @@ impl Run<'_> {
         let is_answered = stray.packet.icmp_echo().is_some()
             || stray.packet.tcp().is_some()
             || self.stage.sim.datagrams(probe) == Datagrams::Returned;
-        let ways = match stray.leg {
-            Leg::Request if is_answered => Ways::ThereAndBack,
-            Leg::Request | Leg::Answer | Leg::Notice => Ways::There,
+        let ways = match (stray.leg, stray.stretch) {
+            (Leg::Request, Stretch::Whole) if is_answered => Ways::ThereAndBack,
+            _ => Ways::There,
         };
         let intent = Intent { from: stray.from, packet: &stray.packet, meant: stray.meant, ways };
         let world = self.stage.sim.world();

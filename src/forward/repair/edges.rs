@@ -118,11 +118,8 @@ impl Bench<'_> {
     fn attach(&self, id: GatewayId, vpc: VpcId) -> Result<Fix, NoOffer> {
         let gateway = self.cloud.gateway(id).ok_or(NoOffer::Gone)?;
         let home = self.cloud.vpc(vpc).ok_or(NoOffer::Gone)?;
-        let same_kind = |other: GatewayId| match (id, other) {
-            (GatewayId::Internet(_), GatewayId::Internet(_)) => true,
-            (GatewayId::Vpn(_), GatewayId::Vpn(_)) => true,
-            _ => false,
-        };
+        let same_kind =
+            |other: GatewayId| std::mem::discriminant(&other) == std::mem::discriminant(&id);
         let taken = self.cloud.gateways().any(|(id, g)| g.vpc == Some(vpc) && same_kind(id));
         let own = (gateway.owner, &gateway.region) == (home.owner, &home.region);
         if own && !taken { Ok(Fix::Attach(id, vpc)) } else { Err(NoOffer::ForeignGateway(id)) }

@@ -92,7 +92,7 @@ impl World {
         let lab = Lab::settling(profile, SETTLE);
         let (memory, vpcs, hosts, outside, gateways, nats) = Default::default();
         let mut world = World { lab, memory, dice, vpcs, hosts, outside, gateways, nats };
-        for n in 0..2 + world.dice.below(4) {
+        for n in 0..world.dice.pick(&[2, 3, 4, 5]).unwrap() {
             world.add_vpc(n);
         }
         world.add_peerings();
@@ -103,15 +103,15 @@ impl World {
         world
     }
 
-    fn account(n: usize) -> AccountId {
-        AccountId::from_number(111_111_111_111 + u64::try_from(n).unwrap()).unwrap()
+    fn account(n: u64) -> AccountId {
+        AccountId::from_number(111_111_111_111 + n).unwrap()
     }
 
     /// Two subnets, the second with a table of its own, and one to four hosts.
-    fn add_vpc(&mut self, n: usize) {
+    fn add_vpc(&mut self, n: u8) {
         // Now and then the block of the one before.
         let block = if self.dice.once_in(8) { n.saturating_sub(1) } else { n };
-        let account = World::account(self.dice.below(2));
+        let account = World::account(self.dice.0.below(2));
         let cidr: Ipv4Net = format!("10.{block}.0.0/16").parse().unwrap();
         let vpc = self.lab.vpc(account, Region::default(), cidr);
         self.vpcs.push(vpc);
@@ -162,7 +162,7 @@ impl World {
     }
 
     fn add_edges(&mut self) {
-        for (n, vpc) in self.vpcs.clone().into_iter().enumerate() {
+        for (n, vpc) in (0..).zip(self.vpcs.clone()) {
             if !self.dice.once_in(3) {
                 self.add_internet(n, vpc);
             }
@@ -195,13 +195,13 @@ impl World {
     }
 
     /// An internet gateway, a host beyond it, public addresses, a NAT gateway.
-    fn add_internet(&mut self, n: usize, vpc: VpcId) {
+    fn add_internet(&mut self, n: u8, vpc: VpcId) {
         let changes = self.lab.must(vpc, &Command::CreateInternetGateway);
         let Some(id @ GatewayId::Internet(gateway)) = self.note_gateway(&changes) else {
             panic!("{changes:?}")
         };
         self.lab.must(vpc, &Command::AttachInternetGateway { gateway, vpc });
-        let mut addresses: Vec<IpAddr> = vec![Ipv4Addr::new(198, 51, 100, n as u8 + 1).into()];
+        let mut addresses: Vec<IpAddr> = vec![Ipv4Addr::new(198, 51, 100, n + 1).into()];
         if self.lab.cloud.profile() == Profile::Today {
             addresses.push(format!("2001:db8:ffff::{n:x}").parse().unwrap());
         }
@@ -234,14 +234,14 @@ impl World {
         }
     }
 
-    fn add_vpn(&mut self, n: usize, vpc: VpcId) {
+    fn add_vpn(&mut self, n: u8, vpc: VpcId) {
         let beyond: Vec<IpNet> = vec![format!("192.168.{n}.0/24").parse().unwrap()];
         let create = Command::CreateVpnGateway { line: Line::Vpn, beyond };
         let changes = self.lab.must(vpc, &create);
         let Some(id @ GatewayId::Vpn(gateway)) = self.note_gateway(&changes) else {
             panic!("{changes:?}")
         };
-        self.place(vpc, id, vec![Ipv4Addr::new(192, 168, n as u8, 7).into()]);
+        self.place(vpc, id, vec![Ipv4Addr::new(192, 168, n, 7).into()]);
         if !self.dice.once_in(4) {
             self.lab.must(vpc, &Command::AttachVpnGateway { gateway, vpc });
             if self.dice.once_in(2) {
@@ -251,14 +251,14 @@ impl World {
         }
     }
 
-    fn add_endpoint(&mut self, n: usize, vpc: VpcId) {
+    fn add_endpoint(&mut self, n: u8, vpc: VpcId) {
         let tables = self.tables_of(vpc)[..self.dice.below(2)].to_vec();
         let prefixes = vec![format!("52.216.{n}.0/24").parse().unwrap()];
         let service = "s3".to_owned();
         let create = Command::CreateVpcEndpoint { vpc, service, prefixes, tables };
         let Ok(changes) = self.lab.ask(vpc, &create) else { return };
         if let Some(id) = self.note_gateway(&changes) {
-            self.place(vpc, id, vec![Ipv4Addr::new(52, 216, n as u8, 9).into()]);
+            self.place(vpc, id, vec![Ipv4Addr::new(52, 216, n, 9).into()]);
         }
     }
 

@@ -21,8 +21,7 @@ pub(crate) fn carry_out(lab: &mut Lab, fix: Fix) -> Option<()> {
     match fix {
         Fix::Start(interface) => {
             let interface = lab.cloud.interface(interface)?;
-            let (vpc, instance): (VpcId, InstanceId) =
-                (interface.vpc, interface.instance().unwrap());
+            let (vpc, instance): (VpcId, InstanceId) = (interface.vpc, interface.instance()?);
             lab.ask(vpc, &Command::StartInstances { instance }).ok()?;
         }
         Fix::CheckOff(interface) => {
