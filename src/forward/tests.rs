@@ -1,4 +1,4 @@
-//! Walks and repairs, word for word: what a trace is made of.
+//! Walks, word for word: what a trace is made of.
 //!
 //! Holds a small language for worlds of VPCs `A`..`D` with hosts `a`..`d`, and tables of what is
 //! found in them. Refuses to hold the proof that verdicts are right: that is in `tests/it`.
@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::repair::{Intent, Ways, repair};
 use super::walk::{End, Step, Walk};
 use super::{Connections, Forwarder, Memory, Reference, Rows, Snapshot};
 use crate::base::id::*;
@@ -22,19 +21,19 @@ use crate::cloud::security_group::GroupRule;
 use crate::wire::{Packet, TcpFlags, build};
 
 /// A world in which everything has a one- or two-letter name.
-struct World {
-    cloud: Cloud,
-    vpcs: BTreeMap<String, (VpcId, RouteTableId)>,
-    hosts: BTreeMap<String, (InterfaceId, InstanceId, IpAddr)>,
+pub(super) struct World {
+    pub(super) cloud: Cloud,
+    pub(super) vpcs: BTreeMap<String, (VpcId, RouteTableId)>,
+    pub(super) hosts: BTreeMap<String, (InterfaceId, InstanceId, IpAddr)>,
     peerings: BTreeMap<String, PeeringId>,
 }
 
-const NOW: Instant = Instant::START;
+pub(super) const NOW: Instant = Instant::START;
 
 impl World {
     /// One line a change: `vpc A 10.0.0.0/16` (with host `a`), `peer AB`, `ask AB`, `end AB`,
     /// `route A 10.1.0.0/16 AB` (or a host for a peering), `stop a`, `terminate a`, `check-off a`.
-    fn of(lines: &str) -> World {
+    pub(super) fn of(lines: &str) -> World {
         let cloud = Cloud::new(Profile::Seed, Span::ZERO);
         let (vpcs, hosts, peerings) = Default::default();
         let mut world = World { cloud, vpcs, hosts, peerings };
@@ -44,7 +43,7 @@ impl World {
         world
     }
 
-    fn ask(&mut self, command: &Command) -> Vec<Change> {
+    pub(super) fn ask(&mut self, command: &Command) -> Vec<Change> {
         let caller = Caller { account: AccountId::DEFAULT, region: Region::default() };
         let events = self.cloud.apply(&caller, command, NOW).unwrap();
         events.into_iter().map(|event| event.change).collect()
@@ -130,14 +129,14 @@ impl World {
         }
     }
 
-    fn packet(&self, from: &str, to: &str) -> Packet {
+    pub(super) fn packet(&self, from: &str, to: &str) -> Packet {
         // A host, or an address.
         let address = |who: &str| self.hosts.get(who).map_or_else(|| who.parse().unwrap(), |h| h.2);
         let ends = [from, to].map(|who| SocketAddr::new(address(who), 80));
         build::tcp(ends[0], ends[1], TcpFlags::SYN, 1, 0, &[]).unwrap()
     }
 
-    fn walk(&self, from: &str, packet: &Packet) -> Walk {
+    pub(super) fn walk(&self, from: &str, packet: &Packet) -> Walk {
         let rows = Rows::of(&self.cloud);
         let from = rows.interface(self.hosts[from].0).unwrap();
         let snapshot = Snapshot::compile(&self.cloud, &rows, NOW);
@@ -156,13 +155,17 @@ impl World {
     }
 
     /// The value as text, with names for ids.
-    fn named(&self, value: &impl std::fmt::Debug) -> String {
+    pub(super) fn named(&self, value: &impl std::fmt::Debug) -> String {
         let mut text = format!("{value:?}");
         let mut name =
             |id: &dyn std::fmt::Debug, name: &str| text = text.replace(&format!("{id:?}"), name);
         for (vpc, (id, table)) in &self.vpcs {
             name(id, vpc);
             name(table, vpc);
+            if let Some(of_it) = self.cloud.vpc(*id) {
+                name(&of_it.default_group(), &format!("{vpc}-group"));
+                name(&of_it.default_acl(), &format!("{vpc}-acl"));
+            }
         }
         for (host, (interface, ..)) in &self.hosts {
             name(interface, host);
@@ -175,7 +178,7 @@ impl World {
 }
 
 /// A hub A with two spokes B and C, routes of the spokes to the hub and back.
-const HUB: &str = "vpc A 10.0.0.0/16; vpc B 10.1.0.0/16; vpc C 10.2.0.0/16; peer AB; peer AC; \
+pub(super) const HUB: &str = "vpc A 10.0.0.0/16; vpc B 10.1.0.0/16; vpc C 10.2.0.0/16; peer AB; peer AC; \
     route A 10.1.0.0/16 AB; route A 10.2.0.0/16 AC; route B 10.0.0.0/16 AB; route C 10.0.0.0/16 AC";
 
 #[test]
@@ -221,117 +224,6 @@ fn a_walk_into_transit_tells_what_lies_beyond() {
             "Beyond { found: [Vpc { vpc: C, peering: AC, status: Active }] }",
         ]
     );
-}
-
-#[test]
-fn a_repair_is_the_smallest_that_works() {
-    use Ways::{There, ThereAndBack};
-    let bare = "vpc A 10.0.0.0/16; vpc B 10.1.0.0/16";
-    let equal = "vpc A 10.0.0.0/16; vpc B 10.1.0.0/16; vpc C 10.1.0.0/16; peer AB; peer AC; \
-        route A 10.1.0.0/16 AB; route B 10.0.0.0/16 AB; route C 10.0.0.0/16 AC";
-    let add = |table, destination, towards| {
-        format!("AddRoute {{ table: {table}, destination: {destination}, towards: {towards} }}")
-    };
-    let replace = |table, destination, towards| {
-        format!("ReplaceRoute {{ table: {table}, destination: {destination}, towards: {towards} }}")
-    };
-    let (b_to_a, a_to_b) = (add("B", "10.0.0.0/16", "A"), add("A", "10.1.0.0/16", "B"));
-    for (world, more, from, to, ways, want) in [
-        // All is well.
-        (HUB, "", "a", "b", ThereAndBack, Some(vec![])),
-        // The two have never heard of each other; the whole block is routed, not the host.
-        (bare, "", "a", "b", There, Some(vec!["Peer(A, B)".into(), a_to_b.clone()])),
-        (
-            bare,
-            "",
-            "a",
-            "b",
-            ThereAndBack,
-            Some(vec!["Peer(A, B)".into(), a_to_b.clone(), b_to_a.clone()]),
-        ),
-        // One piece is missing.
-        (bare, "peer AB; route A 10.1.0.0/16 AB", "a", "b", There, Some(vec![])),
-        (bare, "peer AB; route A 10.1.0.0/16 AB", "a", "b", ThereAndBack, Some(vec![b_to_a])),
-        (bare, "peer AB; route B 10.0.0.0/16 AB", "a", "b", ThereAndBack, Some(vec![a_to_b])),
-        (
-            bare,
-            "ask AB; route A 10.1.0.0/16 AB; route B 10.0.0.0/16 AB",
-            "a",
-            "b",
-            ThereAndBack,
-            Some(vec!["Accept(AB)".into()]),
-        ),
-        (HUB, "stop b", "a", "b", ThereAndBack, Some(vec!["Start(b)".into()])),
-        // Not through the hub: a peering of their own, and a route in place of the hopeful one.
-        (
-            HUB,
-            "route B 10.2.0.0/16 AB",
-            "b",
-            "c",
-            ThereAndBack,
-            Some(vec![
-                "Peer(B, C)".into(),
-                replace("B", "10.2.0.0/16", "C"),
-                add("C", "10.1.0.0/16", "B"),
-            ]),
-        ),
-        // A default route stays: others may need it.
-        (
-            HUB,
-            "route B 0.0.0.0/0 AB",
-            "b",
-            "c",
-            There,
-            Some(vec!["Peer(B, C)".into(), add("B", "10.2.0.0/16", "C")]),
-        ),
-        // A peering that has ended does not come back: its successor has another id.
-        (
-            HUB,
-            "end AB",
-            "b",
-            "a",
-            There,
-            Some(vec!["Peer(B, A)".into(), replace("B", "10.0.0.0/16", "A")]),
-        ),
-        // A dead router in the way of a host whose VPC is known.
-        (
-            HUB,
-            "peer BC; route B 10.2.0.0/16 bx; terminate bx",
-            "b",
-            "c",
-            There,
-            Some(vec![replace("B", "10.2.0.0/16", "C")]),
-        ),
-        // The same address twice: the one host is pulled out, the other's block stays.
-        (equal, "", "a", "c", There, Some(vec![add("A", "10.1.0.4/32", "C")])),
-        // Nothing helps: overlapping blocks, and an address that nobody has.
-        (equal, "", "b", "c", There, None),
-        (HUB, "", "a", "10.1.9.9", There, None),
-    ] {
-        let lines = if more.is_empty() { world.to_owned() } else { format!("{world}; {more}") };
-        let world = World::of(&lines);
-        let packet = world.packet(from, to);
-        let meant = world.hosts.get(to).map(|host| host.0);
-        let intent = Intent { from: world.hosts[from].0, packet: &packet, meant, ways };
-        let offered = repair(&world.cloud, &Memory::default(), NOW, intent);
-        let offered = offered.map(|fixes| fixes.iter().map(|fix| world.named(fix)).collect());
-        assert_eq!(offered, want, "{from} -> {to}, {lines}");
-    }
-}
-
-#[test]
-fn a_foreign_source_needs_the_check_off() {
-    let world = World::of(HUB);
-    let packet = world.packet("192.0.2.9", "b");
-    let walk = world.walk("a", &packet);
-    assert_eq!(world.named(&walk.end), "Dropped(SourceCheck, Interface(a))");
-    let intent =
-        Intent { from: world.hosts["a"].0, packet: &packet, meant: None, ways: Ways::There };
-    let fixes = repair(&world.cloud, &Memory::default(), NOW, intent).unwrap();
-    assert_eq!(world.named(&fixes), "[CheckOff(a)]");
-    // Its answer goes to somebody else, whatever is mended.
-    let intent = Intent { ways: Ways::ThereAndBack, ..intent };
-    assert_eq!(repair(&world.cloud, &Memory::default(), NOW, intent), None);
 }
 
 /// A row outlives what it stood for, and what comes later gets rows of its own.

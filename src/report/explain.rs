@@ -8,6 +8,7 @@ use crate::base::id::{InterfaceId, InterfaceIdx};
 use crate::forward::walk::Step;
 use crate::forward::{Crossing, Drop, Reference};
 use crate::report::names::Names;
+use crate::report::remedy::Remedy;
 use crate::report::told::{self, Ending, Line, Told};
 use crate::sim::{Happening, Leg, Observer, ProbeId, Subject, World};
 use crate::wire::{Packet, describe};
@@ -15,12 +16,23 @@ use crate::wire::{Packet, describe};
 /// Distinct endings kept for one leg of one probe (ours): a reader does not want more.
 const ENDINGS_MAX: usize = 16;
 
+/// How much of a packet's way is known of one that went astray.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stretch {
+    /// All of it.
+    Whole,
+    /// From the last middlebox on; what its sender sent is not kept.
+    FromMiddlebox,
+}
+
 /// A packet that did not end as it should, with what a repair needs to know of it.
 #[derive(Clone, Debug)]
 pub struct Stray {
-    /// Who sent it.
+    /// Who sent it: its sender, or the middlebox that sent it on last.
     pub from: InterfaceId,
-    /// The packet.
+    /// Which of the two.
+    pub stretch: Stretch,
+    /// The packet, as it left there.
     pub packet: Packet,
     /// Who was to get it, if that is known.
     pub meant: Option<InterfaceId>,
@@ -164,10 +176,15 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
         Leg::Notice => "the router".to_owned(),
         Leg::Request | Leg::Answer => names.interface(world.rows.interface_id(subject.sender)),
     };
-    let stray = |packet: &Packet| {
+    let stray = |from: InterfaceIdx, packet: &Packet| {
+        let stretch = match from == subject.sender {
+            true => Stretch::Whole,
+            false => Stretch::FromMiddlebox,
+        };
         // No interface can send a notice once more.
         (subject.leg != Leg::Notice).then(|| Stray {
-            from: world.rows.interface_id(subject.sender),
+            from: world.rows.interface_id(from),
+            stretch,
             packet: packet.clone(),
             meant: subject.meant.map(|row| world.rows.interface_id(row)),
             leg: subject.leg,
@@ -178,14 +195,21 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
         Happening::Malformed { bytes, drop, wrong } => {
             let lines = vec![Line { subject: sender.clone(), finding: wrong.to_string() }];
             let (packet, ending) = (describe(bytes), Ending::dropped(drop, world));
-            (Told { at: world.now, sender, packet, ending, lines, repair: Vec::new() }, None)
+            (Told { at: world.now, sender, packet, ending, lines, remedy: Remedy::default() }, None)
         }
         Happening::NotSent { packet, from, drop } => {
             let lines = leaving(world, from, packet);
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (
-                Told { at: world.now, sender, packet: text, ending, lines, repair: Vec::new() },
-                stray(packet),
+                Told {
+                    at: world.now,
+                    sender,
+                    packet: text,
+                    ending,
+                    lines,
+                    remedy: Remedy::default(),
+                },
+                stray(from, packet),
             )
         }
         Happening::Lost { packet, sent, from, drop, crossing, left } => {
@@ -199,8 +223,8 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
             }
             let (text, ending) = (told::packet(packet), Ending::dropped(drop, world));
             (
-                Told { at: left, sender, packet: text, ending, lines, repair: Vec::new() },
-                stray(packet),
+                Told { at: left, sender, packet: text, ending, lines, remedy: Remedy::default() },
+                stray(from, sent),
             )
         }
         Happening::Arrived { packet, sent, at, from, crossing, left } => {
@@ -218,9 +242,9 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
                 packet: told::packet(packet),
                 ending,
                 lines,
-                repair: Vec::new(),
+                remedy: Remedy::default(),
             };
-            (told, if astray { stray(packet) } else { None })
+            (told, if astray { stray(from, sent) } else { None })
         }
     })
 }

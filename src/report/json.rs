@@ -9,6 +9,7 @@
 use serde_json::{Map, Value, json};
 
 use super::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Unusable, Verdict};
+use super::remedy::{self, Obstacle};
 use super::told::{Ending, Line};
 use crate::sim::Leg;
 use crate::sim::traffic::Drops;
@@ -127,7 +128,19 @@ fn walk(walk: &LegWalk) -> Value {
         "packet": told.packet,
         "ending": ending(&told.ending),
         "lines": told.lines.iter().map(line).collect::<Vec<_>>(),
-        "repair": told.repair,
+        "blockers": told.remedy.blockers.iter().map(blocker).collect::<Vec<_>>(),
+        "repair": told.remedy.changes,
+        "no_repair": told.remedy.no_offer,
+    })
+}
+
+fn blocker(blocker: &Obstacle) -> Value {
+    json!({
+        "way": remedy::way(blocker.way),
+        "reason": blocker.reason,
+        "at": blocker.at,
+        "changes": blocker.changes,
+        "no_change": blocker.no_offer,
     })
 }
 

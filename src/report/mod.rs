@@ -12,6 +12,7 @@ pub mod junit;
 pub mod names;
 pub mod outcome;
 pub mod pcapng;
+pub mod remedy;
 pub mod resolved;
 pub mod terminal;
 pub mod told;

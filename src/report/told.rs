@@ -16,10 +16,10 @@ use crate::cloud::network_acl::{AclAction, AclEntry, RuleNumber};
 use crate::cloud::peering::Status;
 use crate::cloud::route_table::{Hop, RouteState};
 use crate::cloud::security_group::GroupRule;
-use crate::forward::repair::Fix;
 use crate::forward::walk::{Beyond, Cut, Holds, Match, Step};
 use crate::forward::{Drop, DropReason, Judgement, Location, is_open};
 use crate::report::names::Names;
+use crate::report::remedy::Remedy;
 use crate::sim::World;
 use crate::wire::Packet;
 
@@ -96,9 +96,9 @@ pub struct Told {
     pub ending: Ending,
     /// What was looked at, in order; the last line decides.
     pub lines: Vec<Line>,
-    /// The smallest change that would let the packet (and its answer) through, one clause a change;
-    /// empty if it passed, nothing helps, or nobody asked.
-    pub repair: Vec<String>,
+    /// Everything that stands in the way of the packet and its answer, and what would let them
+    /// through.
+    pub remedy: Remedy,
 }
 
 /// The headline, then the lines with their subjects in one column.
@@ -115,10 +115,7 @@ impl fmt::Display for Told {
                 width = width.unwrap_or(0)
             )?;
         }
-        if !self.repair.is_empty() {
-            write!(f, "\n    would pass: {}", self.repair.join("; "))?;
-        }
-        Ok(())
+        self.remedy.fmt(f)
     }
 }
 
@@ -418,30 +415,6 @@ fn beyond(found: &[Beyond], names: Names<'_>) -> String {
     format!("{}; {why}", named.join(" or "))
 }
 
-/// A repair in words, one clause a change.
-pub fn fixes(fixes: &[Fix], world: World<'_>) -> Vec<String> {
-    let names = Names(world.cloud);
-    let fix = |fix: &Fix| match *fix {
-        Fix::Start(id) => format!("start {}", names.interface(id)),
-        Fix::CheckOff(id) => {
-            format!("switch off the source/destination check of {}", names.interface(id))
-        }
-        Fix::Accept(id) => format!("accept {}", names.peering(id)),
-        Fix::Peer(a, b) => format!("peer {} with {}", names.vpc(a), names.vpc(b)),
-        Fix::AddRoute { table, destination, towards } => format!(
-            "add {destination} -> peering with {} to table {}",
-            names.vpc(towards),
-            names.table(table)
-        ),
-        Fix::ReplaceRoute { table, destination, towards } => format!(
-            "point {destination} in table {} at the peering with {}",
-            names.table(table),
-            names.vpc(towards)
-        ),
-    };
-    fixes.iter().map(fix).collect()
-}
-
 /// Why a middlebox did not send a packet on, if that is how it ended.
 pub fn relay_line(drop: Drop, world: World<'_>) -> Option<Line> {
     let Location::Interface(interface) = world.rows.locate(drop.at) else { return None };
@@ -474,7 +447,7 @@ mod tests {
             packet: "10.1.0.4 > 10.2.0.10 udp, 46 bytes".to_owned(),
             ending,
             lines: lines.iter().map(|(subject, finding)| Line::new(*subject, *finding)).collect(),
-            repair: Vec::new(),
+            remedy: Remedy::default(),
         };
         assert_eq!(told.to_string(), want);
     }

@@ -16,11 +16,11 @@ use crate::base::diag::{Diagnostic, Diagnostics, Sources, quote};
 use crate::base::limit::REPAIRS_PER_STEP_MAX;
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
-use crate::forward::repair::{self, Intent, Ways};
-use crate::report::explain::{Explainer, Stray};
+use crate::forward::repair::{Ground, Intent, Ways, diagnose};
+use crate::report::explain::{Explainer, Stray, Stretch};
 use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
-use crate::report::told;
-use crate::sim::{Datagrams, Leg, Observer, ProbeId, RunError, Sim, Twin};
+use crate::report::remedy::Remedy;
+use crate::sim::{Datagrams, Leg, Observer, ProbeId, RunError, Sim, Twin, World};
 
 /// How to run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -368,7 +368,7 @@ impl Run<'_> {
                 && room
                 && let Some(stray) = stray
             {
-                told.repair = self.repair(probe, stray);
+                told.remedy = self.remedy(probe, stray);
             }
             walks.push(LegWalk { leg, told });
         }
@@ -379,20 +379,19 @@ impl Run<'_> {
         self.explainer.forget(probe);
     }
 
-    /// What would let a packet through that went astray, and its answer if it gets one.
-    fn repair(&self, probe: ProbeId, stray: &Stray) -> Vec<String> {
+    /// What stands in the way of a packet that went astray, and of its answer if it gets one.
+    fn remedy(&self, probe: ProbeId, stray: &Stray) -> Remedy {
         let is_answered = stray.packet.icmp_echo().is_some()
             || stray.packet.tcp().is_some()
             || self.stage.sim.datagrams(probe) == Datagrams::Returned;
-        let ways = match stray.leg {
-            Leg::Request if is_answered => Ways::ThereAndBack,
-            Leg::Request | Leg::Answer | Leg::Notice => Ways::There,
+        let ways = match (stray.leg, stray.stretch) {
+            (Leg::Request, Stretch::Whole) if is_answered => Ways::ThereAndBack,
+            _ => Ways::There,
         };
         let intent = Intent { from: stray.from, packet: &stray.packet, meant: stray.meant, ways };
         let world = self.stage.sim.world();
-        let fixes =
-            repair::repair(world.cloud, world.memory, world.now, intent).unwrap_or_default();
-        told::fixes(&fixes, world)
+        let World { cloud, rows, memory, now, .. } = world;
+        Remedy::of(&diagnose(Ground { cloud, rows, memory, now }, intent), world)
     }
 }
 

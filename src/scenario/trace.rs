@@ -10,11 +10,12 @@ use super::near::nearest;
 use super::run::Built;
 use super::stage::{Labels, Trouble};
 use crate::base::id::InterfaceId;
-use crate::forward::repair::{self, Intent, Ways};
+use crate::forward::repair::{Ground, Intent, Ways, diagnose};
 use crate::forward::walk::{End, Walk};
 use crate::forward::{Memory, Reference, walk};
 use crate::report::names::Names;
 use crate::report::outcome::LegWalk;
+use crate::report::remedy::Remedy;
 use crate::report::told::{self, Ending, Told};
 use crate::sim::{Leg, World};
 use crate::wire::build::{self, BuildError};
@@ -120,10 +121,11 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
         walks.push(leg(world, Leg::Answer, at, &answer, &back, Some(known.interface)));
     }
     let intent = Intent { from: known.interface, packet: &packet, meant, ways: Ways::ThereAndBack };
-    let fixes = repair::repair(world.cloud, world.memory, world.now, intent).unwrap_or_default();
+    let World { cloud, rows, memory, now, .. } = world;
+    let found = diagnose(Ground { cloud, rows, memory, now }, intent);
     // The last walk is the one that did not end as it should, if any did not.
     if let Some(last) = walks.last_mut() {
-        last.told.repair = told::fixes(&fixes, world);
+        last.told.remedy = Remedy::of(&found, world);
     }
     Ok(Traced { walks, passed })
 }
@@ -177,7 +179,7 @@ fn leg(
         packet: told::packet(packet),
         ending,
         lines: told::lines(&walk.steps, world),
-        repair: Vec::new(),
+        remedy: Remedy::default(),
     };
     LegWalk { leg, told }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::report::outcome::LegWalk;
+use crate::report::remedy::Remedy;
 use crate::report::told::{Ending, Told};
 use crate::sim::Leg;
 
@@ -243,7 +244,7 @@ fn told() -> Told {
         packet: "10.0.0.4 > 10.1.0.4 udp, 46 bytes".to_owned(),
         ending: Ending::Dropped { reason: "no-route", aws_code: None, at: "A".to_owned() },
         lines: Vec::new(),
-        repair: vec!["peer A with B".to_owned()],
+        remedy: Remedy { changes: vec!["peer A with B".to_owned()], ..Remedy::default() },
     }
 }
 

@@ -109,7 +109,8 @@ fn lists_are_judged_target_by_target() {
 #[test]
 fn a_repair_is_looked_for_where_the_expectation_failed() {
     let outcome = steps("- ping: {from: a, to: [b, c]}\n  expect: {reaches: [b, c]}\n");
-    let repaired = |walks: &[LegWalk]| walks.iter().any(|walk| !walk.told.repair.is_empty());
+    let repaired =
+        |walks: &[LegWalk]| walks.iter().any(|walk| !walk.told.remedy.changes.is_empty());
     assert!(repaired(&outcome.steps[0].walks));
     let expected = "{reaches: [b], never-reaches: [c], because: transit}";
     let outcome = steps(&format!("- ping: {{from: a, to: [b, c]}}\n  expect: {expected}\n"));
@@ -170,7 +171,7 @@ fn an_expectation_does_not_hold_of_nothing() {
 fn a_one_way_step_gets_a_one_way_repair() {
     let repair = |step: &str| {
         let outcome = steps(&format!("- {step}\n  expect: delivered\n"));
-        outcome.steps[0].walks[0].told.repair.clone()
+        outcome.steps[0].walks[0].told.remedy.changes.clone()
     };
     let there = ["peer C with A", "point 10.0.0.0/16 in table C at the peering with A"];
     assert_eq!(repair("udp: c -> a"), there);
