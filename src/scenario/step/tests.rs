@@ -264,6 +264,22 @@ fn steps_are_named_as_the_file_writes_them() {
     }
 }
 
+/// The group that allows everything is a default of files: no step can name it, so it must not keep
+/// a VPC from being deleted. One that a step has made does.
+#[test]
+fn the_open_group_goes_with_its_vpc() {
+    let used = "- create-vpc: {name: D, cidr: 10.3.0.0/16}\n\
+                - create-subnet: {vpc: D, name: s, cidr: 10.3.0.0/24}\n\
+                - run-instance: {name: d, vpc: D}\n\
+                - terminate-instance: d\n\
+                - delete-subnet: D/s\n";
+    last(&format!("{used}- delete-vpc: D\n"), "done", Held);
+    let group = "- create-security-group: {vpc: D, name: web}\n";
+    let refused = "- delete-vpc: D\n  expect: {refused: DependencyViolation}\n";
+    let outcome = steps(&format!("{used}{group}{refused}"));
+    assert_eq!(outcome.steps.last().map(|step| step.verdict), Some(Held));
+}
+
 /// A gateway of every kind comes, is used by a route, and goes.
 #[test]
 fn edges_come_and_go() {
