@@ -82,6 +82,9 @@ pub enum Interval {
 }
 
 impl Interval {
+    /// Both.
+    pub const ALL: [Interval; 2] = [Interval::Minute, Interval::TenMinutes];
+
     /// Its length.
     pub const fn span(self) -> Span {
         match self {
@@ -90,9 +93,17 @@ impl Interval {
         }
     }
 
-    /// The interval of this length.
-    pub fn of(span: Span) -> Option<Interval> {
-        [Interval::Minute, Interval::TenMinutes].into_iter().find(|i| i.span() == span)
+    /// The word in files: its seconds.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Interval::Minute => "60s",
+            Interval::TenMinutes => "600s",
+        }
+    }
+
+    /// The interval with this word.
+    pub fn from_name(name: &str) -> Option<Interval> {
+        Interval::ALL.into_iter().find(|interval| interval.name() == name)
     }
 }
 

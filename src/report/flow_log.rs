@@ -93,8 +93,8 @@ pub struct FlowLogError {
 /// The observer that keeps flow logs: each in one file of its own, which `open` gives a sink by its
 /// name.
 ///
-/// It looks at the cloud for its flow logs when it is told to ([`Observer::look`]), and once before
-/// the first packet. Memory grows with the interfaces that are watched and with the flows of a
+/// It looks at the cloud for its flow logs when it is told to ([`Observer::look`]), and before the
+/// first packet. Memory grows with the interfaces that are watched and with the flows of a
 /// window, both limited; not with the packets, nor with the length of the run.
 #[must_use = "flow logs are complete only after `finish`"]
 pub struct FlowLogs<W, F> {

@@ -53,6 +53,7 @@ pub(super) fn build(
     builder.group_rules();
     builder.routes();
     builder.links();
+    builder.flow_logs();
     builder.stage.sim.set_settle(file.settle);
     if builder.diagnostics.is_empty() { Ok(builder.stage) } else { Err(builder.diagnostics) }
 }
@@ -144,6 +145,19 @@ impl Builder<'_> {
                         self.subnet(&vpc.label.value, &caller, subnet);
                     }
                 }
+            }
+        }
+    }
+
+    /// After everything that they may watch.
+    fn flow_logs(&mut self) {
+        for log in &self.network.flow_logs {
+            let watched = self.stage.watched(&log.of.value);
+            let made = watched.and_then(|(of, owner)| {
+                self.stage.create_flow_log(&owner, &log.label.value, of, &log.recording)
+            });
+            if let Err(trouble) = made {
+                self.report(log.of.place, "this flow log", &trouble);
             }
         }
     }
