@@ -26,6 +26,9 @@ use thiserror::Error;
 
 use super::pcapng::CalendarStart;
 use crate::base::id::*;
+use crate::base::limit::{
+    FLOW_LOG_BYTES_MAX, FLOW_LOG_FLOWS_MAX, FLOW_LOG_FLOWS_PER_INTERFACE_MAX,
+};
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::flow_log::{FlowLog, Recording, Watched};
@@ -42,6 +45,27 @@ pub enum Which {
     /// One of every VPC, of all traffic in the default format, as if it had been created with the
     /// VPC. Those of the cloud are not looked at.
     EveryVpc,
+}
+
+/// How much is held and written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes of one file.
+    pub bytes: u64,
+    /// Flows that one log holds of one interface in one window; there is `SKIPDATA` for more.
+    pub flows_per_interface: usize,
+    /// Flows that all logs hold together; there is `SKIPDATA` for more.
+    pub flows: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            bytes: FLOW_LOG_BYTES_MAX,
+            flows_per_interface: FLOW_LOG_FLOWS_PER_INTERFACE_MAX,
+            flows: FLOW_LOG_FLOWS_MAX,
+        }
+    }
 }
 
 /// What one file holds.
@@ -101,6 +125,7 @@ pub struct FlowLogs<W, F> {
     open: F,
     which: Which,
     start: CalendarStart,
+    limits: Limits,
     /// Those that are kept at present and those that have ended, in the order in which they began.
     logs: Vec<Log<W>>,
     /// The rows of those kept at present.
@@ -132,6 +157,7 @@ impl<W: io::Write, F: FnMut(&str) -> io::Result<W>> FlowLogs<W, F> {
             open,
             which,
             start,
+            limits: Limits::default(),
             logs: Vec::new(),
             present: BTreeMap::new(),
             watching: BTreeMap::new(),
@@ -141,6 +167,11 @@ impl<W: io::Write, F: FnMut(&str) -> io::Result<W>> FlowLogs<W, F> {
             flows: 0,
             failed: None,
         }
+    }
+
+    /// The same with other limits.
+    pub fn within(self, limits: Limits) -> FlowLogs<W, F> {
+        FlowLogs { limits, ..self }
     }
 
     /// Writes what the last windows hold and gives the files back, in the order in which their logs
@@ -210,7 +241,7 @@ impl<W: io::Write, F: FnMut(&str) -> io::Result<W>> FlowLogs<W, F> {
         match (self.open)(&name) {
             Ok(sink) => {
                 self.present.insert(id, self.logs.len());
-                self.logs.push(Log::new(id, log, name, sink));
+                self.logs.push(Log::new(id, log, name, sink, self.limits));
             }
             Err(source) => {
                 self.failed.get_or_insert(FlowLogError { name, source });

@@ -7,6 +7,8 @@ mod cli;
 #[cfg(feature = "scenario")]
 mod files;
 #[cfg(feature = "scenario")]
+mod flow_logs;
+#[cfg(feature = "scenario")]
 mod json;
 mod lifecycle;
 mod lifecycle_model;

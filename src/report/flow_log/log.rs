@@ -9,11 +9,8 @@ use std::net::IpAddr;
 
 use super::record::{self, Content};
 use super::sight::{Action, Sighting, TrafficPath};
-use super::{FlowLogError, Room, Tally, Written};
+use super::{FlowLogError, Limits, Room, Tally, Written};
 use crate::base::id::*;
-use crate::base::limit::{
-    FLOW_LOG_BYTES_MAX, FLOW_LOG_FLOWS_MAX, FLOW_LOG_FLOWS_PER_INTERFACE_MAX,
-};
 use crate::base::time::{Instant, Span};
 use crate::cloud::Cloud;
 use crate::cloud::account::Region;
@@ -168,6 +165,7 @@ pub(super) struct Log<W> {
     id: FlowLogId,
     pub(super) log: FlowLog,
     name: String,
+    limits: Limits,
     sink: W,
     /// What the sink has yet to get.
     buffer: Vec<u8>,
@@ -180,12 +178,19 @@ pub(super) struct Log<W> {
 
 impl<W: io::Write> Log<W> {
     /// Begins the file with its line of names.
-    pub(super) fn new(id: FlowLogId, log: FlowLog, name: String, sink: W) -> Log<W> {
+    pub(super) fn new(
+        id: FlowLogId,
+        log: FlowLog,
+        name: String,
+        sink: W,
+        limits: Limits,
+    ) -> Log<W> {
         let line = log.recording.format.header();
         let mut new = Log {
             id,
             log,
             name,
+            limits,
             sink,
             buffer: Vec::new(),
             tracks: BTreeMap::new(),
@@ -244,7 +249,8 @@ impl<W: io::Write> Log<W> {
             known.count(world.now, sighting);
             return Added { flows: 0, due };
         }
-        if held >= FLOW_LOG_FLOWS_MAX || track.flows.len() >= FLOW_LOG_FLOWS_PER_INTERFACE_MAX {
+        let Limits { flows, flows_per_interface, .. } = self.limits;
+        if held >= flows || track.flows.len() >= flows_per_interface {
             track.skipped += 1;
             self.tally.skipped += 1;
             return Added { flows: 0, due };
@@ -337,7 +343,7 @@ impl<W: io::Write> Log<W> {
         if self.failed.is_some() || self.tally.room == Room::Full {
             return false;
         }
-        if bytes > FLOW_LOG_BYTES_MAX {
+        if bytes > self.limits.bytes {
             self.tally.room = Room::Full;
             return false;
         }
