@@ -74,7 +74,7 @@ impl Pair {
         ask(Command::AuthorizeSecurityGroupIngress { group, rules });
         let subnet = Command::CreateSubnet { vpc, cidr, ipv6: None, zone: None };
         let Change::SubnetCreated { subnet, .. } = ask(subnet) else { panic!() };
-        let both = [(); 2].map(|()| {
+        let mut both = [(); 2].map(|()| {
             let source_dest_check = SourceDestCheck::On;
             let groups = Vec::new();
             let (ipv4, ipv6) = (None, None);
@@ -84,6 +84,8 @@ impl Pair {
             };
             (instance, (interface, addresses[0]))
         });
+        // Records of a window come in the order of the interfaces' ids.
+        both.sort_by_key(|(_, (interface, _))| *interface);
         let sim = Sim::new(cloud, Seed(1), Twin::Compiled);
         Pair { sim, vpc, instances: both.map(|b| b.0), ends: both.map(|b| b.1) }
     }
