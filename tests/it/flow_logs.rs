@@ -383,6 +383,53 @@ fn the_edges_of_a_vpc_have_paths_of_their_own() {
 }
 
 #[test]
+fn tcp_flags_are_ored_and_later_fragments_have_no_ports() {
+    let logs = of("tcp");
+    let flags = |port: &str| {
+        let of_port = |r: &&Record| {
+            let ports = [r.get("srcport"), r.get("dstport")];
+            r.get("protocol") == Some("6") && ports.contains(&Some(port))
+        };
+        let records = logs.records();
+        let mut all: Vec<String> = records
+            .iter()
+            .filter(of_port)
+            .map(|r| r.show(&["srcaddr", "flow-direction", "tcp-flags"]))
+            .collect();
+        all.sort();
+        all
+    };
+    // SYN and FIN of whoever connects, SYN-ACK and FIN of whoever answers, as each end sees them.
+    assert_eq!(
+        flags("80"),
+        [
+            "10.0.0.10 egress 3",
+            "10.0.0.10 ingress 3",
+            "10.1.0.10 egress 19",
+            "10.1.0.10 ingress 19"
+        ]
+    );
+    // SYN, and RST.
+    assert_eq!(
+        flags("443"),
+        ["10.0.0.10 egress 2", "10.0.0.10 ingress 2", "10.1.0.10 egress 4", "10.1.0.10 ingress 4"]
+    );
+    let udp = logs.records().into_iter().filter(|r| r.get("protocol") == Some("17"));
+    let mut udp: Vec<String> = udp
+        .map(|r| r.show(&["srcport", "dstport", "packets", "bytes", "flow-direction"]))
+        .collect();
+    udp.sort();
+    // Sent in one piece of 4,028 bytes; the peering cuts it in three, each with a header of its own.
+    assert_eq!(udp, ["0 0 2 2568 ingress", "5353 53 1 1500 ingress", "5353 53 1 4028 egress"]);
+    // What was too long has left as far as groups and ACLs go; the router's notice comes in.
+    let icmp = logs.records().into_iter().filter(|r| r.get("protocol") == Some("1"));
+    let mut icmp: Vec<String> =
+        icmp.map(|r| r.show(&["srcaddr", "dstaddr", "flow-direction", "action"])).collect();
+    icmp.sort();
+    assert_eq!(icmp, ["10.0.0.1 10.0.0.10 ingress ACCEPT", "10.0.0.10 10.1.0.10 egress ACCEPT"]);
+}
+
+#[test]
 fn windows_without_traffic_say_so_from_the_first_traffic_on() {
     // By file: statuses and times, seconds from the start.
     let logs = of("windows");
