@@ -190,7 +190,7 @@ impl<W: io::Write, F: FnMut(&str) -> io::Result<W>> FlowLogs<W, F> {
     }
 
     /// The logs that are to be kept by the cloud as it is now.
-    fn wanted(&self, cloud: &Cloud) -> Vec<(FlowLogId, FlowLog)> {
+    fn wanted(&self, cloud: &Cloud) -> BTreeMap<FlowLogId, FlowLog> {
         match self.which {
             Which::OfCloud => cloud.flow_logs().map(|(id, log)| (id, log.clone())).collect(),
             Which::EveryVpc => {
@@ -210,14 +210,13 @@ impl<W: io::Write, F: FnMut(&str) -> io::Result<W>> FlowLogs<W, F> {
         }
     }
 
-    /// Begins logs that are new, ends those that are gone, and forgets interfaces that are.
+    /// Begins logs that are new, ends those that are gone, and forgets interfaces that are. Costs as
+    /// much as there are logs, and interfaces that have been seen.
     fn sync(&mut self, cloud: &Cloud) {
         self.looked = true;
         let wanted = self.wanted(cloud);
-        let gone: Vec<FlowLogId> = {
-            let is_wanted = |id: &FlowLogId| wanted.iter().any(|(wanted, _)| wanted == id);
-            self.present.keys().filter(|id| !is_wanted(id)).copied().collect()
-        };
+        let is_gone = |id: &&FlowLogId| !wanted.contains_key(id);
+        let gone: Vec<FlowLogId> = self.present.keys().filter(is_gone).copied().collect();
         for id in gone {
             if let Some(row) = self.present.remove(&id) {
                 self.end(row);

@@ -36,13 +36,13 @@ impl io::Write for Sink {
     }
 }
 
-type Logs = FlowLogs<Sink, Box<dyn FnMut(&str) -> io::Result<Sink>>>;
+type Open = Box<dyn FnMut(&str) -> io::Result<Sink>>;
+type Logs = FlowLogs<Sink, Open>;
 
 fn logs(which: Which, limits: Limits) -> (Logs, Shelf) {
     let shelf = Shelf::default();
     let files = Rc::clone(&shelf);
-    let open: Box<dyn FnMut(&str) -> io::Result<Sink>> =
-        Box::new(move |name| Ok(Sink(Rc::clone(&files), name.to_owned())));
+    let open: Open = Box::new(move |name| Ok(Sink(Rc::clone(&files), name.to_owned())));
     (FlowLogs::new(which, CalendarStart::default(), open).within(limits), shelf)
 }
 
