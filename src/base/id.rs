@@ -166,6 +166,10 @@ resource_id!(
     /// An association of a public address with an interface's private one.
     AddressAssociationId, "eipassoc");
 
+resource_id!(
+    /// A VPC flow log.
+    FlowLogId, "fl");
+
 /// An account: exactly twelve decimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(u64);

@@ -109,6 +109,13 @@ pub const CAPTURE_COMMENT_BYTES_MAX: usize = 4_096;
 /// Bytes of an interface's name or description in a capture (ours).
 pub const CAPTURE_NAME_BYTES_MAX: usize = 256;
 
+/// Bytes of the file of one flow log (ours); it ends with the last whole record before.
+pub const FLOW_LOG_BYTES_MAX: u64 = 256 << 20;
+/// Flows that one flow log holds of one interface in one window (ours); there is `SKIPDATA` for more.
+pub const FLOW_LOG_FLOWS_PER_INTERFACE_MAX: usize = 16_384;
+/// Flows that all flow logs of a run hold together (ours); there is `SKIPDATA` for more.
+pub const FLOW_LOG_FLOWS_MAX: usize = 1_000_000;
+
 // ---- the cloud's fixed rules (adjustable quotas live in `cloud::quota`) ----------------------
 
 /// Life of an unanswered peering request (AWS, vpc-semantics 0.3: 168 h, not adjustable).
@@ -127,6 +134,8 @@ pub const TAG_KEY_CHARS_MAX: usize = 128;
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Characters of a security group's name (AWS).
 pub const GROUP_NAME_CHARS_MAX: usize = 255;
+/// Flow logs of one VPC, subnet or interface (AWS; not adjustable).
+pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
 
 /// Bytes that one `tcp` step sends (ours).
 pub const TCP_BYTES_MAX: u64 = 100_000_000_000;

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use output::Output;
-use output_files::Existing;
+use output_files::{Existing, Packing};
 
 use crate::base::diag::Colour;
 
@@ -76,6 +76,13 @@ struct Files {
     /// Write one pcapng capture for each scenario into this directory
     #[arg(long, value_name = "DIR")]
     pcap: Option<PathBuf>,
+    /// Write flow logs into this directory, one folder for each scenario; a scenario that has none
+    /// gets one of every VPC
+    #[arg(long, value_name = "DIR")]
+    flow_logs: Option<PathBuf>,
+    /// Compress flow logs
+    #[arg(long, requires = "flow_logs")]
+    flow_logs_gzip: bool,
     /// Write a JUnit report to this file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -87,6 +94,10 @@ struct Files {
 impl Files {
     fn existing(&self) -> Existing {
         if self.force { Existing::Replace } else { Existing::Keep }
+    }
+
+    fn packing(&self) -> Packing {
+        if self.flow_logs_gzip { Packing::Gzip } else { Packing::Plain }
     }
 }
 

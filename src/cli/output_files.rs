@@ -1,11 +1,16 @@
-//! Files that a run leaves behind: captures and the JUnit report.
+//! Files that a run leaves behind: captures, flow logs and the JUnit report.
 //!
 //! Holds opening, naming and not overwriting. An existing file is left alone unless `--force` says
-//! otherwise; names of captures are made from the scenarios' own, inside the directory asked for.
+//! otherwise; names of captures, and of folders of flow logs, are made from the scenarios' own,
+//! inside the directory asked for.
+
+mod flow_logs;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub(super) use flow_logs::{FlowLogger, Packing};
 
 use crate::report::capture::{self, Capture};
 use crate::report::junit as format;
@@ -31,9 +36,28 @@ pub(super) fn captures(
     scenarios: &[PathBuf],
     existing: Existing,
 ) -> io::Result<Vec<PathBuf>> {
+    in_directory(directory, capture::file_names(scenarios), existing)
+}
+
+/// Creates the directory and names one folder in it for each scenario, in the order of the scenarios.
+///
+/// # Errors
+/// If the directory cannot be made, or a folder exists that may not be used again.
+pub(super) fn folders(
+    directory: &Path,
+    scenarios: &[PathBuf],
+    existing: Existing,
+) -> io::Result<Vec<PathBuf>> {
+    in_directory(directory, capture::stems(scenarios), existing)
+}
+
+fn in_directory(
+    directory: &Path,
+    names: Vec<String>,
+    existing: Existing,
+) -> io::Result<Vec<PathBuf>> {
     fs::create_dir_all(directory).map_err(|error| about(directory, &error))?;
-    let files: Vec<PathBuf> =
-        capture::file_names(scenarios).into_iter().map(|name| directory.join(name)).collect();
+    let files: Vec<PathBuf> = names.into_iter().map(|name| directory.join(name)).collect();
     if existing == Existing::Keep
         && let Some(file) = files.iter().find(|file| file.symlink_metadata().is_ok())
     {

@@ -9,13 +9,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::output::Output;
-use super::output_files::{self, Recorder};
+use super::output_files::{self, FlowLogger, Recorder};
 use super::progress::Progress;
 use super::{Exit, Files};
 use crate::base::diag::Colour;
 use crate::base::rng::Seed;
+use crate::report::flow_log::Which;
 use crate::report::outcome::{Outcome, Unusable};
 use crate::report::terminal::{self, Detail};
+use crate::scenario::ast::{Action, File, FlowLogAction, Step};
 use crate::scenario::load::{self, Failure};
 use crate::scenario::run::{self, Repairs, Settings};
 use crate::sim::Twin;
@@ -56,8 +58,8 @@ pub(super) struct CheckArgs {
 
 /// What came of one file.
 enum Done {
-    /// With what is to be said about its capture.
-    Ran(Outcome, Option<String>),
+    /// With what is to be said about its files.
+    Ran(Outcome, Vec<String>),
     /// With what is wrong as it is to be printed.
     Unusable(Unusable, String),
 }
@@ -69,6 +71,10 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
         Some(directory) => Some(output_files::captures(directory, &paths, args.files.existing())?),
         None => None,
     };
+    let flow_logs = match &args.files.flow_logs {
+        Some(directory) => Some(output_files::folders(directory, &paths, args.files.existing())?),
+        None => None,
+    };
     // Opened before anything runs: a long run should not end with a report that cannot be written.
     let junit = match &args.files.junit {
         Some(file) => Some(output_files::Junit::create(file, args.files.existing())?),
@@ -76,15 +82,16 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
     };
     let colour = out.error_colour();
     let results: Vec<Done> = in_order(args.threads, paths.len(), |row| {
-        let capture = captures.as_ref().map(|files| files[row].as_path());
-        run_file(args, &paths[row], capture, colour)
+        let of_row = |files: &Option<Vec<PathBuf>>| files.as_ref().map(|files| files[row].clone());
+        let files = Wanted { capture: of_row(&captures), flow_logs: of_row(&flow_logs) };
+        run_file(args, &paths[row], &files, colour)
     });
     let mut outcomes = Vec::with_capacity(results.len());
     let mut unusable = Vec::new();
     for done in results {
         match done {
-            Done::Ran(outcome, warning) => {
-                warn(&outcome, warning, out);
+            Done::Ran(outcome, warnings) => {
+                warn(&outcome, &warnings, out);
                 outcomes.push(outcome);
             }
             Done::Unusable(file, rendered) => {
@@ -130,9 +137,9 @@ fn print(
 }
 
 /// What a green result would hide.
-fn warn(outcome: &Outcome, warning: Option<String>, out: &mut Output) {
-    if let Some(warning) = warning {
-        out.error(&warning);
+fn warn(outcome: &Outcome, warnings: &[String], out: &mut Output) {
+    for warning in warnings {
+        out.error(warning);
     }
     if outcome.steps.iter().all(|step| step.expected.is_none()) {
         out.error(&format!("warning: `{}` expects nothing", outcome.file));
@@ -161,7 +168,13 @@ impl Args {
     }
 }
 
-fn run_file(args: &Args, path: &Path, capture: Option<&Path>, colour: Colour) -> Done {
+/// The files that a scenario is to leave behind.
+struct Wanted {
+    capture: Option<PathBuf>,
+    flow_logs: Option<PathBuf>,
+}
+
+fn run_file(args: &Args, path: &Path, files: &Wanted, colour: Colour) -> Done {
     let file = path.display().to_string();
     let unusable = |failure: Failure| {
         let plain = failure.diagnostics.render(&failure.sources, Colour::Plain);
@@ -188,26 +201,46 @@ fn run_file(args: &Args, path: &Path, capture: Option<&Path>, colour: Colour) ->
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut progress = Progress::new(run::planned_packets(&loaded.file));
     let start = loaded.file.start.value;
-    let create = |file| Recorder::create(file, start, args.files.existing());
-    let recorder = match capture.map(create) {
-        None => None,
-        Some(Ok(recorder)) => Some(recorder),
-        Some(Err(error)) => return unwritten(&error),
+    let existing = args.files.existing();
+    let recorder = files.capture.as_ref().map(|file| Recorder::create(file, start, existing));
+    let recorder = match recorder.transpose() {
+        Ok(recorder) => recorder,
+        Err(error) => return unwritten(&error),
     };
-    let mut observers = (&mut progress, recorder);
-    let outcome = match run::run(&loaded, directory, settings, &mut observers) {
+    let which = if has_flow_logs(&loaded.file) { Which::OfCloud } else { Which::EveryVpc };
+    let logger = files
+        .flow_logs
+        .as_ref()
+        .map(|folder| FlowLogger::create(folder, which, start, existing, args.files.packing()));
+    let logger = match logger.transpose() {
+        Ok(logger) => logger,
+        Err(error) => return unwritten(&error),
+    };
+    let mut observers = (&mut progress, (recorder, logger));
+    let ran = run::run(&loaded, directory, settings, &mut observers);
+    let (recorder, logger) = observers.1;
+    let outcome = match ran {
         Ok(outcome) => outcome,
         Err(failure) => {
-            if let Some(recorder) = observers.1 {
-                recorder.discard();
-            }
+            recorder.into_iter().for_each(Recorder::discard);
+            logger.into_iter().for_each(FlowLogger::discard);
             return unusable(failure);
         }
     };
-    match observers.1.map_or(Ok(None), Recorder::finish) {
-        Ok(warning) => Done::Ran(outcome, warning),
-        Err(error) => unwritten(&error),
+    let of_capture = recorder.map_or(Ok(None), Recorder::finish);
+    let of_flow_logs = logger.map_or(Ok(Vec::new()), FlowLogger::finish);
+    match (of_capture, of_flow_logs) {
+        (Ok(capture), Ok(flow_logs)) => {
+            Done::Ran(outcome, capture.into_iter().chain(flow_logs).collect())
+        }
+        (Err(error), _) | (_, Err(error)) => unwritten(&error),
     }
+}
+
+/// Does the file say itself what is to be logged?
+fn has_flow_logs(file: &File) -> bool {
+    let creates = |step: &Step| matches!(step.action, Action::FlowLog(FlowLogAction::Create(_)));
+    !file.network.flow_logs.is_empty() || file.steps.iter().any(creates)
 }
 
 /// `vpclab check`.

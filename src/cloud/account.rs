@@ -81,6 +81,28 @@ impl Zone {
         &self.0
     }
 
+    /// Its id, as `use1-az1` of `us-east-1a`. AWS shuffles the letters of a region's zones between
+    /// accounts; here `a` is the first for everybody.
+    pub fn id(&self) -> String {
+        let letter = self.0.bytes().last().unwrap_or(b'a');
+        let region = &self.0[..self.0.len().saturating_sub(1)];
+        let mut id = String::new();
+        for (place, word) in region.split('-').enumerate() {
+            match word {
+                _ if place == 0 => id.push_str(word),
+                "gov" => id.push('g'),
+                "northeast" => id.push_str("ne"),
+                "northwest" => id.push_str("nw"),
+                "southeast" => id.push_str("se"),
+                "southwest" => id.push_str("sw"),
+                _ if word.starts_with(|c: char| c.is_ascii_digit()) => id.push_str(word),
+                _ => id.extend(word.chars().next()),
+            }
+        }
+        // A zone ends with a lower-case letter.
+        format!("{id}-az{}", letter.saturating_sub(b'a') + 1)
+    }
+
     /// Does the zone lie in this region?
     pub fn is_in(&self, region: &Region) -> bool {
         self.0.strip_prefix(region.as_str()).is_some_and(|rest| rest.len() == 1)
@@ -146,6 +168,14 @@ mod tests {
         assert!(zone.is_in(&Region::default()));
         assert!(!zone.is_in(&"us-east-2".parse().unwrap()));
         assert!("us-east-1".parse::<Zone>().is_err());
+        for (zone, id) in [
+            ("us-east-1a", "use1-az1"),
+            ("us-gov-west-1c", "usgw1-az3"),
+            ("ap-southeast-2b", "apse2-az2"),
+            ("eu-central-1a", "euc1-az1"),
+        ] {
+            assert_eq!(zone.parse::<Zone>().unwrap().id(), id, "{zone}");
+        }
         assert!("é".parse::<Zone>().is_err());
     }
 }

@@ -11,6 +11,7 @@ use super::account::{Region, Zone};
 use super::dns::{Switch, VpcAttribute};
 use super::event::ResourceId;
 use super::filter::Direction;
+use super::flow_log::{Recording, Watched};
 use super::gateway::{GatewayId, Line};
 use super::instance::SourceDestCheck;
 use super::network_acl::{AclEntry, RuleNumber};
@@ -200,6 +201,11 @@ pub enum Command {
     PlaceOutsideHost { beyond: GatewayId, addresses: Vec<IpAddr> },
     /// Takes it away. The emulator's own.
     RemoveOutsideHost { host: InterfaceId },
+
+    /// Records the traffic of a VPC, a subnet or an interface; one at a time.
+    CreateFlowLogs { of: Watched, recording: Recording },
+    /// Ends a flow log; what it has recorded stays.
+    DeleteFlowLogs { log: FlowLogId },
 
     /// Sets tags on a resource; for a peering they are the caller's own.
     CreateTags { resource: ResourceId, tags: Vec<(String, String)> },

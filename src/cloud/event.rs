@@ -12,6 +12,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::account::{Region, Zone};
 use super::dns::{Switch, VpcAttribute};
 use super::filter::Direction;
+use super::flow_log::{Recording, Watched};
 use super::gateway::{Gateway, GatewayId};
 use super::instance::SourceDestCheck;
 use super::network_acl::{AclEntry, RuleNumber};
@@ -37,6 +38,7 @@ pub enum ResourceId {
     NetworkAcl(NetworkAclId),
     Gateway(GatewayId),
     NatGateway(NatGatewayId),
+    FlowLog(FlowLogId),
 }
 
 impl fmt::Display for ResourceId {
@@ -53,6 +55,7 @@ impl fmt::Display for ResourceId {
             ResourceId::NetworkAcl(id) => id.fmt(f),
             ResourceId::Gateway(id) => id.fmt(f),
             ResourceId::NatGateway(id) => id.fmt(f),
+            ResourceId::FlowLog(id) => id.fmt(f),
         }
     }
 }
@@ -311,6 +314,18 @@ pub enum Change {
     },
     OutsideHostRemoved {
         host: InterfaceId,
+    },
+
+    FlowLogCreated {
+        log: FlowLogId,
+        of: Watched,
+        owner: AccountId,
+        region: Region,
+        recording: Recording,
+        created: Instant,
+    },
+    FlowLogDeleted {
+        log: FlowLogId,
     },
 
     TagSet {

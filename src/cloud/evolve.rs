@@ -13,6 +13,7 @@ use super::Cloud;
 use super::account::Usage;
 use super::dns::{DnsAttributes, VpcAttribute};
 use super::event::{Change, Event, ResourceId};
+use super::flow_log::{FlowLog, Watched};
 use super::instance::{Host, Instance, InstanceState, Interface};
 use super::network_acl::{AclKind, NetworkAcl};
 use super::peering::Peering;
@@ -75,6 +76,7 @@ impl Cloud {
                     self.acls.remove(&gone.default_acl);
                     self.groups.remove(&gone.default_group);
                     self.untag(ResourceId::Vpc(*vpc));
+                    self.unwatch(Watched::Vpc(*vpc));
                     self.untag(ResourceId::RouteTable(gone.main_table()));
                     self.untag(ResourceId::NetworkAcl(gone.default_acl));
                     self.untag(ResourceId::SecurityGroup(gone.default_group));
@@ -115,6 +117,7 @@ impl Cloud {
                     }
                     self.acl_associations.remove(&gone.acl().0);
                     self.untag(ResourceId::Subnet(*subnet));
+                    self.unwatch(Watched::Subnet(*subnet));
                 }
             }
 
@@ -360,6 +363,22 @@ impl Cloud {
             }
             Change::OutsideHostRemoved { host } => self.outside_host_removed(*host),
 
+            Change::FlowLogCreated { log, of, owner, region, recording, created } => {
+                self.minted += 1;
+                let new = FlowLog {
+                    owner: *owner,
+                    region: region.clone(),
+                    of: *of,
+                    recording: recording.clone(),
+                    created: *created,
+                };
+                self.flow_logs.insert(*log, new);
+            }
+            Change::FlowLogDeleted { log } => {
+                self.flow_logs.remove(log);
+                self.untag(ResourceId::FlowLog(*log));
+            }
+
             Change::TagSet { resource, account, key, value } => {
                 self.tags
                     .entry((*resource, *account))
@@ -395,6 +414,7 @@ impl Cloud {
     fn remove_interface(&mut self, id: InterfaceId) {
         let Some(interface) = self.interfaces.remove(&id) else { return };
         self.untag(ResourceId::Interface(id));
+        self.unwatch(Watched::Interface(id));
         if let Some(usage) = self.usage_of(interface.vpc) {
             usage.interfaces = usage.interfaces.saturating_sub(1);
         }
@@ -406,6 +426,16 @@ impl Cloud {
         }
         for address in interface.addresses {
             self.owners.remove(&(interface.vpc, address));
+        }
+    }
+
+    /// The flow logs of what is gone go with it.
+    fn unwatch(&mut self, gone: Watched) {
+        let of_it = self.flow_logs.iter().filter(|(_, log)| log.of == gone);
+        let logs: Vec<FlowLogId> = of_it.map(|(id, _)| *id).collect();
+        for log in logs {
+            self.flow_logs.remove(&log);
+            self.untag(ResourceId::FlowLog(log));
         }
     }
 

@@ -13,6 +13,7 @@ pub mod dns;
 pub mod event;
 mod evolve;
 pub mod filter;
+pub mod flow_log;
 pub mod gateway;
 pub mod hostname;
 pub mod instance;
@@ -40,6 +41,7 @@ use account::{Account, Caller, Usage};
 use command::Command;
 use event::{Change, Event, ResourceId};
 use filter::Direction;
+use flow_log::FlowLog;
 use gateway::{Gateway, GatewayId, NatGateway, OutsideHost, PublicAddress, Site};
 use instance::{Host, Instance, InstanceState, Interface};
 use network_acl::NetworkAcl;
@@ -85,6 +87,7 @@ pub struct Cloud {
     public_of: BTreeMap<(InterfaceId, Ipv4Addr), AllocationId>,
     outside_hosts: BTreeMap<InterfaceId, OutsideHost>,
     outside_owners: BTreeMap<(Site, IpAddr), InterfaceId>,
+    flow_logs: BTreeMap<FlowLogId, FlowLog>,
     tags: BTreeMap<(ResourceId, AccountId), BTreeMap<String, String>>,
     /// Ids handed out so far; the next one follows from it.
     minted: u64,
@@ -131,6 +134,7 @@ impl Cloud {
             public_of: BTreeMap::new(),
             outside_hosts: BTreeMap::new(),
             outside_owners: BTreeMap::new(),
+            flow_logs: BTreeMap::new(),
             tags: BTreeMap::new(),
             minted: 0,
             latest: Instant::START,
@@ -340,6 +344,10 @@ impl Cloud {
                 self.place_host_outside(caller, *beyond, addresses)
             }
             C::RemoveOutsideHost { host } => self.remove_host_outside(caller, *host),
+            C::CreateFlowLogs { of, recording } => {
+                self.create_flow_log(caller, *of, recording, now)
+            }
+            C::DeleteFlowLogs { log } => self.delete_flow_log(caller, *log),
             C::CreateTags { resource, tags } => self.create_tags(caller, *resource, tags, now),
             C::DeleteTags { resource, keys } => self.delete_tags(caller, *resource, keys, now),
         }

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use super::event::ResourceId;
+use super::flow_log::Watched;
 use super::gateway::GatewayId;
 use super::network_acl::RuleNumber;
 use super::peering::{End, Status};
@@ -80,6 +81,9 @@ pub enum Refusal {
     /// The public address stands for nothing.
     #[error("Address {0} is not associated with anything")]
     AddressNotAssociated(Ipv4Addr),
+    /// No such flow log.
+    #[error("The flow log '{0}' does not exist")]
+    FlowLogNotFound(FlowLogId),
     /// Nothing with this id can be tagged.
     #[error("The ID '{0}' is not valid")]
     ResourceNotFound(ResourceId),
@@ -487,6 +491,12 @@ pub enum Refusal {
     /// caller's to know (invariant S11).
     #[error("The peer vpc of {0} has reached its maximum of active peering connections")]
     PeerQuotaExceeded(PeeringId),
+    /// What is watched has a flow log with the same traffic type, interval and format.
+    #[error("A flow log with the specified configuration already exists on '{0}'")]
+    FlowLogExists(Watched),
+    /// What is watched has as many flow logs as it may; the limit cannot be adjusted.
+    #[error("The maximum number of flow logs on '{0}' has been reached")]
+    TooManyFlowLogs(Watched),
     /// More than fifty tags on one resource.
     #[error("The maximum number of tags has been reached")]
     TooManyTags,

@@ -60,6 +60,7 @@ impl Cloud {
             ResourceId::NatGateway(id) => {
                 self.nat_gateways.get(&id).is_some_and(|nat| self.own_vpc(caller, nat.vpc).is_ok())
             }
+            ResourceId::FlowLog(id) => self.own_flow_log(caller, id).is_ok(),
         };
         if found { Ok(()) } else { Err(Refusal::ResourceNotFound(id)) }
     }

@@ -4,6 +4,7 @@
 //! beside it, one file per noun. Refuses to repeat the life of a peering: `tests/it/lifecycle.rs`.
 
 mod dns;
+mod flow_log;
 mod gateway;
 mod instance;
 mod network_acl;

@@ -183,13 +183,19 @@ fn misdelivered(world: World<'_>, meant: InterfaceIdx) -> String {
     format!("{MISDELIVERED}: meant for {meant}")
 }
 
-/// A name for the capture of each scenario, such as `transit.pcapng`, in the order of `scenarios`.
+/// A name for the capture of each scenario, such as `transit.pcapng`, in the order of `scenarios`:
+/// that of [`stems`].
+pub fn file_names<P: AsRef<Path>>(scenarios: &[P]) -> Vec<String> {
+    stems(scenarios).into_iter().map(|stem| stem + ".pcapng").collect()
+}
+
+/// A name for what is written of each scenario, such as `transit`, in the order of `scenarios`.
 ///
 /// A name is made of the file's stem, and of the names of its directories as far as they are needed
 /// to tell it from the others (`drops-transit.pcapng`); where that does not help, of a number. It
 /// holds only `A-Z a-z 0-9 . _ -`, does not begin with `.` or `-`, and differs from all others in
 /// more than the case of letters, so that the files can lie in one directory of any system.
-pub fn file_names<P: AsRef<Path>>(scenarios: &[P]) -> Vec<String> {
+pub fn stems<P: AsRef<Path>>(scenarios: &[P]) -> Vec<String> {
     let mut stems: Vec<Stem> = scenarios.iter().map(|path| Stem::of(path.as_ref())).collect();
     // Each round lengthens a stem, so there are at most as many as the paths have directories.
     while lengthen_equal(&mut stems) {}
@@ -202,7 +208,7 @@ pub fn file_names<P: AsRef<Path>>(scenarios: &[P]) -> Vec<String> {
             name = format!("{stem}-{number}");
             *number += 1;
         }
-        name + ".pcapng"
+        name
     });
     names.collect()
 }

@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod explain;
+pub mod flow_log;
 #[cfg(feature = "scenario")]
 pub mod json;
 pub mod junit;

@@ -7,6 +7,7 @@
 mod action;
 mod expect;
 mod filter;
+mod flow_log;
 mod gateway;
 mod network;
 
@@ -31,6 +32,7 @@ pub use filter::{
     ModifyPrefixList, ModifySecurityGroups, NetworkAcl, PrefixList, Rule, RuleOfGroup,
     SecurityGroup,
 };
+pub use flow_log::{FlowLog, FlowLogAction, WatchedRef};
 pub use gateway::{
     AllocateAddress, AssociateAddress, Attachment, CreateNatGateway, CreateVpcEndpoint,
     CreateVpnGateway, Gateway, GatewayAction, GatewayKind, ModifyVpcEndpoint, NewOwned,

@@ -7,6 +7,7 @@
 mod expect;
 mod fields;
 mod filter;
+mod flow_log;
 mod gateway;
 mod network;
 mod read;

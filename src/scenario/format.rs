@@ -4,6 +4,7 @@
 //! hold code. Beginnings of documentation texts are lower case, because they follow the key.
 
 mod filter;
+mod flow_log;
 mod gateway;
 mod leaf;
 mod network;
@@ -21,6 +22,7 @@ pub use filter::{
     INGRESS_RULE, MODIFY_PREFIX_LIST, MODIFY_SECURITY_GROUPS, NETWORK_ACL, PREFIX_LIST,
     SECURITY_GROUP,
 };
+pub use flow_log::{CREATE_FLOW_LOGS, FLOW_LOG};
 pub use gateway::{
     ALLOCATE_ADDRESS, ASSOCIATE_ADDRESS, ATTACHMENT, CREATE_INTERNET_GATEWAY, CREATE_NAT_GATEWAY,
     CREATE_VPC_ENDPOINT, CREATE_VPN_GATEWAY, GATEWAY, MODIFY_VPC_ENDPOINT, OUTSIDE_HOST,
@@ -62,6 +64,7 @@ const PREFIX_LISTS: Shape = Shape::Map {
 const ACLS: Shape = Shape::Map { key: &ACL, value: &Shape::Mapping(&NETWORK_ACL) };
 const GATEWAYS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&GATEWAY) };
 const OUTSIDE: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&OUTSIDE_HOST) };
+const FLOW_LOGS: Shape = Shape::Map { key: &LABEL, value: &Shape::Mapping(&FLOW_LOG) };
 
 const ACCOUNTS_FIELD: Field =
     Field::optional("accounts", ACCOUNTS, "one account, `123456789012`", "the accounts, by label");
@@ -102,6 +105,8 @@ const GATEWAYS_FIELD: Field = Field::optional(
 );
 const OUTSIDE_FIELD: Field =
     Field::optional("outside", OUTSIDE, "none", "the hosts outside the cloud, by label");
+const FLOW_LOGS_FIELD: Field =
+    Field::optional("flow_logs", FLOW_LOGS, "none", "the flow logs, by label");
 const VERSION_FIELD: Field =
     Field::required("vpclab", Shape::Leaf(&VERSION), "version of the format, `1`");
 const ABOUT_FIELD: Field =
@@ -168,6 +173,7 @@ pub static SCENARIO: Mapping = Mapping {
         INSTANCES_FIELD,
         GATEWAYS_FIELD,
         OUTSIDE_FIELD,
+        FLOW_LOGS_FIELD,
         Field::optional(
             "steps",
             Shape::List(&Shape::Mapping(&STEP)),
@@ -197,6 +203,7 @@ pub static NETWORK_FILE: Mapping = Mapping {
         INSTANCES_FIELD,
         GATEWAYS_FIELD,
         OUTSIDE_FIELD,
+        FLOW_LOGS_FIELD,
     ],
     one_of: &[],
 };

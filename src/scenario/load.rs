@@ -203,6 +203,7 @@ fn merge(own: &mut Network, mut included: Network) {
     included.instances.append(&mut own.instances);
     included.gateways.append(&mut own.gateways);
     included.outside.append(&mut own.outside);
+    included.flow_logs.append(&mut own.flow_logs);
     *own = included;
 }
 

@@ -55,6 +55,7 @@ pub(super) fn build(
     builder.group_rules();
     builder.routes();
     builder.links();
+    builder.flow_logs();
     builder.stage.sim.set_settle(file.settle);
     builder.stage.sim.set_blackhole(file.blackhole);
     builder.stage.sim.set_tracked_connections(file.tracked_connections as usize);
@@ -157,6 +158,19 @@ impl Builder<'_> {
                         self.subnet(&vpc.label.value, &caller, subnet);
                     }
                 }
+            }
+        }
+    }
+
+    /// After everything that they may watch.
+    fn flow_logs(&mut self) {
+        for log in &self.network.flow_logs {
+            let watched = self.stage.watched(&log.of.value);
+            let made = watched.and_then(|(of, owner)| {
+                self.stage.create_flow_log(&owner, &log.label.value, of, &log.recording)
+            });
+            if let Err(trouble) = made {
+                self.report(log.of.place, "this flow log", &trouble);
             }
         }
     }

@@ -5,6 +5,7 @@
 //! whether a resource still exists is the cloud's.
 
 mod filter;
+mod flow_log;
 mod gateway;
 mod scope;
 
@@ -59,6 +60,7 @@ fn introduction(action: &Action) -> Option<Introduction<'_>> {
         }
         Action::Filter(Filter::CreateNetworkAcl(new)) => (Kind::Acl, Some(&new.vpc), &new.name),
         Action::Gateway(action) => return gateway::introduction(action),
+        Action::FlowLog(action) => return flow_log::introduction(action),
         _ => return None,
     };
     let name = match vpc {
@@ -123,6 +125,7 @@ impl Names<'_> {
             }
         }
         self.filters(network);
+        self.flow_logs(network);
         for instance in &network.instances {
             self.instance(instance);
             if let Placement::Vpc(Spanned { value: VpcRef::Id(id), place }) = &instance.placement {
@@ -396,6 +399,7 @@ impl Names<'_> {
             }
             Action::Filter(filter) => self.filter(filter, has_asker),
             Action::Gateway(action) => self.gateway_action(action, has_asker),
+            Action::FlowLog(action) => self.flow_log_action(action),
             Action::Ping(ping) => {
                 self.host_label(&ping.from);
                 ping.to.iter().for_each(|to| self.destination(to));

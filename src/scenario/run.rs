@@ -107,7 +107,10 @@ pub fn run(
         steps: Vec::with_capacity(file.steps.len()),
         background: Vec::new(),
     };
-    let aborted = match run.timeline(observer) {
+    observer.look(run.stage.sim.world());
+    let timeline = run.timeline(observer);
+    observer.look(run.stage.sim.world());
+    let aborted = match timeline {
         Ok(()) => None,
         Err(Cut::Limit(error)) => {
             run.cut_short();
@@ -215,7 +218,9 @@ impl Run<'_> {
 
     fn take(&mut self, row: usize, step: &Step, observer: &mut impl Observer) -> Result<(), Cut> {
         let expect = step.expect.as_ref().map(|expect| &expect.value);
-        match step::act(&mut self.stage, step, self.directory) {
+        let done = step::act(&mut self.stage, step, self.directory);
+        observer.look(self.stage.sim.world());
+        match done {
             Ok(Doing::Asked(shown)) => {
                 self.tick(observer)?;
                 self.put(row, judge::command(expect, &Ok(self.state_of(shown))));

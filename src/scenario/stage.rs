@@ -5,6 +5,7 @@
 //! know how a file is written (places and diagnostics are the callers').
 
 mod filter;
+mod flow_log;
 mod gateway;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,7 @@ use crate::cloud::route_table::RouteTarget;
 use crate::cloud::tag;
 use crate::sim::Sim;
 use crate::wire::Family;
+use flow_log::KnownFlowLog;
 use gateway::{KnownAddress, KnownGateway, KnownOutside};
 
 pub(super) use filter::{authorize, revoke};
@@ -151,6 +153,7 @@ pub(super) struct Labels {
     nat_gateways: BTreeMap<Label, (NatGatewayId, VpcId)>,
     addresses: BTreeMap<Label, KnownAddress>,
     outside: BTreeMap<Label, KnownOutside>,
+    flow_logs: BTreeMap<Label, KnownFlowLog>,
 }
 
 /// The world and its labels.

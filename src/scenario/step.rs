@@ -4,6 +4,7 @@
 //! Refuses to judge and to move time.
 
 mod filter;
+mod flow_log;
 mod gateway;
 mod traffic;
 mod words;
@@ -251,6 +252,7 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
         }
         Action::Filter(filter) => desk.filter(filter),
         Action::Gateway(action) => desk.gateway_action(action),
+        Action::FlowLog(action) => desk.flow_log_action(action),
         Action::Ping(ping) => traffic::pings(desk.stage, ping).map(Doing::Targets),
         Action::Udp(udp) => traffic::datagrams(desk.stage, udp).map(Doing::Probe),
         Action::Tcp(tcp) => traffic::connection(desk.stage, tcp).map(Doing::Connect),

@@ -121,6 +121,10 @@ pub enum Happening<'a> {
 pub trait Observer {
     /// Hears of one happening.
     fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>);
+
+    /// Looks at the world between two happenings. Whoever runs the simulator calls it before the
+    /// first packet, after each command that was asked of the cloud, and when the run is over.
+    fn look(&mut self, _: World<'_>) {}
 }
 
 /// Hears nothing.
@@ -134,11 +138,20 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.see(world, subject, what);
         self.1.see(world, subject, what);
     }
+
+    fn look(&mut self, world: World<'_>) {
+        self.0.look(world);
+        self.1.look(world);
+    }
 }
 
 impl<O: Observer + ?Sized> Observer for &mut O {
     fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>) {
         (**self).see(world, subject, what);
+    }
+
+    fn look(&mut self, world: World<'_>) {
+        (**self).look(world);
     }
 }
 
@@ -147,6 +160,12 @@ impl<O: Observer> Observer for Option<O> {
     fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>) {
         if let Some(observer) = self {
             observer.see(world, subject, what);
+        }
+    }
+
+    fn look(&mut self, world: World<'_>) {
+        if let Some(observer) = self {
+            observer.look(world);
         }
     }
 }

@@ -26,22 +26,23 @@ use crate::files;
 
 /// One packet of a capture.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Record {
-    interface: String,
-    inbound: bool,
-    unix_nanos: u64,
-    comment: String,
+pub(crate) struct Record {
+    pub(crate) interface: String,
+    pub(crate) inbound: bool,
+    pub(crate) unix_nanos: u64,
+    pub(crate) bytes: u64,
+    pub(crate) comment: String,
 }
 
 /// The interfaces of a capture, name and description, and its packets.
 #[derive(Default)]
-struct File {
-    interfaces: Vec<(String, String)>,
-    records: Vec<Record>,
+pub(crate) struct File {
+    pub(crate) interfaces: Vec<(String, String)>,
+    pub(crate) records: Vec<Record>,
 }
 
 impl File {
-    fn read(mut bytes: &[u8]) -> File {
+    pub(crate) fn read(mut bytes: &[u8]) -> File {
         let mut file = File::default();
         while !bytes.is_empty() {
             let total = u32_at(bytes, 4) as usize;
@@ -59,6 +60,7 @@ impl File {
                         interface: file.interfaces[u32_at(body, 0) as usize].0.clone(),
                         inbound: u32_at(options[&2], 0) == 1,
                         unix_nanos: u64::from(u32_at(body, 4)) << 32 | u64::from(u32_at(body, 8)),
+                        bytes: length as u64,
                         comment: text(&options, 1),
                     });
                 }

@@ -411,6 +411,47 @@ fn files_are_written_and_not_overwritten() {
     assert_eq!(files(Path::new(&pcap)), captures);
 }
 
+#[test]
+fn flow_logs_are_written_one_folder_for_each_scenario() {
+    const LESSON: &str = "scenarios/lessons/flow-logs.yaml";
+    let scratch = Scratch::new("flow-logs");
+    let logs = scratch.0.join("logs").display().to_string();
+    let run = |more: &[&str]| vpclab(&[&["run", LESSON, "--flow-logs", &logs][..], more].concat());
+    let said = run(&[]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let folder = Path::new(&logs).join("flow-logs");
+    let texts = files(&folder);
+    assert_eq!(texts.len(), 2, "those that the file declares");
+    assert_eq!(run(&[]).code, Some(2), "what exists is left alone");
+    assert_eq!(run(&["--force"]).code, Some(0));
+    assert_eq!(files(&folder), texts);
+
+    // Compressed they say the same, and the same bytes come of every run.
+    let packed = ["one", "two"].map(|name| {
+        let logs = scratch.0.join(name).display().to_string();
+        let said = vpclab(&["run", LESSON, "--flow-logs", &logs, "--flow-logs-gzip"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        files(&Path::new(&logs).join("flow-logs"))
+    });
+    assert_eq!(packed[0], packed[1]);
+    for (packed, text) in packed[0].iter().zip(&texts) {
+        let mut unpacked = Vec::new();
+        let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
+        std::io::Read::read_to_end(&mut decoder, &mut unpacked).expect("a gzip file");
+        assert_eq!(&unpacked, text);
+    }
+
+    // A scenario without flow logs has one of each of its three VPCs.
+    let all = scratch.0.join("all").display().to_string();
+    assert_eq!(vpclab(&["run", FIRST, "--flow-logs", &all]).code, Some(0));
+    let folders = fs::read_dir(&all).expect("a directory of folders");
+    let folder = folders.map(|entry| entry.expect("an entry").path()).next();
+    let texts = files(&folder.expect("one folder"));
+    assert_eq!(texts.len(), 3);
+    let header = b"version account-id interface-id srcaddr";
+    assert!(texts.iter().all(|text| text.starts_with(header)));
+}
+
 /// The contents of all files of a directory, sorted by name.
 fn files(directory: &Path) -> Vec<Vec<u8>> {
     let entries = fs::read_dir(directory).expect("a directory of captures");

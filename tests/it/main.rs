@@ -8,6 +8,8 @@ mod edges;
 #[cfg(feature = "scenario")]
 mod files;
 #[cfg(feature = "scenario")]
+mod flow_logs;
+#[cfg(feature = "scenario")]
 mod json;
 mod lifecycle;
 mod lifecycle_model;

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::super::dns::{Switch, VpcAttribute};
 use super::super::event::ResourceId;
 use super::super::filter::{Direction, Traffic};
+use super::super::flow_log::{Recording, TrafficType, Watched};
 use super::super::network_acl::{AclAction, AclEntry, RuleNumber};
 use super::super::security_group::{GroupRule, RulePeer};
 use super::*;
@@ -21,7 +22,7 @@ struct Draw {
 }
 
 fn draws() -> impl Strategy<Value = Vec<Draw>> {
-    let draw = (0..33_u8, any::<bool>(), [0..64_usize, 0..64, 0..64], 0..16_u8)
+    let draw = (0..35_u8, any::<bool>(), [0..64_usize, 0..64, 0..64], 0..16_u8)
         .prop_map(|(kind, who, pick, wait)| Draw { kind, who, pick, wait });
     prop::collection::vec(draw, 1..60)
 }
@@ -150,6 +151,15 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
                 _ => Command::DeleteNetworkAclEntry { acl, direction, number },
             }
         }
+        32 => Command::CreateFlowLogs {
+            of: match y % 3 {
+                0 => Watched::Vpc(vpc(x)?),
+                1 => Watched::Subnet(subnet(x)?),
+                _ => Watched::Interface(interface(x)?),
+            },
+            recording: Recording { traffic: TrafficType::ALL[z % 3], ..Recording::default() },
+        },
+        33 => Command::DeleteFlowLogs { log: pick(cloud.flow_logs().map(|(id, _)| id), x)? },
         _ => Command::CreateTags {
             resource: resource(x)?,
             tags: vec![(format!("k{}", y % 3), z.to_string())],
@@ -174,6 +184,7 @@ fn born(change: &Change) -> Vec<String> {
         Change::SecurityGroupCreated { group, .. } => vec![group.to_string()],
         Change::NetworkAclCreated { acl, .. } => vec![acl.to_string()],
         Change::AclAssociationReplaced { association, .. } => vec![association.to_string()],
+        Change::FlowLogCreated { log, .. } => vec![log.to_string()],
         _ => Vec::new(),
     }
 }
@@ -217,6 +228,14 @@ proptest! {
                 let acl = cloud.acl(subnet.acl().1);
                 prop_assert_eq!(acl.map(|acl| acl.vpc), Some(subnet.vpc), "{}", id);
                 prop_assert_eq!(cloud.acl_associations.get(&subnet.acl().0), Some(&id));
+            }
+            for (id, log) in cloud.flow_logs() {
+                let stands = match log.of {
+                    Watched::Vpc(vpc) => cloud.vpc(vpc).is_some(),
+                    Watched::Subnet(subnet) => cloud.subnet(subnet).is_some(),
+                    Watched::Interface(interface) => cloud.interface(interface).is_some(),
+                };
+                prop_assert!(stands, "{} watches nothing", id);
             }
             for (id, vpc) in cloud.vpcs() {
                 for (n, a) in vpc.blocks().iter().enumerate() {

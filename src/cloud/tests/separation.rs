@@ -6,6 +6,7 @@
 use super::super::dns::{Rcode, Reason, Switch, VpcAttribute};
 use super::super::event::ResourceId;
 use super::super::filter::{Direction, Traffic};
+use super::super::flow_log::{Recording, Watched};
 use super::super::network_acl::{AclAction, AclEntry, RuleNumber};
 use super::super::security_group::GroupRule;
 use super::*;
@@ -79,6 +80,9 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
         Command::AuthorizeSecurityGroupEgress { group: default_group, rules: rules() },
         Command::RevokeSecurityGroupIngress { group: default_group, rules: rules() },
         Command::RevokeSecurityGroupEgress { group: default_group, rules: rules() },
+        Command::CreateFlowLogs { of: Watched::Vpc(a), recording: Recording::default() },
+        Command::CreateFlowLogs { of: Watched::Subnet(a1), recording: Recording::default() },
+        Command::CreateFlowLogs { of: Watched::Interface(eni), recording: Recording::default() },
         Command::CreateNetworkAcl { vpc: a },
         Command::DeleteNetworkAcl { acl: default_acl },
         Command::CreateNetworkAclEntry { acl: default_acl, direction, number, entry },

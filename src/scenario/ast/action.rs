@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 use super::{
-    AccountRef, Destination, Filter, GatewayAction, Instance, Label, NameRef, NamedTableRef,
-    PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, Destination, Filter, FlowLogAction, GatewayAction, Instance, Label, NameRef,
+    NamedTableRef, PeeringRef, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::Spanned;
 use crate::base::time::Span;
@@ -83,6 +83,8 @@ pub enum Action {
     Filter(Filter),
     /// One about gateways, public addresses or hosts outside the cloud.
     Gateway(GatewayAction),
+    /// One about flow logs.
+    FlowLog(FlowLogAction),
     /// `ping`.
     Ping(Ping),
     /// `udp`.

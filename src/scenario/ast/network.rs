@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
-    AccountRef, AclName, Gateway, GroupRef, Label, NetworkAcl, OutsideHost, PrefixList, PublicIp,
-    SecurityGroup, SubnetRef, TableRef, TargetRef, VpcRef,
+    AccountRef, AclName, FlowLog, Gateway, GroupRef, Label, NetworkAcl, OutsideHost, PrefixList,
+    PublicIp, SecurityGroup, SubnetRef, TableRef, TargetRef, VpcRef,
 };
 use crate::base::diag::{Place, Spanned};
 use crate::base::id::AccountId;
@@ -41,6 +41,8 @@ pub struct Network {
     pub gateways: Vec<Gateway>,
     /// The hosts outside the cloud.
     pub outside: Vec<OutsideHost>,
+    /// The flow logs.
+    pub flow_logs: Vec<FlowLog>,
 }
 
 /// An account.

@@ -32,6 +32,7 @@ impl Decoder<'_> {
             }),
             gateways: self.each(fields.get("gateways"), Self::gateway),
             outside: self.each(fields.get("outside"), Self::declared_outside_host),
+            flow_logs: self.each(fields.get("flow_logs"), Self::declared_flow_log),
         }
     }
 

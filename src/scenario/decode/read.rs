@@ -9,11 +9,12 @@ use crate::base::time::Span;
 use crate::base::units::{BitRate, PacketRate, Probability};
 use crate::cloud::account::{Region, Zone};
 use crate::cloud::filter::Traffic;
+use crate::cloud::flow_log::LogFormat;
 use crate::cloud::network_acl::RuleNumber;
 use crate::scenario::ast::{
     AccountRef, AclName, AclRef, Bounds, Destination, FilePath, GroupRef, Label, Location, NameRef,
     NamedTableRef, PeerRef, PeeringRef, PrefixListRef, PublicIp, SubnetRef, TableRef, TargetRef,
-    VpcRef,
+    VpcRef, WatchedRef,
 };
 
 /// What was wanted instead of a text.
@@ -57,6 +58,8 @@ by_error! {
     PeerRef: "a block, a security group or a prefix list";
     AclRef: "a network ACL";
     AclName: "a network ACL";
+    LogFormat: "the format of a flow log";
+    WatchedRef: "what a flow log can watch";
     FilePath: "a path that a scenario may name";
 }
 

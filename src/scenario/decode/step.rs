@@ -207,7 +207,10 @@ impl Decoder<'_> {
             "wait" => Action::Wait(self.span(node, RUN_SPAN_MAX)?),
             _ => match self.gateway_action(key, entry) {
                 Some(action) => Action::Gateway(action),
-                None => Action::Filter(self.filter(key, entry)?),
+                None => match self.flow_log_action(key, entry) {
+                    Some(action) => Action::FlowLog(action),
+                    None => Action::Filter(self.filter(key, entry)?),
+                },
             },
         })
     }

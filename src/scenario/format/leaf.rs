@@ -6,6 +6,7 @@
 use crate::base::limit::{LINK_QUEUE_PACKETS_MAX, PACKETS_PER_RUN_MAX, TCP_BYTES_MAX};
 use crate::cloud::dns::Reason;
 use crate::cloud::filter::Direction;
+use crate::cloud::flow_log::{Interval, TrafficType};
 use crate::cloud::gateway::Line;
 use crate::cloud::peering::{End, Status};
 use crate::cloud::route_table::RouteState;
@@ -74,6 +75,13 @@ leaves! {
     LINE = "a line", Form::Word(words_of!(Line, name));
     PUBLIC_ADDRESS = "the label of a public address", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
     PUBLIC_IP = "a public address or `auto`", Form::Text("^(auto|[0-9.]+)$");
+    FLOW_LOG = "the label of a flow log", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
+    WATCHED = "a VPC, a subnet (`VPC/subnet`), an instance or a NAT gateway",
+        Form::TextOrNumber("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$");
+    TRAFFIC_TYPE = "a type of traffic", Form::Word(words_of!(TrafficType, name));
+    INTERVAL = "an interval", Form::Word(words_of!(Interval, name));
+    LOG_FORMAT = "the format of a flow log",
+        Form::Text("^\\s*\\$\\{[a-z-]+\\}(\\s+\\$\\{[a-z-]+\\})*\\s*$");
     INSTANCE = "the label of an instance", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
     SUBNET = "a subnet (`VPC/subnet`)", Form::Text("^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$");
     TABLE = "a route table (`VPC` or `VPC/table`)",

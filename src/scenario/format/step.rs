@@ -11,7 +11,7 @@ use super::leaf::{
     STATE, SUBNET, TABLE, TARGET, TCP_PORT, TEXT, UNRESOLVED, VERDICT, VPC, ZONE,
 };
 use super::network::PLACEMENT;
-use super::{Field, Mapping, Shape, gateway};
+use super::{Field, Mapping, Shape, flow_log, gateway};
 
 pub(super) const fn action(key: &'static str, shape: Shape, doc: &'static str) -> Field {
     Field::optional(key, shape, "none", doc)
@@ -168,10 +168,13 @@ const TRAFFIC: &[Field] = &[
     action("wait", Shape::Leaf(&SPAN), "lets virtual time pass"),
 ];
 
-/// Every action: commands, those about gateways among them, then traffic.
-const ACTIONS: [Field; COMMANDS.len() + gateway::ACTIONS.len() + TRAFFIC.len()] = {
-    let groups = [COMMANDS, &gateway::ACTIONS, TRAFFIC];
-    let mut all = [COMMANDS[0]; COMMANDS.len() + gateway::ACTIONS.len() + TRAFFIC.len()];
+const ACTION_COUNT: usize =
+    COMMANDS.len() + gateway::ACTIONS.len() + flow_log::ACTIONS.len() + TRAFFIC.len();
+
+/// Every action: commands, those about gateways and flow logs among them, then traffic.
+const ACTIONS: [Field; ACTION_COUNT] = {
+    let groups = [COMMANDS, &gateway::ACTIONS, &flow_log::ACTIONS, TRAFFIC];
+    let mut all = [COMMANDS[0]; ACTION_COUNT];
     let (mut group, mut row) = (0, 0);
     while group < groups.len() {
         let mut of_group = 0;

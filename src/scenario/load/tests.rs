@@ -301,7 +301,7 @@ error[E0201]: unknown key `steps` in a network file
 3 | steps: []
   | ^^^^^
   |
-  = help: known keys: `vpclab`, `name`, `about`, `accounts`, `vpcs`, `peerings`, `routes`, `security_groups`, `prefix_lists`, `network_acls`, `instances`, `gateways`, `outside`
+  = help: known keys: `vpclab`, `name`, `about`, `accounts`, `vpcs`, `peerings`, `routes`, `security_groups`, `prefix_lists`, `network_acls`, `instances`, `gateways`, `outside`, `flow_logs`
 
 ";
     assert_eq!(scratch.load("main.yaml").unwrap_err(), want);

@@ -25,10 +25,11 @@ pub(super) enum Kind {
     NatGateway,
     OutsideHost,
     Address,
+    FlowLog,
 }
 
 impl Kind {
-    const ALL: [Kind; 15] = [
+    const ALL: [Kind; 16] = [
         Kind::Account,
         Kind::Vpc,
         Kind::Subnet,
@@ -44,6 +45,7 @@ impl Kind {
         Kind::NatGateway,
         Kind::OutsideHost,
         Kind::Address,
+        Kind::FlowLog,
     ];
 
     /// A route names its target by label, traffic its ends: these kinds share theirs.
@@ -74,6 +76,7 @@ impl Kind {
             Kind::NatGateway => "NAT gateway",
             Kind::OutsideHost => "outside host",
             Kind::Address => "public address",
+            Kind::FlowLog => "flow log",
         }
     }
 

@@ -74,6 +74,7 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
         Action::Resolve(r) => format!("resolve {}", pair(&r.from.value, &r.name.value)),
         Action::Filter(filter) => super::filter::words(filter),
         Action::Gateway(action) => gateway_words(action),
+        Action::FlowLog(action) => super::flow_log::words(action),
         Action::Ping(p) => {
             let named: Vec<String> =
                 p.to.iter().take(NAMED).map(|to| to.value.to_string()).collect();
