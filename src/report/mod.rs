@@ -9,6 +9,7 @@ pub mod explain;
 #[cfg(feature = "scenario")]
 pub mod json;
 pub mod junit;
+pub mod lint;
 pub mod names;
 pub mod outcome;
 pub mod pcapng;
