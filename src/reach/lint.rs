@@ -17,7 +17,8 @@ mod routes;
 pub mod rule;
 
 pub use evidence::{
-    Astray, Direct, Edge, Evidence, Fate, Lost, PeeringRoute, Spoke, Subject, Unusable,
+    Astray, Direct, Edge, Evidence, Fate, Lost, Miss, PeeringRoute, PeeringRoutes, Spoke, Subject,
+    Unusable,
 };
 pub use rule::{LintRule, Severity};
 

@@ -12,8 +12,8 @@ use crate::cloud::gateway::GatewayId;
 use crate::cloud::network_acl::{AclEntry, RuleNumber};
 use crate::cloud::route_table::{Hop, RouteTarget};
 use crate::reach::lint::{
-    Astray, Direct, Edge, Evidence, Fate, Finding, LintRule, Lost, PeeringRoute, Severity, Spoke,
-    Subject, Unusable,
+    Astray, Direct, Edge, Evidence, Fate, Finding, LintRule, Lost, Miss, PeeringRoute,
+    PeeringRoutes, Severity, Spoke, Subject, Unusable,
 };
 use crate::report::names::Names;
 
@@ -74,9 +74,13 @@ pub fn told(finding: &Finding, cloud: &Cloud) -> Told {
 const LISTED: usize = 4;
 
 fn listed(items: impl IntoIterator<Item = String>) -> String {
+    listed_by(", ", items)
+}
+
+fn listed_by(separator: &str, items: impl IntoIterator<Item = String>) -> String {
     let items: Vec<String> = items.into_iter().collect();
     let shown = items.len().min(LISTED);
-    let text = items[..shown].join(", ");
+    let text = items[..shown].join(separator);
     match items.len() - shown {
         0 => text,
         more => format!("{text} and {more} more"),
@@ -127,22 +131,15 @@ impl Words<'_> {
             Evidence::EdgeTransit { route, edges } => {
                 let peer = names.vpc(route.peer);
                 let beyond = listed(edges.iter().map(|edge| self.edge(*edge)));
+                let serve = if edges.len() == 1 { "serves" } else { "serve" };
                 let message = format!(
-                    "{} ends at {peer}; {beyond} of {peer} serves {peer} alone",
+                    "{} ends at {peer}; {beyond} of {peer} {serve} {peer} alone",
                     self.route(route)
                 );
                 let help = format!("give {} an edge of its own", self.vpc_of(subject));
                 (message, vec![help])
             }
-            Evidence::NotInPeer { route } => {
-                let blocks = self.blocks_of(route);
-                let message = format!(
-                    "{} leads to {} ({blocks}), which has none of these addresses",
-                    self.route(route),
-                    names.vpc(route.peer)
-                );
-                (message, vec!["correct the destination or the target".to_owned()])
-            }
+            Evidence::NotInPeer { route, why } => self.not_in_peer(route, *why),
             Evidence::WiderThanPeer { route, blocks } => {
                 let blocks = listed(blocks.iter().map(ToString::to_string));
                 let message = format!(
@@ -161,25 +158,26 @@ impl Words<'_> {
                 let message = format!("no packet takes {route}: {by} cover all of it");
                 (message, vec![format!("delete {destination}, or what it was to take from")])
             }
-            Evidence::NoReturnRoute { route, lost } => {
+            Evidence::NoReturnRoute { routes, lost } => {
                 let message =
-                    format!("nothing answers over {}: {}", self.route(route), self.lost(lost));
-                (message, self.missing(route, lost))
+                    format!("nothing answers over {}: {}", self.routes(routes), self.lost(lost));
+                (message, self.missing(routes, lost))
             }
-            Evidence::PartialReturn { route, lost } => {
+            Evidence::PartialReturn { routes, lost } => {
                 let message =
-                    format!("not all answer over {}: {}", self.route(route), self.lost(lost));
-                (message, self.missing(route, lost))
+                    format!("not all answer over {}: {}", self.routes(routes), self.lost(lost));
+                (message, self.missing(routes, lost))
             }
-            Evidence::AsymmetricReturn { route, astray } => self.asymmetric(route, astray),
+            Evidence::AsymmetricReturn { routes, astray } => self.asymmetric(routes, astray),
             Evidence::HubOverlap { one, other } => {
                 let end = |(vpc, over, block): &(_, _, _)| {
                     format!("{block} of {} (over {})", names.vpc(*vpc), names.peering(*over))
                 };
+                let mut ends = [end(one), end(other)];
+                ends.sort();
                 let message = format!(
-                    "{} and {} overlap: the longest route alone decides who gets a packet",
-                    end(one),
-                    end(other)
+                    "{} overlap: the longest route alone decides who gets a packet",
+                    ends.join(" and ")
                 );
                 (message, vec!["route the parts of the common block by themselves".to_owned()])
             }
@@ -270,6 +268,11 @@ impl Words<'_> {
         format!("{} -> {}", route.destination, self.names.peering(route.peering))
     }
 
+    fn routes(&self, routes: &PeeringRoutes) -> String {
+        let destinations = listed(routes.destinations.iter().map(ToString::to_string));
+        format!("{destinations} -> {}", self.names.peering(routes.peering))
+    }
+
     fn target(&self, target: RouteTarget) -> String {
         self.names.hop(Hop::To(target))
     }
@@ -287,6 +290,20 @@ impl Words<'_> {
             }
             other => self.subject(other).1,
         }
+    }
+
+    fn not_in_peer(&self, route: &PeeringRoute, why: Miss) -> (String, Vec<String>) {
+        let (peer, blocks) = (self.names.vpc(route.peer), self.blocks_of(route));
+        let why = match why {
+            Miss::Elsewhere => {
+                format!("leads to {peer} ({blocks}), which has none of these addresses")
+            }
+            Miss::TakenByLonger => format!(
+                "leads to {peer}, but longer routes take all addresses of {peer} ({blocks}); the rest is dropped"
+            ),
+        };
+        let message = format!("{} {why}", self.route(route));
+        (message, vec!["correct the destination or the target".to_owned()])
     }
 
     fn hub_transit(
@@ -385,15 +402,20 @@ impl Words<'_> {
         listed(lost.iter().map(one))
     }
 
-    fn missing(&self, route: &PeeringRoute, lost: &[Lost]) -> Vec<String> {
-        let over = self.names.peering(route.peering);
-        let add = |lost: &Lost| {
-            format!("{} -> {over} to table {}", lost.to, self.names.table(lost.table))
+    fn missing(&self, routes: &PeeringRoutes, lost: &[Lost]) -> Vec<String> {
+        let over = self.names.peering(routes.peering);
+        let mend = |lost: &Lost| {
+            let (to, table) = (lost.to, self.names.table(lost.table));
+            match lost.by {
+                Some((by, _)) if by == to => format!("point {to} in table {table} at {over}"),
+                _ => format!("add {to} -> {over} to table {table}"),
+            }
         };
-        vec![format!("add {}", listed(each_once(lost.iter().map(add))))]
+        let mended = each_once(lost.iter().map(mend));
+        vec![listed(mended)]
     }
 
-    fn asymmetric(&self, route: &PeeringRoute, astray: &[Astray]) -> (String, Vec<String>) {
+    fn asymmetric(&self, routes: &PeeringRoutes, astray: &[Astray]) -> (String, Vec<String>) {
         let names = self.names;
         let one = |a: &Astray| {
             let fate = match a.fate {
@@ -409,23 +431,22 @@ impl Words<'_> {
                 names.vpc(a.into)
             )
         };
-        let message = format!(
-            "answers to {} go elsewhere: {}",
-            self.route(route),
-            listed(astray.iter().map(one))
-        );
-        let over = names.peering(route.peering);
-        let add = |a: &Astray| {
-            let table = names.table(a.table);
-            match a.to.prefix_len() > a.by.prefix_len() {
-                true => format!("add {} -> {over} to table {table}", a.to),
-                false => format!(
-                    "add a route longer than {} -> {over} for those who ask to table {table}",
-                    a.by
+        let all: Vec<String> = astray.iter().map(one).collect();
+        let message =
+            format!("answers to {} go elsewhere: {}", self.routes(routes), listed_by("; ", all));
+        let over = names.peering(routes.peering);
+        let mend = |a: &Astray| {
+            let (to, table) = (a.to, names.table(a.table));
+            match (to == a.by, a.fate) {
+                (false, _) => format!("add {to} -> {over} to table {table}"),
+                (true, Fate::Dropped) => format!("point {to} in table {table} at {over}"),
+                // Whoever has these addresses in the other VPC needs the route that is there.
+                (true, Fate::Misdelivered) => format!(
+                    "add routes longer than {to}, to {over}, for those who ask, to table {table}"
                 ),
             }
         };
-        (message, each_once(astray.iter().take(LISTED).map(add)))
+        (message, each_once(astray.iter().take(LISTED).map(mend)))
     }
 
     fn entry(&self, direction: Direction, (number, entry): &(RuleNumber, AclEntry)) -> String {

@@ -44,6 +44,26 @@ pub struct PeeringRoute {
     pub peer: VpcId,
 }
 
+/// The routes of one table into a peering.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeeringRoutes {
+    /// Their destinations, in order.
+    pub destinations: Vec<IpNet>,
+    /// Their target.
+    pub peering: PeeringId,
+    /// The VPC to which that leads.
+    pub peer: VpcId,
+}
+
+/// Why no packet that takes a route into a peering is for the VPC at its other end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Miss {
+    /// The destination has no address of that VPC.
+    Elsewhere,
+    /// It has some, and longer routes of the table take them all.
+    TakenByLonger,
+}
+
 /// A VPC behind a hub that a route hopes to reach through it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Spoke {
@@ -141,6 +161,7 @@ pub enum Evidence {
     },
     NotInPeer {
         route: PeeringRoute,
+        why: Miss,
     },
     WiderThanPeer {
         route: PeeringRoute,
@@ -157,15 +178,15 @@ pub enum Evidence {
         by: Vec<IpNet>,
     },
     NoReturnRoute {
-        route: PeeringRoute,
+        routes: PeeringRoutes,
         lost: Vec<Lost>,
     },
     PartialReturn {
-        route: PeeringRoute,
+        routes: PeeringRoutes,
         lost: Vec<Lost>,
     },
     AsymmetricReturn {
-        route: PeeringRoute,
+        routes: PeeringRoutes,
         astray: Vec<Astray>,
     },
     HubOverlap {

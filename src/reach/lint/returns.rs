@@ -3,29 +3,42 @@
 //! Holds the look from the asking table into the answering ones. A route is judged by the addresses
 //! that somebody has on either side, so that a route for one host is judged by that host.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
 use super::blocks;
 use super::lens::{Lens, PeerRoute};
-use super::{Astray, Evidence, Fate, Finding, Lost, Subject};
+use super::{Astray, Evidence, Fate, Finding, Lost, PeeringRoutes, Subject};
 use crate::base::id::*;
+use crate::cloud::cidr;
 use crate::cloud::route_table::{Hop, Route, RouteState, RouteTarget};
 
 pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
+    // What a table has into one peering is judged together: where the way back is missing, it is
+    // missing for all of it.
+    let mut judged: BTreeMap<(RouteTableId, PeeringId), (PeeringRoutes, Answers)> = BTreeMap::new();
     for route in lens.peer_routes() {
-        let answers = answers(lens, &route);
-        let (subject, named) = (Subject::Table(route.table), route.named());
+        let (peering, peer) = (route.peering.id(), route.peer_id);
+        let (routes, answers) = judged.entry((route.table, peering)).or_insert_with(|| {
+            (PeeringRoutes { destinations: Vec::new(), peering, peer }, Answers::default())
+        });
+        if answers.look(lens, &route) == Looked::Somebody {
+            routes.destinations.push(route.destination);
+        }
+    }
+    for ((table, _), (routes, answers)) in judged {
+        let subject = Subject::Table(table);
         let Answers { returned, lost, astray } = answers;
         if !astray.is_empty() {
-            let evidence = Evidence::AsymmetricReturn { route: named, astray };
-            found.push(Finding { subject, evidence });
+            let routes = routes.clone();
+            found
+                .push(Finding { subject, evidence: Evidence::AsymmetricReturn { routes, astray } });
         }
         if !lost.is_empty() {
             let evidence = match returned {
-                Returned::Some => Evidence::PartialReturn { route: named, lost },
-                Returned::None => Evidence::NoReturnRoute { route: named, lost },
+                Returned::Some => Evidence::PartialReturn { routes, lost },
+                Returned::None => Evidence::NoReturnRoute { routes, lost },
             };
             found.push(Finding { subject, evidence });
         }
@@ -33,38 +46,26 @@ pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
 }
 
 /// Whether answers of anybody come back as they should.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Returned {
     Some,
+    #[default]
     None,
 }
 
-/// What becomes of the answers to what a route lets out.
+/// Whether a route reaches anybody who could answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Looked {
+    Somebody,
+    Nobody,
+}
+
+/// What becomes of the answers to what the routes of a table into one peering let out.
+#[derive(Default)]
 struct Answers {
     returned: Returned,
     lost: Vec<Lost>,
     astray: Vec<Astray>,
-}
-
-fn answers(lens: &Lens<'_>, route: &PeerRoute<'_>) -> Answers {
-    let mut out = Answers { returned: Returned::None, lost: Vec::new(), astray: Vec::new() };
-    let askers: Vec<IpNet> = lens
-        .users(route.table)
-        .iter()
-        .filter_map(|id| lens.cloud.subnet(*id))
-        .flat_map(|subnet| subnet.blocks())
-        .filter(|block| same_family(*block, route.destination))
-        .collect();
-    for table in answering_tables(lens, route) {
-        for asker in &askers {
-            for share in lens.shares(table, *asker) {
-                if lens.is_inhabited(route.vpc_id, share.block) {
-                    out.sort_in(lens, route, table, share.block, share.route);
-                }
-            }
-        }
-    }
-    out
 }
 
 fn same_family(a: IpNet, b: IpNet) -> bool {
@@ -88,6 +89,29 @@ fn answering_tables(lens: &Lens<'_>, route: &PeerRoute<'_>) -> BTreeSet<RouteTab
 }
 
 impl Answers {
+    /// Adds the answers to what one route lets out.
+    fn look(&mut self, lens: &Lens<'_>, route: &PeerRoute<'_>) -> Looked {
+        let subnets = lens.users(route.table).iter().filter_map(|id| lens.cloud.subnet(*id));
+        let blocks = subnets.flat_map(|subnet| subnet.blocks());
+        let askers: Vec<IpNet> =
+            blocks.filter(|block| same_family(*block, route.destination)).collect();
+        let tables = answering_tables(lens, route);
+        for table in &tables {
+            for share in askers.iter().flat_map(|asker| lens.shares(*table, *asker)) {
+                if lens.is_inhabited(route.vpc_id, share.block) {
+                    self.sort_in(lens, route, *table, share.block, share.route);
+                }
+            }
+        }
+        if tables.is_empty() { Looked::Nobody } else { Looked::Somebody }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        if !self.lost.contains(&lost) {
+            self.lost.push(lost);
+        }
+    }
+
     fn sort_in(
         &mut self,
         lens: &Lens<'_>,
@@ -96,7 +120,7 @@ impl Answers {
         to: IpNet,
         by: Option<Route>,
     ) {
-        let Some(route) = by else { return self.lost.push(Lost { table, to, by: None }) };
+        let Some(route) = by else { return self.lose(Lost { table, to, by: None }) };
         let lost = Lost { table, to, by: Some((route.destination, route.hop)) };
         match route.hop {
             Hop::To(RouteTarget::Peering(over)) if over == asked.peering.id() => {
@@ -104,20 +128,23 @@ impl Answers {
             }
             // Where a middlebox sends it is the middlebox's affair.
             Hop::Local | Hop::To(RouteTarget::Interface(_)) => self.returned = Returned::Some,
-            Hop::To(RouteTarget::Gateway(_) | RouteTarget::Nat(_)) => self.lost.push(lost),
+            Hop::To(RouteTarget::Gateway(_) | RouteTarget::Nat(_)) => self.lose(lost),
             hop if lens.cloud.route_state(hop, lens.now) == RouteState::Blackhole => {
-                self.lost.push(lost);
+                self.lose(lost);
             }
             Hop::To(RouteTarget::Peering(over)) => {
                 let other = lens.cloud.peering(over).and_then(|p| p.other_end(asked.peer_id));
-                let Some(into) = other else { return self.lost.push(lost) };
+                let Some(into) = other else { return self.lose(lost) };
                 let blocks = lens.cloud.vpc(into).map_or(&[][..], |vpc| vpc.blocks());
-                let fate = match crate::cloud::cidr::any_overlap(blocks, &[to]) {
+                let fate = match cidr::any_overlap(blocks, &[to]) {
                     true => Fate::Misdelivered,
                     false => Fate::Dropped,
                 };
                 let by = route.destination;
-                self.astray.push(Astray { table, to, by, over, into, fate });
+                let astray = Astray { table, to, by, over, into, fate };
+                if !self.astray.contains(&astray) {
+                    self.astray.push(astray);
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::blocks;
 use super::lens::{Lens, PeerRoute};
-use super::{Direct, Edge, Evidence, Finding, PeeringRoute, Spoke, Subject, Unusable};
+use super::{Direct, Edge, Evidence, Finding, Miss, PeeringRoute, Spoke, Subject, Unusable};
 use crate::base::id::*;
 use crate::cloud::cidr;
 use crate::cloud::gateway::GatewayId;
@@ -80,13 +80,20 @@ fn beyond(lens: &Lens<'_>, route: &PeerRoute<'_>) -> impl Iterator<Item = Eviden
         }
         if out.is_empty() {
             out.push(if route.reached().is_empty() {
-                Evidence::NotInPeer { route: named }
+                Evidence::NotInPeer { route: named, why: miss(route) }
             } else {
                 Evidence::WiderThanPeer { route: named, blocks: route.peer.blocks().to_vec() }
             });
         }
     }
     out.into_iter()
+}
+
+fn miss(route: &PeerRoute<'_>) -> Miss {
+    match cidr::any_overlap(&[route.destination], route.peer.blocks()) {
+        true => Miss::TakenByLonger,
+        false => Miss::Elsewhere,
+    }
 }
 
 /// The VPCs behind the peer in which a part of the surplus lies.

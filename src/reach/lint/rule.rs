@@ -75,7 +75,7 @@ lint_rules! {
         "A route leads into a peering, but part of its addresses lie beyond an edge of the peer: its internet gateway, NAT gateway, VPN, Direct Connect or gateway endpoint. An edge serves its own VPC alone, so those packets are dropped with `transit`.",
         "Give the VPC an edge of its own, and narrow the route to the peer's blocks.";
     3 NotInPeer Warning "not-in-peer",
-        "A route leads into a peering, but covers no address of the VPC at its other end. Every packet that takes it is dropped with `transit`.",
+        "A route leads into a peering, but no packet that takes it is for the VPC at its other end: it covers no address of that VPC, or longer routes of the table take them all. Every packet that takes it is dropped with `transit`.",
         "Correct the destination, or point the route at the peering that leads to those addresses.";
     4 WiderThanPeer Hint "wider-than-peer",
         "A route into a peering covers more than the blocks of the VPC at its other end. Packets for the rest are dropped with `transit` rather than `no-route`, and a shorter route cannot take them.",
