@@ -3,7 +3,7 @@
 //! Holds the comparison and its words: what was expected and what came of it are said in the same
 //! terms, those of the file. Refuses to run anything.
 
-use super::ast::{Because, Bounds, Destination, Expect, Location, Loss};
+use super::ast::{AclRef, Because, Bounds, Destination, Expect, Location, Loss};
 use super::stage::Stage;
 use crate::base::diag::Spanned;
 use crate::base::id::InterfaceIdx;
@@ -248,9 +248,15 @@ impl Evidence<'_> {
         match at {
             Location::Peering(id) => spot == Spot::Peering(*id),
             Location::Vpc(id) => is_vpc(*id),
-            Location::Table(table) => {
-                let table = self.stage.named_table(&table.vpc, &table.table);
+            // A route table and a network ACL are written alike; either will do.
+            Location::Table(part) => {
+                let table = self.stage.named_table(&part.vpc, &part.table);
+                let acl =
+                    part.table.as_str().parse().ok().and_then(|name| {
+                        self.stage.acl(&AclRef { vpc: part.vpc.clone(), name }).ok()
+                    });
                 table.is_ok_and(|table| spot == Spot::Table(table))
+                    || acl.is_some_and(|acl| spot == Spot::Acl(acl))
             }
             Location::Label(label) => {
                 labels.peerings.get(label).is_some_and(|id| spot == Spot::Peering(*id))

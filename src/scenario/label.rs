@@ -300,7 +300,7 @@ pub enum Location {
     Peering(PeeringId),
     /// The VPC with this id.
     Vpc(VpcId),
-    /// A route table, written `A/x`.
+    /// A route table or a network ACL, written `A/x`; `A/default` is A's own network ACL.
     Table(NamedTableRef),
 }
 

@@ -282,7 +282,7 @@ impl Checker<'_> {
                     ),
                 )
                 .also(first.key_place, "the first one")
-                .help("make two steps of it"),
+                .help("write two, with one action each"),
             ),
             (Some(_), None) => {}
         }

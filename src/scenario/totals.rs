@@ -174,6 +174,24 @@ mod tests {
     }
 
     #[test]
+    fn rules_and_entries_count_together() {
+        let blocks = vec!["10.0.0.0/8"; SCENARIO_RULES_MAX].join(", ");
+        let text = format!(
+            "vpclab: 1\nname: many\nvpcs: {{A: {{cidr: 10.0.0.0/16}}}}\nprefix_lists: {{l: [{blocks}]}}\n"
+        );
+        assert_eq!(messages(&text), []);
+        let want = "the file has 100001 rules and entries, a scenario may have 100000";
+        // Groups are counted before lists, ACLs after them.
+        for (more, place) in [
+            ("security_groups: {g: {vpc: A, egress: [{allow: tcp 22, to: l}]}}\n", "10.0.0.0/8"),
+            ("network_acls: {A/x: {ingress: {7: {deny: all, from: 10.0.0.0/8}}}}\n", "7"),
+        ] {
+            let marked = [(place.to_owned(), want.to_owned())];
+            assert_eq!(messages(&(text.clone() + more)), marked, "{more}");
+        }
+    }
+
+    #[test]
     fn default_subnets_count() {
         let mut text = String::from("vpclab: 1\nname: many\nprofile: today\nvpcs:\n");
         let blocks: Vec<String> = (0..11).map(|i| format!("10.{i}.0.0/16")).collect();

@@ -7,6 +7,7 @@
 mod connection;
 mod path;
 mod port;
+mod recovery;
 #[cfg(test)]
 mod tests;
 

@@ -181,7 +181,7 @@ fn tcp_accept(syn: &Packet) -> Option<Packet> {
 ///
 /// `None` if it is no TCP or a reset itself, and for what gets no answer at all, see [`self`].
 pub fn tcp_reset(segment: &Packet) -> Option<Packet> {
-    let TcpSegment { flags, sequence, acknowledgement } = segment.tcp()?;
+    let TcpSegment { flags, sequence, acknowledgement, .. } = segment.tcp()?;
     let back = answerable(segment)?.reversed();
     if flags.contains(TcpFlags::RST) {
         return None;

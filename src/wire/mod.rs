@@ -56,6 +56,7 @@
 //! [`IPV6_EXTENSIONS_MAX`]: crate::base::limit::IPV6_EXTENSIONS_MAX
 //! [`IPV6_EXTENSION_BYTES_MAX`]: crate::base::limit::IPV6_EXTENSION_BYTES_MAX
 
+mod acknowledge;
 pub mod build;
 mod checksum;
 mod describe;
@@ -74,6 +75,7 @@ mod rewrite;
 mod tests;
 mod too_big;
 
+pub use acknowledge::acknowledging;
 pub use describe::describe;
 pub use flow::FlowKey;
 pub use fragment::{CannotFragment, fragment, fragment_v6};

@@ -172,6 +172,7 @@ impl Packet {
             flags: TcpFlags(flags),
             sequence: u32::from_be_bytes(self.field(at + 4)),
             acknowledgement: u32::from_be_bytes(self.field(at + 8)),
+            window: u16::from_be_bytes(self.field(at + 14)),
         })
     }
 
@@ -196,6 +197,11 @@ impl Packet {
     /// [`Packet::flow`] prints.
     pub fn summary(&self) -> impl fmt::Display + '_ {
         Summary(self)
+    }
+
+    /// Where the transport header begins, or would.
+    pub(super) fn transport_offset(&self) -> usize {
+        usize::from(self.layout.transport)
     }
 
     /// Where its parts are.

@@ -314,6 +314,9 @@ pub struct TcpSegment {
     pub sequence: u32,
     /// The number of the byte expected next; counts only with [`TcpFlags::ACK`].
     pub acknowledgement: u32,
+    /// How much more the sender takes, in units that both sides agreed on in their SYNs; bytes if
+    /// they did not (RFC 7323, 2).
+    pub window: u16,
 }
 
 #[cfg(test)]

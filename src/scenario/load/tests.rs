@@ -52,7 +52,7 @@ error[E0204]: a step has one action, not both `ping` and `udp`
 10 |     udp: a -> b
    |     ^^^
    |
-   = help: make two steps of it
+   = help: write two, with one action each
 
 error[E0301]: `7 weeks` is not a span of time
   --> x.yaml:11:11

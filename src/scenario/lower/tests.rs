@@ -1,6 +1,8 @@
 //! Rows of networks: where instances end up, and what is said when the cloud refuses something.
 
 use crate::base::diag::Colour;
+use crate::cloud::filter::Direction;
+use crate::cloud::security_group::{RulePeer, SecurityGroup};
 use crate::scenario::load::parse;
 use crate::scenario::run::build;
 use crate::sim::Twin;
@@ -127,6 +129,59 @@ fn what_the_cloud_refuses_is_said_at_its_place() {
     ] {
         let want: Vec<String> = want.iter().map(|s| (*s).to_owned()).collect();
         assert_eq!(built(&network), Err(want), "{network}");
+    }
+}
+
+/// What each group of the network says: ingress, then egress.
+fn groups(network: &str) -> Vec<String> {
+    let loaded = parse("x.yaml", &format!("vpclab: 1\nname: x\n{network}\n")).expect("a file");
+    let built = build(&loaded, None, Twin::Compiled).expect("a network");
+    let cloud = built.stage.sim.cloud();
+    let mut out: Vec<String> = cloud
+        .groups()
+        .filter(|(_, group)| group.name != SecurityGroup::DEFAULT_NAME)
+        .map(|(_, group)| {
+            let rules = Direction::ALL.map(|direction| {
+                let rules = group.rules(direction).iter();
+                let words = rules.map(|rule| match rule.peer {
+                    RulePeer::Block(block) => format!("{} {block}", rule.traffic),
+                    RulePeer::Group(_) => format!("{} group", rule.traffic),
+                    RulePeer::PrefixList(_) => format!("{} list", rule.traffic),
+                });
+                words.collect::<Vec<_>>().join(", ")
+            });
+            format!("{}: [{}] [{}]", group.name, rules[0], rules[1])
+        })
+        .collect();
+    out.sort();
+    out
+}
+
+#[test]
+fn groups_say_what_the_file_says() {
+    let vpc = "vpcs: {A: {cidr: 10.0.0.0/16}, B: {cidr: 10.1.0.0/16}}";
+    for (network, want) in [
+        ("", &[][..]),
+        // One open group in each VPC that needs one, however many instances it has.
+        (
+            "instances: {a: {vpc: A}, a2: {vpc: A}, b: {vpc: B, groups: B/default}}",
+            &["vpclab-open: [all 0.0.0.0/0] [all 0.0.0.0/0, all ::/0]"],
+        ),
+        (
+            "profile: today\ninstances: {a: {vpc: A}}",
+            &["vpclab-open: [all 0.0.0.0/0, all ::/0] [all 0.0.0.0/0, all ::/0]"],
+        ),
+        (
+            "security_groups: {g: {vpc: A}, h: {vpc: A, egress: none}}",
+            &["g: [] [all 0.0.0.0/0, all ::/0]", "h: [] []"],
+        ),
+        (
+            "prefix_lists: {l: [192.0.2.0/24]}\nsecurity_groups: {g: {vpc: A, ingress: [{allow: tcp \
+             22, from: l}, {allow: icmp 8, from: g}], egress: [{allow: udp, to: 10.9.9.9/8}]}}",
+            &["g: [tcp 22 list, icmp 8 group] [udp 10.0.0.0/8]"],
+        ),
+    ] {
+        assert_eq!(groups(&format!("{vpc}\n{network}")), want, "{network}");
     }
 }
 

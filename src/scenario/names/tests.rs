@@ -201,3 +201,57 @@ fn what_could_not_be_read_is_not_unknown_as_well() {
         &["`ten` is not an IPv4 block; want for example `10.0.0.0/16`"],
     );
 }
+
+#[test]
+fn groups_lists_and_acls() {
+    let new = "- create-security-group: {vpc: A, name: web}\n\
+               - create-managed-prefix-list: {name: office, entries: [192.0.2.0/24]}\n\
+               - create-network-acl: {vpc: A, name: strict}\n";
+    let rule = |from: &str| {
+        format!("{new}- authorize-security-group-ingress: {{group: web, allow: all, from: {from}}}")
+    };
+    for (from, want) in [
+        ("office", &[][..]),
+        ("web", &[]),
+        ("B/default", &[]),
+        ("10.0.0.0/8", &[]),
+        ("sg-0a1b2c3d", &[]), // to show what the cloud answers
+        (
+            "offices",
+            &["no security group or prefix list is called `offices`; did you mean `office`?"],
+        ),
+        ("C/default", &["no VPC is called `C`; known at this point: `A`, `B`"]),
+    ] {
+        check(&rule(from), want);
+    }
+    for (step, want) in [
+        ("delete-network-acl: A/strict", &[][..]),
+        ("replace-network-acl-association: {subnet: A/web, acl: A/default}", &[]),
+        ("ping: router -> b\n  expect: {dropped: acl-egress, at: A/strict}", &[]),
+        ("ping: router -> b\n  expect: {dropped: acl-egress, at: A/default}", &[]),
+        (
+            "ping: router -> b\n  expect: {dropped: acl-egress, at: A/y}",
+            &[
+                "no route table or network ACL is called `A/y`; known at this point: `A/x`, `A/strict`",
+            ],
+        ),
+        (
+            "delete-network-acl: B/strict",
+            &["no network ACL is called `B/strict`; did you mean `A/strict`?"],
+        ),
+        (
+            "delete-security-group: office",
+            &["no security group is called `office`; this is a prefix list"],
+        ),
+        (
+            "create-security-group: {vpc: B, name: office}",
+            &["the label `office` is taken by a prefix list; taken here"],
+        ),
+        (
+            "create-network-acl: {vpc: B, name: default}",
+            &["`default` is the network ACL that a VPC was born with; choose another label"],
+        ),
+    ] {
+        check(&format!("{new}- {step}"), want);
+    }
+}

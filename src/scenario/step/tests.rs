@@ -195,7 +195,7 @@ steps:
 ";
     for (step, actual, verdict) in [
         ("ping: {from: a, to: a2, family: ipv6}", "replied", Unjudged),
-        ("ping: {from: a, to: a2, size: 65507}\n  expect: replied", "replied", Held),
+        ("ping: {from: a, to: a2, size: 65507}", "dropped: too-big, at: A", Unjudged),
         (
             "ping: {from: a, to: a2, family: ipv6, size: 65507}",
             "a packet of 65555 bytes is too large, at most 65535 are possible",
@@ -262,6 +262,22 @@ fn steps_are_named_as_the_file_writes_them() {
     ] {
         assert_eq!(steps(&format!("- {step}\n")).steps[0].action, words);
     }
+}
+
+/// The group that allows everything is a default of files: no step can name it, so it must not keep
+/// a VPC from being deleted. One that a step has made does.
+#[test]
+fn the_open_group_goes_with_its_vpc() {
+    let used = "- create-vpc: {name: D, cidr: 10.3.0.0/16}\n\
+                - create-subnet: {vpc: D, name: s, cidr: 10.3.0.0/24}\n\
+                - run-instance: {name: d, vpc: D}\n\
+                - terminate-instance: d\n\
+                - delete-subnet: D/s\n";
+    last(&format!("{used}- delete-vpc: D\n"), "done", Held);
+    let group = "- create-security-group: {vpc: D, name: web}\n";
+    let refused = "- delete-vpc: D\n  expect: {refused: DependencyViolation}\n";
+    let outcome = steps(&format!("{used}{group}{refused}"));
+    assert_eq!(outcome.steps.last().map(|step| step.verdict), Some(Held));
 }
 
 /// A gateway of every kind comes, is used by a route, and goes.

@@ -11,6 +11,7 @@ use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
 use smoltcp::wire::{HardwareAddress, IpCidr};
 
 use super::port::{Clock, Port};
+use super::recovery::{Heard, Recovery, Sending};
 use super::{Outcome, Patience, Report, Serve};
 use crate::base::limit::{TCP_BUFFER_BYTES, TCP_SMALL_BUFFER_BYTES};
 use crate::base::time::{Instant, Span};
@@ -38,20 +39,23 @@ pub(super) struct Connection {
     enqueued: u64,
     /// Since when the peer owes us something: its last sign of life, or when it began to owe.
     owed_since: Instant,
-    /// The sequence numbers of what was sent; none before the SYN.
-    sent: Option<Sent>,
+    /// None before our SYN.
+    recovery: Option<Recovery>,
+    cause: Cause,
+    /// Room for what smoltcp sends in one call.
+    fresh: Vec<Packet>,
     /// When it is to be polled next.
     pub(super) due: Instant,
     pub(super) report: Report,
 }
 
-/// What of the sequence space has been used.
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    /// The first number that the peer has not acknowledged.
-    acknowledged: u32,
-    /// The number of the next new byte.
-    next: u32,
+/// Why smoltcp is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Cause {
+    /// A segment has come in at this instant.
+    Segment,
+    /// Time has passed, or our side has something to do.
+    Timer,
 }
 
 /// What a connection begins with.
@@ -79,6 +83,8 @@ impl Connection {
         let local = plan.local;
         let mut connection = Connection::new(plan, Patience::default(), now);
         connection.tcp().listen(local).ok()?;
+        // Before its SYN it has no timer that could be due.
+        connection.cause = Cause::Segment;
         Some(connection)
     }
 
@@ -107,7 +113,9 @@ impl Connection {
             patience,
             enqueued: 0,
             owed_since: now,
-            sent: None,
+            recovery: None,
+            cause: Cause::Timer,
+            fresh: Vec::new(),
             due: now,
             report: Report::new(local, remote, mtu, now),
         }
@@ -122,18 +130,26 @@ impl Connection {
         self.sockets.get_mut::<Socket<'static>>(self.socket)
     }
 
-    /// Takes a segment for this connection, and puts what smoltcp answers at once into `out`.
+    /// Takes a segment for this connection, and puts what is answered at once into `out`.
     pub(super) fn receive(&mut self, segment: &Packet, now: Instant, out: &mut Vec<Packet>) {
-        self.owed_since = now;
-        if let (Some(header), Some(sent)) = (segment.tcp(), &mut self.sent) {
-            if header.flags.contains(TcpFlags::ACK) {
-                sent.acknowledge(header.acknowledgement);
-            }
+        // What a timer did is told from what a segment did by doing one after the other.
+        if self.cause == Cause::Timer && self.due <= now {
+            self.poll(now, out);
         }
-        let before = out.len();
-        let mut port = Port { mtu: self.mtu, inbound: Some(segment.bytes()), outbound: &mut *out };
-        self.interface.poll_ingress_single(self.clock.at(now), &mut port, &mut self.sockets);
-        self.note_sent(out.get(before..).unwrap_or_default(), now);
+        self.cause = Cause::Segment;
+        self.owed_since = now;
+        let Heard { show, resend } = match &mut self.recovery {
+            Some(recovery) => recovery.heard(segment),
+            None => Heard { show: Some(segment.clone()), resend: None },
+        };
+        if let Some(resend) = resend {
+            self.report.segments += 1;
+            self.report.retransmitted += 1;
+            out.push(resend);
+        }
+        if let Some(show) = show {
+            self.show(&show, now, out);
+        }
         let reset = segment.tcp_flags().is_some_and(|flags| flags.contains(TcpFlags::RST));
         self.note_state(if reset { Ending::Reset } else { Ending::Orderly }, now);
     }
@@ -148,15 +164,64 @@ impl Connection {
             self.owed_since = now;
         }
         self.work();
-        let before = out.len();
+        if let Some(held) = self.send(now, out) {
+            self.show(&held, now, out);
+            self.cause = Cause::Segment;
+            self.send(now, out);
+        }
+        self.cause = Cause::Timer;
+        self.note_state(Ending::Orderly, now);
+    }
+
+    /// Gives smoltcp a segment.
+    fn show(&mut self, segment: &Packet, now: Instant, out: &mut Vec<Packet>) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let mut port = Port { mtu: self.mtu, inbound: Some(segment.bytes()), outbound: &mut fresh };
+        self.interface.poll_ingress_single(self.clock.at(now), &mut port, &mut self.sockets);
+        // Acknowledgements and resets, nothing that takes sequence numbers.
+        for packet in &fresh {
+            self.report.segments += 1;
+            if let Some(recovery) = &mut self.recovery {
+                recovery.send(packet);
+            }
+        }
+        out.append(&mut fresh);
+        self.fresh = fresh;
+    }
+
+    /// Lets smoltcp send what it may. Gives the acknowledgement that it is to be shown before it
+    /// sends more.
+    fn send(&mut self, now: Instant, out: &mut Vec<Packet>) -> Option<Packet> {
+        let mut fresh = std::mem::take(&mut self.fresh);
         let at = self.clock.at(now);
-        let mut port = Port { mtu: self.mtu, inbound: None, outbound: &mut *out };
+        let mut port = Port { mtu: self.mtu, inbound: None, outbound: &mut fresh };
         // Each turn sends a segment, so a window of data is the most there can be.
         while let PollResult::SocketStateChanged =
             self.interface.poll_egress(at, &mut port, &mut self.sockets)
         {}
-        self.note_sent(out.get(before..).unwrap_or_default(), now);
-        self.note_state(Ending::Orderly, now);
+        let mut held = None;
+        for packet in fresh.drain(..) {
+            let Some(header) = packet.tcp() else { continue };
+            let recovery = self.recovery.get_or_insert_with(|| Recovery::new(header.sequence));
+            let sending = recovery.judge(&packet);
+            if sending != Sending::New && self.cause == Cause::Timer {
+                held = recovery.timed_out();
+                // The rest of what the timer made it send.
+                self.cause = Cause::Segment;
+            }
+            recovery.send(&packet);
+            if sending == Sending::Needless {
+                continue;
+            }
+            self.report.segments += 1;
+            self.report.retransmitted += u64::from(sending == Sending::Again);
+            if !packet.payload().is_empty() {
+                self.report.first_byte_at.get_or_insert(now);
+            }
+            out.push(packet);
+        }
+        self.fresh = fresh;
+        held
     }
 
     /// When [`poll`](Connection::poll) has something to do next, if nothing comes in before: later
@@ -186,10 +251,12 @@ impl Connection {
         now: Instant,
         out: &mut Vec<Packet>,
     ) -> bool {
-        let in_flight = self.sent.is_some_and(|sent| sent.is_in_flight(sequence));
+        let in_flight = self.recovery.as_ref().is_some_and(|sent| sent.is_in_flight(sequence));
         if mtu >= self.mtu || !in_flight {
             return false;
         }
+        // First what has come in before, so that only the timer is left to speak.
+        self.poll(now, out);
         self.narrow(mtu, now);
         let before = self.report.retransmitted;
         // smoltcp retransmits when its timer says so. Nothing is won by waiting (RFC 8201, 5.4), so
@@ -238,25 +305,6 @@ impl Connection {
                 if socket.state() == State::CloseWait && socket.recv_queue() == 0 {
                     socket.close();
                 }
-            }
-        }
-    }
-
-    /// Counts what was sent.
-    fn note_sent(&mut self, packets: &[Packet], now: Instant) {
-        for packet in packets {
-            let Some(segment) = packet.tcp() else { continue };
-            self.report.segments += 1;
-            let length = segment.flags.sequence_length(packet.payload().len());
-            if length == 0 {
-                continue;
-            }
-            let sent = self.sent.get_or_insert(Sent::nothing(segment.sequence));
-            if !sent.send(segment.sequence.wrapping_add(length)) {
-                self.report.retransmitted += 1;
-            }
-            if !packet.payload().is_empty() {
-                self.report.first_byte_at.get_or_insert(now);
             }
         }
     }
@@ -315,37 +363,6 @@ enum Ending {
     Orderly,
     /// A segment with RST.
     Reset,
-}
-
-impl Sent {
-    fn nothing(first: u32) -> Sent {
-        Sent { acknowledged: first, next: first }
-    }
-
-    /// Everything before `end` has been sent. Gives whether some of it is new.
-    fn send(&mut self, end: u32) -> bool {
-        let new = is_before(self.next, end);
-        if new {
-            self.next = end;
-        }
-        new
-    }
-
-    /// The peer has everything before `number`.
-    fn acknowledge(&mut self, number: u32) {
-        if is_before(self.acknowledged, number) && !is_before(self.next, number) {
-            self.acknowledged = number;
-        }
-    }
-
-    fn is_in_flight(self, number: u32) -> bool {
-        !is_before(number, self.acknowledged) && is_before(number, self.next)
-    }
-}
-
-/// Sequence numbers go round: the nearer way counts (RFC 9293, 3.4).
-fn is_before(a: u32, b: u32) -> bool {
-    a != b && b.wrapping_sub(a) < 1 << 31
 }
 
 /// Reads everything there is, and gives how much that was.

@@ -80,6 +80,7 @@ fn theirs(bytes: &[u8]) -> Option<Seen<'_>> {
                 flags: set.fold(TcpFlags::default(), |all, (_, flag)| all | flag),
                 sequence: tcp.sequence_number(),
                 acknowledgement: tcp.acknowledgment_number(),
+                window: tcp.window_size(),
             });
             seen.ports = [tcp.source_port(), tcp.destination_port()];
             seen.payload = tcp.payload();

@@ -66,7 +66,7 @@ fn tcp_options_are_no_payload() {
     );
     let flags = TcpFlags::SYN | TcpFlags::ACK;
     let (sequence, acknowledgement) = (0x0102_0304, 0x0506_0708);
-    assert_eq!(packet.tcp(), Some(TcpSegment { flags, sequence, acknowledgement }));
+    assert_eq!(packet.tcp(), Some(TcpSegment { flags, sequence, acknowledgement, window: 0xffff }));
     assert_eq!(packet.tcp_flags(), Some(flags));
     assert!(packet.may_be_fragmented());
 }

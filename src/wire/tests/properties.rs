@@ -175,7 +175,8 @@ proptest! {
             }
             Kind::Tcp(flags, sequence, acknowledgement) => {
                 let flags = TcpFlags(flags);
-                let want = TcpSegment { flags, sequence, acknowledgement };
+                let window = build::TCP_WINDOW;
+                let want = TcpSegment { flags, sequence, acknowledgement, window };
                 prop_assert_eq!(packet.tcp(), Some(want));
                 prop_assert_eq!((flow.source_socket(), flow.destination_socket()), (from, to));
             }

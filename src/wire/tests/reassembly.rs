@@ -134,19 +134,19 @@ fn what_expires_is_handed_back() {
     let v6 = part_v6(8, 8, "+", 1);
     let v4 = [part(0, 8, "+", 1), part(16, 8, "+", 2)];
     host.offer(&v6, at(0));
-    host.offer(&v4[1], at(10));
-    host.offer(&v4[0], at(20));
+    host.offer(&v4[1], at(35));
+    host.offer(&v4[0], at(40));
     assert_eq!(host.bytes(), v6.len() + v4[0].len() + v4[1].len());
-    assert_eq!(host.expire(at(39)), []);
-    assert_eq!(host.next_deadline(), Some(at(40)));
-    let expired = host.expire(at(60));
+    assert_eq!(host.expire(at(59)), []);
+    assert_eq!(host.next_deadline(), Some(at(60)));
+    let expired = host.expire(at(65));
     let fragments: Vec<_> = expired.iter().map(|expired| expired.fragments.clone()).collect();
-    assert_eq!(fragments, [v4.to_vec(), vec![v6]], "the longest first");
-    assert_eq!((expired[0].first(), expired[1].first()), (Some(&v4[0]), None));
+    assert_eq!(fragments, [vec![v6], v4.to_vec()], "the longest first");
+    assert_eq!((expired[0].first(), expired[1].first()), (None, Some(&v4[0])));
     assert_eq!((host.bytes(), host.next_deadline()), (0, None));
 
     let destination = v4[0].destination();
-    let report = build::reassembly_time_exceeded(expired[0].first().unwrap(), destination).unwrap();
+    let report = build::reassembly_time_exceeded(expired[1].first().unwrap(), destination).unwrap();
     assert_eq!(report.summary().to_string(), "icmp type 11 code 1, 56 bytes");
 }
 

@@ -186,8 +186,8 @@ fn an_address_of_the_other_family_is_refused() {
 /// The checksum covers the last address of the routing header, which stays.
 #[test]
 fn the_next_stop_of_a_routed_packet_is_not_covered() {
-    let stop = Change { destination: "fd00::12".parse().ok(), ..Change::default() };
-    let start = Change { source: "fd00::12".parse().ok(), ..Change::default() };
+    let stop = Change { destination: "fd00::99".parse().ok(), ..Change::default() };
+    let start = Change { source: "fd00::99".parse().ok(), ..Change::default() };
     let bytes = ipv6(&[Link::sized(43, 2, 1)], 17, &udp(b"hello"));
     let packet = parse(bytes).unwrap();
     let checksum = |packet: Packet| packet.bytes()[64 + 6..64 + 8].to_vec();
@@ -214,9 +214,9 @@ fn a_quote_is_read_as_far_as_it_goes() {
     let v4 = |protocol, body: &[u8]| ipv4(&[], 0, protocol, body);
     let v6 = |protocol, body: &[u8]| ipv6(&[Link::sized(60, 0, 0)], protocol, body);
     let later = ipv4(&[], 0x2001, 17, &udp(b"sixteen bytes .."));
-    // Its total length says that it ends behind the header; the rest is something else's.
-    let ended = ipv4(&[], 0, 17, &[]);
-    let ended = [&ended[..], &udp(&[])].concat();
+    // The length says that they end behind the IP header; the rest is something else's.
+    let ended = [ipv4(&[], 0, 17, &[]), udp(&[])].concat();
+    let ended_v6 = [ipv6(&[], 17, &[]), udp(&[])].concat();
     for (quote, length, want) in [
         (v4(17, &udp(b"hello")), 33, "10.1.0.10:1000 > 10.2.0.10:2000 udp"),
         (v4(17, &udp(b"hello")), 28, "10.1.0.10:1000 > 10.2.0.10:2000 udp"),
@@ -232,6 +232,7 @@ fn a_quote_is_read_as_far_as_it_goes() {
         (v4(1, &echo), 27, "10.1.0.10 > 10.2.0.10 icmp"),
         (later, 40, "10.1.0.10 > 10.2.0.10 udp"),
         (ended, 28, "10.1.0.10 > 10.2.0.10 udp"),
+        (ended_v6, 48, "fd00:1::10 > fd00:2::10 udp"),
         (hex("44 00*30"), 31, "nothing"),
         (hex("55 00*50"), 51, "nothing"),
         (v6(17, &udp(b"hello")), 61, "[fd00:1::10]:1000 > [fd00:2::10]:2000 udp"),

@@ -1,0 +1,203 @@
+//! NewReno (RFC 6582) around smoltcp: one loss event, one halving of the window.
+//!
+//! smoltcp retransmits after three duplicate acknowledgements and halves its window, as it should. But
+//! it takes the next acknowledgement for the end of the matter. If a window has lost several segments,
+//! as it does when slow start overruns a queue, each of them halves the window once more, and
+//! after a timeout the duplicates that a resent window earns do so too.
+//!
+//! This stands between smoltcp and the network. While holes remain in what was outstanding when the
+//! first loss was seen, it retransmits them itself, and what smoltcp hears is that one more segment
+//! has left the network: the acknowledgement with the number it knows already. RFC 6582, 3.2, step
+//! 3, lets the window shrink by what was acknowledged and grow by a segment, which is the same.
+//! Refuses to decide how much may be sent: the window is smoltcp's.
+//!
+//! ```text
+//!                 retransmission without a timeout
+//!        Open ────────────────────────────────────► Fast
+//!         ▲ ▲                                      │   │
+//!         │ └── all that was outstanding then ─────┘   │ timeout
+//!         │              is acknowledged               ▼
+//!         └──────────────────────────────────────── Loss ◄── timeout, from Open
+//! ```
+
+use std::collections::VecDeque;
+
+use crate::wire::{Packet, TcpFlags, TcpSegment, acknowledging};
+
+/// What was sent and not acknowledged, and how smoltcp is kept informed.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    /// The first number that the peer has not acknowledged.
+    acknowledged: u32,
+    /// The number of the next new byte.
+    next: u32,
+    /// What our segments acknowledge.
+    acknowledging: u32,
+    /// The window that smoltcp was told last.
+    window: u16,
+    /// What was sent from `acknowledged` on, in order and without overlap. Shares the bytes of the
+    /// packets, so it costs no more than they do.
+    in_flight: VecDeque<InFlight>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    /// The number behind its last byte.
+    end: u32,
+    packet: Packet,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nothing is known to be lost.
+    Open,
+    /// A segment was retransmitted because of duplicate acknowledgements.
+    Fast {
+        /// What was new then. Acknowledging it ends the phase.
+        point: u32,
+        /// Up to where smoltcp believes the peer has everything.
+        shown: u32,
+        /// The last acknowledgement that smoltcp was not shown as it is.
+        held: Option<Packet>,
+    },
+    /// A timeout made smoltcp send everything again.
+    Loss {
+        /// As above.
+        point: u32,
+    },
+}
+
+/// What is to be done about a segment that has come in.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// What smoltcp is to be given in its place.
+    pub(super) show: Option<Packet>,
+    /// What is to be sent.
+    pub(super) resend: Option<Packet>,
+}
+
+/// What a segment is that smoltcp wants to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sending {
+    /// It takes no sequence numbers, or new ones.
+    New,
+    /// It was sent before.
+    Again,
+    /// It was sent before, and the peer has acknowledged it.
+    Needless,
+}
+
+impl Recovery {
+    /// Of a connection whose SYN has this number, before it is sent.
+    pub(super) fn new(first: u32) -> Recovery {
+        Recovery {
+            acknowledged: first,
+            next: first,
+            acknowledging: 0,
+            window: 0,
+            in_flight: VecDeque::new(),
+            phase: Phase::Open,
+        }
+    }
+
+    /// Has the peer yet to acknowledge the byte with this number, which was sent?
+    pub(super) fn is_in_flight(&self, number: u32) -> bool {
+        !is_before(number, self.acknowledged) && is_before(number, self.next)
+    }
+
+    /// A segment has come in.
+    pub(super) fn heard(&mut self, segment: &Packet) -> Heard {
+        let as_it_is = || Heard { show: Some(segment.clone()), resend: None };
+        let Some(header) = segment.tcp() else { return as_it_is() };
+        let TcpSegment { flags, acknowledgement: number, window, .. } = header;
+        if !flags.contains(TcpFlags::ACK) || flags.contains(TcpFlags::RST) {
+            return as_it_is();
+        }
+        let is_news = is_before(self.acknowledged, number) && !is_before(self.next, number);
+        if is_news {
+            self.acknowledged = number;
+            while self.in_flight.front().is_some_and(|first| !is_before(number, first.end)) {
+                self.in_flight.pop_front();
+            }
+        }
+        let repeats = number == self.acknowledged
+            && window == self.window
+            && flags.sequence_length(segment.payload().len()) == 0;
+        self.window = window;
+        match &mut self.phase {
+            Phase::Fast { point, .. } | Phase::Loss { point }
+                if !is_before(self.acknowledged, *point) =>
+            {
+                self.phase = Phase::Open;
+                as_it_is()
+            }
+            Phase::Fast { shown, held, .. } if is_before(*shown, number) => {
+                let show = acknowledging(segment, *shown);
+                let resend = if is_news {
+                    *held = Some(segment.clone());
+                    self.first_hole()
+                } else {
+                    None
+                };
+                Heard { show, resend }
+            }
+            // RFC 6582, 3.2, step 1 and 4: not before everything from before the timeout is there.
+            Phase::Loss { .. } if repeats && !is_news => Heard::default(),
+            Phase::Open | Phase::Fast { .. } | Phase::Loss { .. } => as_it_is(),
+        }
+    }
+
+    /// What smoltcp sends next is because its timer has expired. Gives the acknowledgement that it
+    /// has not been shown.
+    pub(super) fn timed_out(&mut self) -> Option<Packet> {
+        self.in_flight.clear();
+        match std::mem::replace(&mut self.phase, Phase::Loss { point: self.next }) {
+            Phase::Fast { held, .. } => held,
+            Phase::Open | Phase::Loss { .. } => None,
+        }
+    }
+
+    /// What this segment is, if smoltcp sends it now.
+    pub(super) fn judge(&self, segment: &Packet) -> Sending {
+        match numbers(segment) {
+            Some((_, end)) if !is_before(self.acknowledged, end) => Sending::Needless,
+            Some((_, end)) if !is_before(self.next, end) => Sending::Again,
+            _ => Sending::New,
+        }
+    }
+
+    /// smoltcp sends this segment.
+    pub(super) fn send(&mut self, segment: &Packet) {
+        if let Some(header) = segment.tcp() {
+            self.acknowledging = header.acknowledgement;
+        }
+        let Some((start, end)) = numbers(segment) else { return };
+        if is_before(self.next, end) {
+            self.next = end;
+        } else if let Phase::Open = self.phase {
+            let shown = self.acknowledged;
+            self.phase = Phase::Fast { point: self.next, shown, held: None };
+        }
+        if self.in_flight.back().is_none_or(|last| !is_before(start, last.end)) {
+            self.in_flight.push_back(InFlight { end, packet: segment.clone() });
+        }
+    }
+
+    /// The first segment that the peer lacks, with what we acknowledge by now.
+    fn first_hole(&self) -> Option<Packet> {
+        acknowledging(&self.in_flight.front()?.packet, self.acknowledging)
+    }
+}
+
+/// The sequence number that a segment begins with and the one behind it; `None` if it takes none.
+fn numbers(segment: &Packet) -> Option<(u32, u32)> {
+    let header = segment.tcp()?;
+    let length = header.flags.sequence_length(segment.payload().len());
+    (length > 0).then(|| (header.sequence, header.sequence.wrapping_add(length)))
+}
+
+/// Sequence numbers go round: the nearer way counts (RFC 9293, 3.4).
+fn is_before(a: u32, b: u32) -> bool {
+    a != b && b.wrapping_sub(a) < 1 << 31
+}
