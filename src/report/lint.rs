@@ -412,7 +412,7 @@ impl Words<'_> {
             }
         };
         let mended = each_once(lost.iter().map(mend));
-        vec![listed(mended)]
+        vec![listed_by("; ", mended)]
     }
 
     fn asymmetric(&self, routes: &PeeringRoutes, astray: &[Astray]) -> (String, Vec<String>) {

@@ -8,6 +8,8 @@ mod cli;
 mod files;
 #[cfg(feature = "scenario")]
 mod json;
+#[cfg(feature = "scenario")]
+mod lint;
 mod lifecycle;
 mod lifecycle_model;
 #[cfg(feature = "scenario")]
