@@ -314,20 +314,23 @@ impl Words<'_> {
     ) -> (String, Vec<String>) {
         let (names, own) = (self.names, self.vpc_of(subject));
         let spoke = |s: &Spoke| format!("{} (over {})", names.vpc(s.vpc), names.peering(s.over));
+        let mut spokes: Vec<String> = beyond.iter().map(spoke).collect();
+        spokes.sort();
         let message = format!(
             "{} ends at {}; beyond it {} {}, but peering is not transitive",
             self.route(route),
             names.vpc(route.peer),
             if beyond.len() == 1 { "lies" } else { "lie" },
-            listed(beyond.iter().map(spoke)),
+            listed(spokes),
         );
         let mut help = Vec::new();
-        let peer: Vec<String> = beyond
+        let mut peer: Vec<String> = beyond
             .iter()
             .filter(|spoke| spoke.direct == Direct::Peer)
             .map(|spoke| names.vpc(spoke.vpc))
             .collect();
         if !peer.is_empty() {
+            peer.sort();
             help.push(format!("peer {own} with {}", listed(peer)));
         }
         for spoke in beyond {

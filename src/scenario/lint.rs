@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::load::{Failure, Loaded};
 use super::run::{self, Settings};
-use crate::reach::lint;
+use crate::reach::lint::{self, Finding, LintRule, Subject};
 use crate::report::lint::{Linted, told};
 use crate::sim::Twin;
 
@@ -33,8 +33,14 @@ pub fn lint(loaded: &Loaded, directory: &Path, moment: Moment) -> Result<Linted,
     };
     let sim = &built.stage.sim;
     let (cloud, now) = (sim.cloud(), sim.now());
-    let mut findings: Vec<_> =
-        lint::check(cloud, now).iter().map(|finding| told(finding, cloud)).collect();
+    // The group that a file's instances get without asking is nobody's to tidy away.
+    let open = built.stage.open_groups();
+    let of_file = |finding: &Finding| match (finding.subject, finding.rule()) {
+        (Subject::Group(group), LintRule::UnusedGroup) => !open.contains(&group),
+        _ => true,
+    };
+    let found = lint::check(cloud, now).into_iter().filter(of_file);
+    let mut findings: Vec<_> = found.map(|finding| told(&finding, cloud)).collect();
     // By name: ids are in no order that a reader of the file would know.
     findings.sort();
     let file = loaded.sources.name(loaded.file.name.place.source()).to_owned();

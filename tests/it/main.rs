@@ -8,10 +8,11 @@ mod cli;
 mod files;
 #[cfg(feature = "scenario")]
 mod json;
-#[cfg(feature = "scenario")]
-mod lint;
 mod lifecycle;
 mod lifecycle_model;
+#[cfg(feature = "scenario")]
+mod lint;
+mod lint_worlds;
 #[cfg(feature = "scenario")]
 mod mutations;
 #[cfg(feature = "scenario")]

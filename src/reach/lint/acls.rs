@@ -13,7 +13,7 @@ use super::{Evidence, Finding, Subject};
 use crate::base::id::*;
 use crate::cloud::filter::{Direction, PortRange, Traffic};
 use crate::cloud::network_acl::{AclAction, AclEntry, NetworkAcl, RuleNumber};
-use crate::wire::Protocol;
+use crate::wire::{Family, Protocol};
 
 /// Every port from which a client may ask (vpc-semantics 3.8): NAT gateways use them all.
 const EPHEMERAL_FIRST: u16 = 1_024;
@@ -33,8 +33,9 @@ pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
             found.extend(evidence.map(|evidence| Finding { subject, evidence }));
         }
         if is_used(lens, id, acl) {
+            let families = families(lens, acl.vpc);
             for requests in Direction::ALL {
-                let evidence = unanswered(acl, requests);
+                let evidence = unanswered(acl, requests, &families);
                 found.extend(evidence.map(|evidence| Finding { subject, evidence }));
             }
         }
@@ -44,6 +45,13 @@ pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
 fn is_used(lens: &Lens<'_>, id: NetworkAclId, acl: &NetworkAcl) -> bool {
     let subnets = lens.cloud.vpc(acl.vpc).map_or(&[][..], |vpc| vpc.subnets());
     subnets.iter().any(|subnet| lens.cloud.acl_of(*subnet) == Some(id))
+}
+
+/// The families that a VPC has addresses of. Every ACL is born with entries for IPv6, which mean
+/// nothing in a VPC without.
+fn families(lens: &Lens<'_>, vpc: VpcId) -> Vec<Family> {
+    let blocks = lens.cloud.vpc(vpc).map_or(&[][..], |vpc| vpc.blocks());
+    blocks.iter().map(|block| Family::of(block.addr())).collect()
 }
 
 fn covers(wide: &AclEntry, narrow: &AclEntry) -> bool {
@@ -73,13 +81,21 @@ fn never_deciding(entries: &Entries, direction: Direction) -> impl Iterator<Item
 
 /// Entries that let requests pass in this direction, to which no answer can pass in the other; for
 /// each protocol and block the first.
-fn unanswered(acl: &NetworkAcl, requests: Direction) -> impl Iterator<Item = Evidence> {
+fn unanswered(
+    acl: &NetworkAcl,
+    requests: Direction,
+    families: &[Family],
+) -> impl Iterator<Item = Evidence> + use<> {
     let entries = acl.entries(requests);
     let back = acl.entries(requests.opposite());
     let mut said: Vec<(Protocol, IpNet)> = Vec::new();
     let mut out = Vec::new();
     for (number, entry) in entries {
-        if entry.action == AclAction::Deny || covered_by(entries, *number, entry).is_some() {
+        let is_idle = !families.contains(&Family::of(entry.block.addr()));
+        if is_idle
+            || entry.action == AclAction::Deny
+            || covered_by(entries, *number, entry).is_some()
+        {
             continue;
         }
         for protocol in [Protocol::TCP, Protocol::UDP] {
