@@ -331,7 +331,7 @@ impl Words<'_> {
             .collect();
         if !peer.is_empty() {
             peer.sort();
-            help.push(format!("peer {own} with {}", listed(peer)));
+            help.push(format!("peer {own} with {}, with routes on both sides", listed(peer)));
         }
         for spoke in beyond {
             let other = names.vpc(spoke.vpc);

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use vpclab::reach::lint::LintRule;
+use vpclab::reach::lint::{LintRule, Severity};
 use vpclab::report::lint::{Linted, Told};
 use vpclab::scenario::lint::{Moment, lint};
 use vpclab::scenario::load;
@@ -72,7 +72,89 @@ fn every_rule_has_both_files() {
         assert!(!want.iter().any(names_it), "{fine}");
     }
     let files = files::scenarios(FOLDER);
-    let names: BTreeSet<_> = files.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
+    // `hub-transit.overlap.yaml` is a further case of its rule.
+    let names = files.iter().filter_map(|path| path.file_name()?.to_str()?.split('.').next());
+    let names: BTreeSet<&str> = names.collect();
     let named_after_a_rule = |name: &&str| LintRule::from_label(name).is_some();
     assert!(names.iter().all(named_after_a_rule), "{names:?}");
+}
+
+/// What helps depends on the network.
+#[test]
+fn sentences_say_what_would_help() {
+    for (file, sentence) in [
+        ("hub-transit", "peer B with C, with routes on both sides"),
+        ("hub-transit", "route D over CD, its peering with C"),
+        (
+            "hub-transit.overlap",
+            "B and C cannot be peered: 10.1.0.0/16 and 10.1.0.0/16 overlap; readdress one",
+        ),
+        ("edge-transit", "give B an edge of its own"),
+        ("blackhole-route", "accept AB"),
+        ("blackhole-route", "start proxy"),
+        ("blackhole-route", "attach vpn, or delete the route or give it another target"),
+        ("no-return-route", "add 10.0.0.0/16 -> AB to table B"),
+        ("partial-return", "add 10.0.0.0/16 -> AB to table B/alone"),
+        ("partial-return.replaced", "point 10.0.0.0/16 in table B/astray at AB"),
+        (
+            "asymmetric-return",
+            "add routes longer than 10.1.0.0/16, to AC, for those who ask, to table A",
+        ),
+        ("acl-no-answers", "allow tcp 1024-65535 to 0.0.0.0/0 (egress)"),
+        ("acl-no-answers", "allow udp 1024-65535 from 10.1.0.0/16 (ingress)"),
+    ] {
+        let path = format!("{FOLDER}/{file}.yaml");
+        let (moment, _) = promised(Path::new(&path));
+        let told = linted(Path::new(&path), moment).findings;
+        let helps: Vec<&String> = told.iter().flat_map(|told| &told.help).collect();
+        assert!(
+            helps.iter().any(|help| *help == sentence),
+            "{file}: no `{sentence}` in {helps:#?}"
+        );
+    }
+}
+
+/// The configurations of the AWS guide, and those of them that deserve a warning as they are declared:
+/// each shows in its steps that something is lost, or begins with a peering that is pending.
+#[test]
+fn supported_configurations_get_no_warning() {
+    use LintRule::{AsymmetricReturn, BlackholeRoute, EdgeTransit, HubTransit, NoReturnRoute};
+    let warned: &[(&str, &[LintRule])] = &[
+        ("b1-blackhole-until-active", &[BlackholeRoute]),
+        ("b3-blackhole-shadows", &[BlackholeRoute]),
+        ("f1-no-return-route", &[NoReturnRoute]),
+        ("f1-no-route", &[NoReturnRoute]),
+        ("f2-hopeful-route", &[HubTransit]),
+        ("s3-bad-no-such-host", &[AsymmetricReturn]),
+        ("s3-bad-response-routing", &[AsymmetricReturn]),
+        ("s3-fix1-specific-route", &[AsymmetricReturn]),
+        ("s3-fix2-two-subnets", &[AsymmetricReturn]),
+        ("s3-fix3-host-route", &[AsymmetricReturn]),
+        ("s5-longest-prefix", &[AsymmetricReturn]),
+        ("s6-merged-table", &[NoReturnRoute, AsymmetricReturn]),
+        ("sc2-overlapping-customers", &[BlackholeRoute]),
+        ("u10-gateway-endpoint", &[EdgeTransit]),
+        ("u5b-transitive-all-routes", &[HubTransit]),
+        ("u5c-transitive-one-side", &[HubTransit]),
+        ("u5d-transitive-default-route", &[HubTransit]),
+        ("u5e-transitive-cure", &[HubTransit]),
+        ("u6-vpn", &[EdgeTransit]),
+        ("u7-direct-connect", &[EdgeTransit]),
+        ("u8-internet-gateway", &[EdgeTransit]),
+        ("u9-nat-gateway", &[EdgeTransit]),
+    ];
+    let mut wrong = Vec::new();
+    for path in files::scenarios("scenarios/documented") {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let row = warned.iter().find(|(file, _)| *file == name);
+        let want: BTreeSet<LintRule> =
+            row.into_iter().flat_map(|(_, rules)| *rules).copied().collect();
+        let findings = linted(&path, Moment::Declared).findings;
+        let warnings = findings.iter().filter(|t| t.rule.severity() == Severity::Warning);
+        let have: BTreeSet<LintRule> = warnings.map(|told| told.rule).collect();
+        if have != want {
+            wrong.push(format!("{name}: want {want:?}, got {have:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -56,9 +56,10 @@ fn overlaps(lens: &Lens<'_>, hub_id: VpcId, hub: &Vpc, found: &mut Vec<Finding>)
         .collect();
     for (row, (one, over_one, a)) in spokes.iter().enumerate() {
         for (other, over_other, b) in &spokes[row + 1..] {
-            let pairs = a.blocks().iter().flat_map(|x| b.blocks().iter().map(move |y| (*x, *y)));
+            let mut pairs =
+                a.blocks().iter().flat_map(|x| b.blocks().iter().map(move |y| (*x, *y)));
             // With `today` one pair of VPCs may have two live peerings, of which one is a request.
-            let common = pairs.filter(|(x, y)| blocks::common(*x, *y).is_some()).next();
+            let common = pairs.find(|(x, y)| blocks::common(*x, *y).is_some());
             if let Some((x, y)) = common.filter(|_| one != other) {
                 let evidence = Evidence::HubOverlap {
                     one: (*one, *over_one, x),
