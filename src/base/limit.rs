@@ -55,9 +55,10 @@ pub const PACKETS_PER_RUN_MAX: u64 = 1_000_000_000;
 
 /// Connections of one instance at a time (ours); a SYN beyond it is not answered.
 pub const TCP_CONNECTIONS_PER_STACK_MAX: usize = 1_024;
-/// Bytes that one direction of a TCP connection may have under way (ours): above 100 Mbit/s times
-/// 100 ms, 1.25 MB, with as much again in a queue.
-pub const TCP_BUFFER_BYTES: usize = 2 << 20;
+/// Bytes that one direction of a TCP connection may have under way (ours). Enough for 100 Mbit/s over
+/// 100 ms; and not more than the default queue of a link holds in packets of 1,500 bytes, so that
+/// one transfer alone does not overrun it.
+pub const TCP_BUFFER_BYTES: usize = 1_400_000;
 /// Bytes of the other direction if nothing is meant to go there (ours).
 pub const TCP_SMALL_BUFFER_BYTES: usize = 64 << 10;
 /// Destinations whose path MTU one instance remembers (ours).
@@ -124,6 +125,9 @@ pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Characters of a security group's name (AWS).
 pub const GROUP_NAME_CHARS_MAX: usize = 255;
 
+/// Bytes that one `tcp` step sends (ours).
+pub const TCP_BYTES_MAX: u64 = 100_000_000_000;
+
 // ---- what the data plane remembers -----------------------------------------------------------
 
 /// Connections that one interface tracks (ours; invariants 6.5).
@@ -138,6 +142,8 @@ pub const NAT_TRANSLATIONS_MAX: usize = 65_536;
 pub const WALK_RELAYS_MAX: usize = 64;
 
 const _: () = assert!(LINK_QUEUE_PACKETS_DEFAULT <= LINK_QUEUE_PACKETS_MAX);
+const _: () = assert!(TCP_BUFFER_BYTES >= 100_000_000 / 8 / 10);
+const _: () = assert!(TCP_BUFFER_BYTES <= (1_500 - 40) * LINK_QUEUE_PACKETS_DEFAULT as usize);
 const _: () = assert!(MTU_BYTES_MIN <= MTU_BYTES_CONFIGURED_MIN);
 const _: () = assert!(MTU_BYTES_CONFIGURED_MIN < MTU_BYTES_MAX);
 // The longest packet can always be put together.

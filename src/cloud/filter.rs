@@ -107,11 +107,22 @@ impl Traffic {
     /// Does a packet fall under it? Of a later fragment, which carries no ports and no ICMP header,
     /// only what asks for neither is known (vpc-semantics 3.4, our choice).
     pub fn matches(self, packet: &Packet) -> bool {
+        self.matches_by(packet, |_, destination| destination)
+    }
+
+    /// Would the packet's answer fall under it: the same, with the ports swapped?
+    pub fn matches_answer_to(self, packet: &Packet) -> bool {
+        self.matches_by(packet, |source, _| source)
+    }
+
+    fn matches_by(self, packet: &Packet, port: impl Fn(u16, u16) -> u16) -> bool {
         let protocol = packet.protocol();
         let ports = |wanted: Protocol, range: PortRange| {
             protocol == wanted
                 && match packet.transport() {
-                    Transport::Ports { destination, .. } => range.contains(destination),
+                    Transport::Ports { source, destination } => {
+                        range.contains(port(source, destination))
+                    }
                     _ => range == PortRange::ALL,
                 }
         };

@@ -48,7 +48,7 @@ use prefix_list::PrefixList;
 use profile::{Feature, Profile};
 use quota::Quota;
 use refusal::Refusal;
-use route_table::RouteTable;
+use route_table::{Blackhole, RouteTable};
 use security_group::SecurityGroup;
 use subnet::Subnet;
 use vpc::Vpc;
@@ -62,6 +62,7 @@ use crate::base::time::{Instant, Span};
 pub struct Cloud {
     profile: Profile,
     settle: Span,
+    blackhole: Blackhole,
     accounts: BTreeMap<AccountId, Account>,
     vpcs: BTreeMap<VpcId, Vpc>,
     subnets: BTreeMap<SubnetId, Subnet>,
@@ -109,6 +110,7 @@ impl Cloud {
         Cloud {
             profile,
             settle,
+            blackhole: Blackhole::default(),
             accounts: BTreeMap::new(),
             vpcs: BTreeMap::new(),
             subnets: BTreeMap::new(),
@@ -139,6 +141,17 @@ impl Cloud {
     /// shapes later decisions, and no event records it.
     pub fn set_settle(&mut self, settle: Span) {
         self.settle = settle;
+    }
+
+    /// From now on routes that cannot be used do this to packets. A setting of the emulator, like
+    /// [`Cloud::set_settle`].
+    pub fn set_blackhole(&mut self, blackhole: Blackhole) {
+        self.blackhole = blackhole;
+    }
+
+    /// What routes that cannot be used do to packets.
+    pub fn blackhole(&self) -> Blackhole {
+        self.blackhole
     }
 
     /// The one way in: `caller` asks for `command` at `now`. Either every change is made and

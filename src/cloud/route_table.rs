@@ -124,6 +124,35 @@ impl RouteState {
     }
 }
 
+/// What becomes of a packet whose longest match cannot be used. AWS does not say (vpc-semantics 3.2,
+/// 8), so it is a setting of the emulator.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Blackhole {
+    /// It is dropped: the route still covers the destination.
+    #[default]
+    Drops,
+    /// It takes the longest route that can be used, and is dropped only if there is none.
+    FallsThrough,
+}
+
+impl Blackhole {
+    /// Both, the default first.
+    pub const ALL: [Blackhole; 2] = [Blackhole::Drops, Blackhole::FallsThrough];
+
+    /// The name used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Blackhole::Drops => "drops",
+            Blackhole::FallsThrough => "falls-through",
+        }
+    }
+
+    /// The setting with this name.
+    pub fn from_name(name: &str) -> Option<Blackhole> {
+        Blackhole::ALL.into_iter().find(|setting| setting.name() == name)
+    }
+}
+
 /// A route table of one VPC.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RouteTable {

@@ -30,6 +30,24 @@ pub enum Role {
     Nat,
 }
 
+impl Role {
+    /// Both.
+    pub const ALL: [Role; 2] = [Role::Router, Role::Nat];
+
+    /// The name used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Router => "router",
+            Role::Nat => "nat",
+        }
+    }
+
+    /// The role with this name.
+    pub fn from_name(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
 /// What becomes of a packet at the interface where it arrived.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Next {

@@ -27,7 +27,7 @@ use crate::cloud::gateway::Site;
 use crate::cloud::instance::{Interface, SourceDestCheck};
 use crate::cloud::network_acl::AclAction;
 use crate::cloud::peering::Status;
-use crate::cloud::route_table::{Hop, RouteState, RouteTarget};
+use crate::cloud::route_table::{Blackhole, Hop, RouteState, RouteTarget};
 use crate::wire::Packet;
 use filters::Filters;
 
@@ -183,7 +183,12 @@ impl<'c> Reference<'c> {
         let table = self.cloud.table_of(sender.subnet).ok_or(unknown)?;
         let in_table = Place::Table(self.rows.table(table).ok_or(unknown)?);
         let matches = self.matches(table, destination);
-        let longest = matches.first().copied();
+        let usable = matches.iter().find(|route| route.state == RouteState::Active);
+        let longest = match self.cloud.blackhole() {
+            Blackhole::Drops => matches.first(),
+            Blackhole::FallsThrough => usable.or(matches.first()),
+        };
+        let longest = longest.copied();
         steps.record(|| Step::Table { table, matches });
         let route = longest.ok_or(Drop::new(DropReason::NoRoute, in_table))?;
         Ok((route, in_table))

@@ -20,7 +20,7 @@ use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::filter::Direction;
 use crate::cloud::instance::{InstanceState, SourceDestCheck};
-use crate::cloud::route_table::{Hop, RouteTarget};
+use crate::cloud::route_table::{Blackhole, Hop, RouteState, RouteTarget};
 use crate::wire::Packet;
 use edges::Edges;
 use filters::{FilterIdx, Filters, Passes};
@@ -108,6 +108,22 @@ struct PeeringRow {
     ends: Option<[(VpcIdx, OpenEnd); 2]>,
 }
 
+/// A route table.
+#[derive(Clone, Debug)]
+struct TableRow {
+    routes: ByAddress<Target>,
+    /// The routes that cannot be used, if those let packets fall through to the others: they come
+    /// into it where no other route covers the destination.
+    unusable: Option<ByAddress<Target>>,
+}
+
+impl TableRow {
+    fn get(&self, address: IpAddr) -> Option<Target> {
+        let last = || self.unusable.as_ref()?.get(address);
+        self.routes.get(address).or_else(last)
+    }
+}
+
 #[derive(Clone, Debug)]
 struct VpcRow {
     /// Its first IPv4 block, which is here and not behind a pointer because most have no other.
@@ -124,7 +140,7 @@ struct VpcRow {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     hosts: Hosts,
-    tables: Box<[Option<ByAddress<Target>>]>,
+    tables: Box<[Option<TableRow>]>,
 }
 
 /// Who is where, and which peerings are open: all that `enter` sees. No route table is among it.
@@ -160,7 +176,7 @@ impl Snapshot {
                 interface_row(cloud, rows, id, &mut filters, now)
             })
             .collect();
-        let table = |row| table_row(cloud, rows, rows.table_id(TableIdx::from_row(row)));
+        let table = |row| table_row(cloud, rows, rows.table_id(TableIdx::from_row(row)), now);
         Snapshot {
             hosts: Hosts {
                 interfaces,
@@ -411,7 +427,7 @@ fn interface_row(
     })
 }
 
-fn table_row(cloud: &Cloud, rows: &Rows, id: RouteTableId) -> Option<ByAddress<Target>> {
+fn table_row(cloud: &Cloud, rows: &Rows, id: RouteTableId, now: Instant) -> Option<TableRow> {
     cloud.table(id)?;
     let target = |hop| match hop {
         Hop::Local => Target::Local,
@@ -429,7 +445,16 @@ fn table_row(cloud: &Cloud, rows: &Rows, id: RouteTableId) -> Option<ByAddress<T
             rows.peering(id).map_or(Target::Unknown, Target::Peering)
         }
     };
-    Some(ByAddress::build(cloud.routes(id).map(|route| (route.destination, target(route.hop)))))
+    let all = cloud.routes(id).map(|route| (route.destination, target(route.hop), route.hop));
+    let build = |routes: Vec<(IpNet, Target, Hop)>| {
+        ByAddress::build(routes.into_iter().map(|(destination, target, _)| (destination, target)))
+    };
+    if cloud.blackhole() == Blackhole::Drops {
+        return Some(TableRow { routes: build(all.collect()), unusable: None });
+    }
+    let (usable, unusable) =
+        all.partition(|(_, _, hop)| cloud.route_state(*hop, now) == RouteState::Active);
+    Some(TableRow { routes: build(usable), unusable: Some(build(unusable)) })
 }
 
 fn vpc_rows(cloud: &Cloud, rows: &Rows) -> Box<[Option<VpcRow>]> {

@@ -14,6 +14,7 @@ use crate::base::diag::{Place, Spanned};
 use crate::base::rng::Seed;
 use crate::base::time::{Instant, Span};
 use crate::cloud::profile::Profile;
+use crate::cloud::route_table::Blackhole;
 
 pub use super::label::{
     AccountRef, AclName, AclRef, Destination, GroupRef, Label, Location, NameRef, NamedTableRef,
@@ -22,9 +23,9 @@ pub use super::label::{
 pub use action::{
     Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, FilePath,
     Flow, Flows, ModifyPeeringOptions, ModifySourceDestCheck, ModifyVpcAttribute, Ping, Replay,
-    RequestPeering, Resolve, RouteKey, SendBytes, SetRoute, Toggle, Udp,
+    RequestPeering, Resolve, RouteKey, SendBytes, SetRoute, Tcp, Toggle, Udp,
 };
-pub use expect::{Because, Bounds, Expect, Loss};
+pub use expect::{Because, Bounds, Connection, Expect, Loss};
 pub use filter::{
     AclEntry, AclOfSubnet, CreateNetworkAcl, CreateSecurityGroup, EntryKey, EntryOfAcl, Filter,
     ModifyPrefixList, ModifySecurityGroups, NetworkAcl, PrefixList, Rule, RuleOfGroup,
@@ -52,6 +53,10 @@ pub struct File {
     pub seed: Seed,
     /// How long a peering stays in a transient state.
     pub settle: Span,
+    /// What routes that cannot be used do to packets.
+    pub blackhole: Blackhole,
+    /// How many connections each interface tracks.
+    pub tracked_connections: u32,
     /// The network file, below the directory of this one.
     pub network_file: Option<Spanned<FilePath>>,
     /// The declared network; what the network file declares comes first.

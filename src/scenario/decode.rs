@@ -20,11 +20,12 @@ use super::format::{NETWORK_FILE, SCENARIO};
 use super::shape;
 use super::yaml::{Node, Scalar, Value};
 use crate::base::diag::{Diagnostic, Diagnostics, Place, Spanned, quote};
-use crate::base::limit::RUN_SPAN_MAX;
+use crate::base::limit::{RUN_SPAN_MAX, TRACKED_CONNECTIONS_DEFAULT};
 use crate::base::rng::Seed;
 use crate::base::time::Span;
 use crate::cloud::dns::Switch;
 use crate::cloud::profile::Profile;
+use crate::cloud::route_table::Blackhole;
 use fields::Fields;
 use read::Read;
 
@@ -71,6 +72,10 @@ pub fn network(
     network
 }
 
+/// What an interface tracks if the file does not say.
+#[allow(clippy::cast_possible_truncation, reason = "65,536")]
+const TRACKED: u32 = TRACKED_CONNECTIONS_DEFAULT as u32;
+
 struct Decoder<'d> {
     diagnostics: &'d mut Diagnostics,
     unread: BTreeSet<String>,
@@ -86,6 +91,8 @@ impl Decoder<'_> {
         let start = fields.get("start").and_then(|n| self.start(n));
         let seed = fields.get("seed").and_then(whole_number);
         let settle = fields.get("settle").and_then(|n| self.span(n, RUN_SPAN_MAX));
+        let blackhole = fields.get("blackhole").and_then(|n| word(n, Blackhole::from_name));
+        let tracked = fields.get("tracked_connections").and_then(whole_number);
         let network_file = fields.get("network").and_then(|n| self.read(n));
         let network = self.network(fields);
         let steps = fields.get("steps").map(|n| self.steps(n)).unwrap_or_default();
@@ -96,6 +103,8 @@ impl Decoder<'_> {
             start: start.unwrap_or(Spanned::new(START_DEFAULT, whole)),
             seed: Seed(seed.map_or(0, |s| s.value)),
             settle: settle.map_or(Span::TICK, |s| s.value),
+            blackhole: blackhole.map(|s| s.value).unwrap_or_default(),
+            tracked_connections: tracked.map_or(TRACKED, |s| s.value),
             network_file,
             network,
             steps,

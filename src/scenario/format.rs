@@ -10,7 +10,9 @@ mod network;
 mod step;
 
 use super::shape::{Field, Form, Leaf, Mapping, Shape};
+use crate::base::limit::TRACKED_CONNECTIONS_MAX;
 use crate::cloud::profile::Profile;
+use crate::cloud::route_table::Blackhole;
 use leaf::{ACL, BLOCK, LABEL, PATH, SPAN, TEXT, words_of};
 
 pub use filter::{
@@ -28,12 +30,18 @@ pub use network::{ACCOUNT, INSTANCE, LINK, PEERING, QUOTAS, SUBNET, VPC};
 pub use step::{
     ASSOCIATE_ROUTE_TABLE, CIDR_OF_VPC, CREATE_ROUTE_TABLE, CREATE_SUBNET, CREATE_VPC, EXPECTATION,
     FLOWS, MODIFY_PEERING_OPTIONS, MODIFY_SOURCE_DEST_CHECK, MODIFY_VPC_ATTRIBUTE, PING, REPLAY,
-    REQUEST_PEERING, RESOLVE, ROUTE_KEY, RUN_INSTANCE, SEND, SET_ROUTE, STEP, UDP,
+    REQUEST_PEERING, RESOLVE, ROUTE_KEY, RUN_INSTANCE, SEND, SET_ROUTE, STEP, TCP, UDP,
 };
 
 static VERSION: Leaf = Leaf { what: "a format version", form: Form::Whole { min: 1, max: 1 } };
 static SEED: Leaf = Leaf { what: "a whole number", form: Form::Whole { min: 0, max: u64::MAX } };
 static PROFILE: Leaf = Leaf { what: "a profile", form: Form::Word(words_of!(Profile, name)) };
+static BLACKHOLE: Leaf =
+    Leaf { what: "what an unusable route does", form: Form::Word(words_of!(Blackhole, name)) };
+static TRACKED: Leaf = Leaf {
+    what: "a whole number",
+    form: Form::Whole { min: 1, max: TRACKED_CONNECTIONS_MAX as u64 },
+};
 static START: Leaf = Leaf {
     what: "a date and time",
     form: Form::Text(
@@ -131,6 +139,18 @@ pub static SCENARIO: Mapping = Mapping {
             Shape::Leaf(&SPAN),
             "`1ns`",
             "how long a peering stays in a transient state",
+        ),
+        Field::optional(
+            "blackhole",
+            Shape::Leaf(&BLACKHOLE),
+            "`drops`",
+            "what a route that cannot be used does to packets that no longer route covers",
+        ),
+        Field::optional(
+            "tracked_connections",
+            Shape::Leaf(&TRACKED),
+            "`65536`",
+            "how many connections each interface tracks for its security groups",
         ),
         Field::optional(
             "network",

@@ -3,7 +3,7 @@
 //! Holds the comparison and its words: what was expected and what came of it are said in the same
 //! terms, those of the file. Refuses to run anything.
 
-use super::ast::{AclRef, Because, Bounds, Destination, Expect, Location, Loss};
+use super::ast::{AclRef, Because, Bounds, Connection, Destination, Expect, Location, Loss};
 use super::stage::Stage;
 use crate::base::diag::Spanned;
 use crate::base::id::InterfaceIdx;
@@ -16,6 +16,7 @@ use crate::report::explain::Explainer;
 use crate::report::names::Names;
 use crate::report::outcome::Verdict;
 use crate::report::resolved;
+use crate::sim::tcp::{Outcome, Report};
 use crate::sim::traffic::{Drops, Tally};
 use crate::sim::{Leg, ProbeId, ProbeTally};
 
@@ -79,6 +80,8 @@ pub(super) fn words(expect: &Expect) -> String {
         Expect::Route(state) => format!("state: {}", state.value.code()),
         Expect::Address(address) => format!("address: {}", address.value),
         Expect::Unresolved(reason) => format!("unresolved: {}", reason.value),
+        Expect::Connection(end) => end.name().to_owned(),
+        Expect::Goodput(bounds) => format!("goodput: {} kbit/s", bounds.value),
     }
 }
 
@@ -148,6 +151,11 @@ impl Evidence<'_> {
         self.stage.sim.tally(self.probe)
     }
 
+    /// The connection, if the probe is one.
+    fn connection(&self) -> Option<Report> {
+        self.stage.sim.connection(self.probe)
+    }
+
     fn host(&self, row: InterfaceIdx) -> String {
         let world = self.stage.sim.world();
         Names(world.cloud).interface(world.rows.interface_id(row))
@@ -193,6 +201,17 @@ impl Evidence<'_> {
                 reason.value,
                 at.as_ref().map(|a| &a.value),
             ),
+            Expect::ReplyLost { loss, at } if self.connection().is_some() => {
+                // How often each end repeats itself is its own affair.
+                all_there
+                    && answers.sent > 0
+                    && self.all_lost(&answers, loss.value, at.as_ref().map(|a| &a.value))
+            }
+            Expect::Connection(end) => self.connection().and_then(|c| end_of(&c)) == Some(*end),
+            Expect::Goodput(bounds) => self.connection().is_some_and(|report| {
+                end_of(&report) == Some(Connection::Connected)
+                    && bounds.value.contains(goodput(&report))
+            }),
             Expect::ReplyLost { loss, at } => {
                 all_answered && self.all_lost(&answers, loss.value, at.as_ref().map(|a| &a.value))
             }
@@ -298,6 +317,9 @@ impl Evidence<'_> {
         if requests.sent == 0 {
             return "nothing was sent".to_owned();
         }
+        if let Some(text) = self.connection().and_then(|report| told(&report)) {
+            return text;
+        }
         if let Some(text) = self.uniform_drop(Leg::Request, &requests) {
             return format!("dropped: {text}");
         }
@@ -349,6 +371,44 @@ impl Evidence<'_> {
             many => format!(" to {} hosts", many.len()),
         }
     }
+}
+
+/// How a connection came to its end, in the words of the file.
+fn end_of(report: &Report) -> Option<Connection> {
+    match report.outcome {
+        Outcome::Connecting | Outcome::Open => None,
+        Outcome::Done => Some(Connection::Connected),
+        Outcome::Refused => Some(Connection::Refused),
+        Outcome::TimedOut => Some(Connection::TimedOut),
+        Outcome::Reset => Some(Connection::Reset),
+    }
+}
+
+/// In kbit/s, from the handshake to the last acknowledgement; 0 if nothing was carried.
+fn goodput(report: &Report) -> u64 {
+    let time = report.transfer_time().map_or(0, |time| time.as_nanos());
+    let bits = u128::from(report.acknowledged) * 8;
+    // Bits a nanosecond are Gbit/s.
+    let kbits = (bits * 1_000_000).checked_div(u128::from(time));
+    kbits.and_then(|rate| u64::try_from(rate).ok()).unwrap_or_default()
+}
+
+/// What became of a connection; nothing of one that timed out, of which the packets tell more.
+fn told(report: &Report) -> Option<String> {
+    let end = end_of(report)?;
+    if end == Connection::TimedOut {
+        return None;
+    }
+    let mut text = end.name().to_owned();
+    if let (Connection::Connected, Some(time)) = (end, report.transfer_time())
+        && report.acknowledged > 0
+    {
+        text += &format!(", {} bytes in {time}, {} kbit/s", report.acknowledged, goodput(report));
+    }
+    if report.retransmitted > 0 {
+        text += &format!(", {} of {} segments again", report.retransmitted, report.segments);
+    }
+    Some(text)
 }
 
 fn counts_hold(drops: &Drops, wanted: &[(Spanned<DropReason>, Spanned<Bounds>)]) -> bool {

@@ -22,6 +22,7 @@ use crate::cloud::command::Command;
 use crate::cloud::peering::{FailureCause, State};
 use crate::cloud::quota::Quotas;
 use crate::cloud::refusal::Refusal;
+use crate::sim::tcp::Serve;
 use crate::sim::{LinkOf, LinkSpec, Sim};
 
 /// Builds the network of a file at virtual zero. Peerings are settled at once; from then on
@@ -54,6 +55,8 @@ pub(super) fn build(
     builder.routes();
     builder.links();
     builder.stage.sim.set_settle(file.settle);
+    builder.stage.sim.set_blackhole(file.blackhole);
+    builder.stage.sim.set_tracked_connections(file.tracked_connections as usize);
     if builder.diagnostics.is_empty() { Ok(builder.stage) } else { Err(builder.diagnostics) }
 }
 
@@ -398,7 +401,12 @@ pub(super) fn start_instance(
         ipv6: instance.ipv6.as_ref().map(|ip| ip.value),
         check: instance.source_dest_check,
     };
-    stage.run_instance(caller.unwrap_or(&owner), &instance.label.value, subnet, plan)?;
+    let caller = caller.unwrap_or(&owner);
+    let interface = stage.run_instance(caller, &instance.label.value, subnet, plan)?;
+    stage.sim.set_role(interface, instance.role);
+    for port in &instance.listen {
+        stage.sim.listen(interface, port.value, Serve::Sink).map_err(Trouble::Tcp)?;
+    }
     Ok(())
 }
 

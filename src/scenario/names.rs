@@ -404,6 +404,10 @@ impl Names<'_> {
                 self.host_label(&udp.from);
                 self.destination(&udp.to);
             }
+            Action::Tcp(tcp) => {
+                self.host_label(&tcp.from);
+                self.destination(&tcp.to);
+            }
             Action::Send(send) => self.host_label(&send.from),
             Action::Replay(replay) => self.host_label(&replay.from),
             Action::Flows(flows) => {

@@ -10,7 +10,7 @@ use super::ast::{self, Because, Destination, Expect, Loss, Step, Toggle};
 use super::judge::{self, Evidence, Judgement};
 use super::load::{Failure, Loaded};
 use super::stage::{Stage, Trouble};
-use super::step::{self, Doing, Probe, Shown, Undone};
+use super::step::{self, Connect, Doing, Probe, Shown, Undone};
 use super::{code, lower};
 use crate::base::diag::{Diagnostic, Diagnostics, Sources, quote};
 use crate::base::limit::REPAIRS_PER_STEP_MAX;
@@ -259,6 +259,17 @@ impl Run<'_> {
                 self.stage.sim.run_probe(id, &mut (&mut self.explainer, observer))?;
                 self.judge_probe(row, id);
             }
+            Ok(Doing::Connect(connect)) => {
+                let Connect { from, meant, ends, transfer, background } = connect;
+                match self.stage.sim.connect(from, meant, ends, transfer) {
+                    Err(error) => self.put(row, Judgement::new(error.to_string(), false)),
+                    Ok(id) if background == Toggle::Yes => self.background.push((row, id)),
+                    Ok(id) => {
+                        self.stage.sim.run_probe(id, &mut (&mut self.explainer, observer))?;
+                        self.judge_probe(row, id);
+                    }
+                }
+            }
             Ok(Doing::Targets(targets)) => self.take_targets(row, expect, targets, observer)?,
         }
         Ok(())
@@ -382,6 +393,7 @@ impl Run<'_> {
     /// What would let a packet through that went astray, and its answer if it gets one.
     fn repair(&self, probe: ProbeId, stray: &Stray) -> Vec<String> {
         let is_answered = stray.packet.icmp_echo().is_some()
+            || stray.packet.tcp().is_some()
             || self.stage.sim.datagrams(probe) == Datagrams::Returned;
         let ways = match stray.leg {
             Leg::Request if is_answered => Ways::ThereAndBack,

@@ -107,6 +107,9 @@ pub(super) enum Trouble {
         /// The subnet.
         subnet: String,
     },
+    /// A connection that cannot be opened or served.
+    #[error("{0}")]
+    Tcp(#[from] crate::sim::tcp::TcpError),
     /// A packet that cannot be built.
     #[error("{0}")]
     Packet(#[from] crate::wire::build::BuildError),
@@ -165,6 +168,8 @@ pub(super) struct Stage {
     account: AccountId,
     /// Pings so far, modulo 2^16.
     pings: u16,
+    /// Connections so far.
+    connections: u16,
 }
 
 /// What a subnet is made of.
@@ -206,6 +211,7 @@ impl Stage {
             open_groups: BTreeMap::new(),
             account,
             pings: 0,
+            connections: 0,
         }
     }
 
@@ -213,6 +219,14 @@ impl Stage {
     pub(super) fn next_ping(&mut self) -> u16 {
         self.pings = self.pings.wrapping_add(1);
         self.pings
+    }
+
+    /// The source port of the next connection: one after the other, so that no two are the same flow.
+    pub(super) fn next_port(&mut self) -> u16 {
+        const FIRST: u16 = 49_152;
+        let port = FIRST + self.connections % (u16::MAX - FIRST + 1);
+        self.connections = self.connections.wrapping_add(1);
+        port
     }
 
     // ---- who asks -------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ mod gateway;
 mod traffic;
 mod words;
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use ipnet::IpNet;
@@ -16,7 +17,7 @@ use super::ast::{self, AccountRef, Action, Destination, Toggle, VpcRef};
 use super::lower;
 use super::stage::{Stage, Trouble};
 use crate::base::diag::Spanned;
-use crate::base::id::{AccountId, PeeringId, RouteTableId, VpcId};
+use crate::base::id::{AccountId, InterfaceId, PeeringId, RouteTableId, VpcId};
 use crate::base::time::Span;
 use crate::cloud::account::Caller;
 use crate::cloud::command::Command;
@@ -24,6 +25,7 @@ use crate::cloud::dns::Resolution;
 use crate::cloud::hostname::Hostname;
 use crate::cloud::peering::{End, Status};
 use crate::cloud::refusal::Refusal;
+use crate::sim::tcp::Transfer;
 use crate::sim::{Datagrams, Source};
 pub(super) use filter::acl_entry;
 pub(super) use traffic::capture_of;
@@ -61,6 +63,8 @@ pub(super) enum Doing {
     Resolved(Hostname, Resolution),
     /// Traffic of one probe is to be started.
     Probe(Probe),
+    /// A connection is to be opened.
+    Connect(Connect),
     /// Traffic of one probe for each target of a ping; at least one.
     Targets(Vec<(Destination, Probe)>),
     /// Time is to pass.
@@ -79,6 +83,15 @@ pub(super) enum Shown {
 pub(super) struct Probe {
     pub(super) datagrams: Datagrams,
     pub(super) sources: Vec<Source>,
+    pub(super) background: Toggle,
+}
+
+/// A connection to open.
+pub(super) struct Connect {
+    pub(super) from: InterfaceId,
+    pub(super) meant: Option<InterfaceId>,
+    pub(super) ends: (SocketAddr, SocketAddr),
+    pub(super) transfer: Transfer,
     pub(super) background: Toggle,
 }
 
@@ -240,6 +253,7 @@ pub(super) fn act(stage: &mut Stage, step: &ast::Step, directory: &Path) -> Resu
         Action::Gateway(action) => desk.gateway_action(action),
         Action::Ping(ping) => traffic::pings(desk.stage, ping).map(Doing::Targets),
         Action::Udp(udp) => traffic::datagrams(desk.stage, udp).map(Doing::Probe),
+        Action::Tcp(tcp) => traffic::connection(desk.stage, tcp).map(Doing::Connect),
         Action::Send(send) => traffic::bytes(desk.stage, send).map(Doing::Probe),
         Action::Replay(replay) => {
             traffic::replayed(desk.stage, replay, directory).map(Doing::Probe)

@@ -51,7 +51,7 @@ impl Host {
     pub(super) fn tcp(&mut self, addresses: &[IpAddr], mtu: Mtu, chance: Stream) -> &mut Tcp {
         self.tcp.get_or_insert_with(|| {
             Box::new(Tcp {
-                stack: TcpStack::new(addresses.to_vec(), mtu.bytes(), chance),
+                stack: TcpStack::new(addresses.to_vec(), mtu, chance),
                 subjects: FxHashMap::default(),
                 wake: None,
             })

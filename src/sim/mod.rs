@@ -40,6 +40,7 @@ use crate::cloud::command::Command;
 use crate::cloud::event::Event;
 use crate::cloud::gateway::GatewayId;
 use crate::cloud::refusal::Refusal;
+use crate::cloud::route_table::Blackhole;
 use crate::forward::middlebox::Role;
 use crate::forward::{Memory, Rows, Snapshot};
 use crate::wire::{FlowKey, Protocol};
@@ -201,6 +202,12 @@ impl Sim {
     /// From now on transient peering states last this long.
     pub fn set_settle(&mut self, settle: Span) {
         self.cloud.set_settle(settle);
+    }
+
+    /// From now on routes that cannot be used do this to packets.
+    pub fn set_blackhole(&mut self, blackhole: Blackhole) {
+        self.cloud.set_blackhole(blackhole);
+        self.snapshot_until = self.now;
     }
 
     /// Says how a link behaves from now on, for packets that are yet to be sent. What waited on the

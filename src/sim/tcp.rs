@@ -10,20 +10,24 @@ mod port;
 mod recovery;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
-use connection::{Connection, Plan, Role};
+use connection::{Connection, Plan};
 use path::Paths;
+use work::Role;
 
 use crate::base::limit::TCP_CONNECTIONS_PER_STACK_MAX;
 use crate::base::rng::Stream;
 use crate::base::time::{Instant, Span};
-use crate::wire::{Family, Packet, TcpFlags, TooBig, build};
+use crate::base::units::Mtu;
+use crate::wire::{Family, Packet, Quoted, TcpFlags, build, mtu_told, quoted};
 
 /// What happens to the data of whoever connects to a port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,6 +103,8 @@ pub struct Report {
     pub first_byte_at: Option<Instant>,
     /// When the last acknowledgement of new data came in.
     pub last_ack_at: Option<Instant>,
+    /// When it came to its end, if it has one.
+    pub ended_at: Option<Instant>,
     /// Bytes of data that the peer has acknowledged.
     pub acknowledged: u64,
     /// Bytes of data that came in, in order.
@@ -107,12 +113,12 @@ pub struct Report {
     pub segments: u64,
     /// Of these: without anything that was not sent before.
     pub retransmitted: u64,
-    /// Longest packet it sends, in bytes.
-    pub mtu: u16,
+    /// The longest packet it sends: its interface's, or what a router has told of the path.
+    pub mtu: Mtu,
 }
 
 impl Report {
-    fn new(local: SocketAddr, remote: SocketAddr, mtu: u16, now: Instant) -> Report {
+    fn new(local: SocketAddr, remote: SocketAddr, mtu: Mtu, now: Instant) -> Report {
         Report {
             local,
             remote,
@@ -121,6 +127,7 @@ impl Report {
             connected_at: None,
             first_byte_at: None,
             last_ack_at: None,
+            ended_at: None,
             acknowledged: 0,
             received: 0,
             segments: 0,
@@ -195,7 +202,7 @@ pub enum TcpError {
 /// afterwards, after [`connect`](TcpStack::connect), and at [`next_wake`](TcpStack::next_wake).
 pub struct TcpStack {
     addresses: Vec<IpAddr>,
-    mtu: u16,
+    mtu: Mtu,
     chance: Stream,
     listening: BTreeMap<u16, Serve>,
     by_ends: BTreeMap<Ends, ConnectionId>,
@@ -218,9 +225,9 @@ pub struct TcpStack {
 type Ends = (SocketAddr, SocketAddr);
 
 impl TcpStack {
-    /// The stack of an instance with these addresses, whose interface sends packets of up to `mtu`
-    /// bytes. `chance` numbers its connections: initial sequence numbers are drawn from it.
-    pub fn new(addresses: Vec<IpAddr>, mtu: u16, chance: Stream) -> TcpStack {
+    /// The stack of an instance with these addresses, whose interface sends packets of up to `mtu`.
+    /// `chance` numbers its connections: initial sequence numbers are drawn from it.
+    pub fn new(addresses: Vec<IpAddr>, mtu: Mtu, chance: Stream) -> TcpStack {
         TcpStack {
             addresses,
             mtu,
@@ -287,7 +294,7 @@ impl TcpStack {
         let plan = self.plan(Role::Send(transfer.bytes), (local, remote), now);
         let connection = Connection::connect(plan, transfer.patience, now)
             .ok_or(TcpError::Unaddressable(remote))?;
-        Ok(self.add(connection, now))
+        Ok(self.add(connection))
     }
 
     /// Takes a packet that has arrived at the instance. What it is answered with comes from
@@ -301,8 +308,8 @@ impl TcpStack {
         if packet.is_fragment() || !self.addresses.contains(&packet.destination()) {
             return;
         }
-        if let Some(told) = TooBig::read(packet) {
-            self.hear_too_big(told, now);
+        if let (Some(mtu), Some(quoted)) = (mtu_told(packet), quoted(packet)) {
+            self.hear_too_big(mtu, quoted, now);
         }
         let Some(segment) = packet.tcp() else { return };
         let flow = packet.flow();
@@ -339,7 +346,6 @@ impl TcpStack {
             self.wakes.remove(&(at, id));
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.poll(now, &mut self.out);
-                connection.due = connection.wakes_at(now);
                 self.settle(id);
             }
         }
@@ -383,29 +389,28 @@ impl TcpStack {
         let plan = self.plan(Role::Serve(serve), ends, now);
         let connection = Connection::accept(plan, now)?;
         self.totals.accepted += 1;
-        Some(self.add(connection, now))
+        Some(self.add(connection))
     }
 
     fn plan(&mut self, role: Role, (local, remote): Ends, now: Instant) -> Plan {
-        let mtu = self.paths.mtu_to(remote.ip(), now).unwrap_or(self.mtu).min(self.mtu);
-        Plan { local, remote, role, mtu, seed: self.chance.next_u64() }
+        let path = self.paths.mtu_to(remote.ip(), now).filter(|path| *path < self.mtu);
+        Plan { local, remote, role, mtu: self.mtu, path, seed: self.chance.next_u64() }
     }
 
-    fn add(&mut self, connection: Connection, now: Instant) -> ConnectionId {
+    fn add(&mut self, connection: Connection) -> ConnectionId {
         let id = ConnectionId(self.next);
         self.next += 1;
         let ends = (connection.report.local, connection.report.remote);
         self.by_ends.insert(ends, id);
+        self.wakes.insert((connection.due, id));
         self.connections.insert(id, connection);
-        self.wakes.insert((now, id));
         id
     }
 
     fn hand_over(&mut self, id: ConnectionId, segment: &Packet, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.receive(segment, now, &mut self.out);
         self.wakes.remove(&(connection.due, id));
-        connection.due = now;
+        connection.receive(segment, now, &mut self.out);
         self.settle(id);
     }
 
@@ -428,18 +433,24 @@ impl TcpStack {
 
     /// A router tells the length of packets that a path takes. Believed only about a segment that
     /// is on its way: anyone can send an ICMP message (RFC 5927, 7.2).
-    fn hear_too_big(&mut self, told: TooBig, now: Instant) {
-        let ends = (told.quoted.source_socket(), told.quoted.destination_socket());
-        let Some(sequence) = told.sequence else { return };
+    fn hear_too_big(&mut self, told: u16, quoted: Quoted, now: Instant) {
+        let ends = (quoted.flow.source_socket(), quoted.flow.destination_socket());
+        let Some(sequence) = quoted.sequence else { return };
+        let Some(mtu) = path::clamped(told, Family::of(ends.1.ip())) else { return };
         let Some(id) = self.by_ends.get(&ends).copied() else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let mtu = path::clamped(told.mtu, Family::of(ends.1.ip()));
+        self.wakes.remove(&(connection.due, id));
         if connection.too_big(mtu, sequence, now, &mut self.out) {
             self.paths.learn(ends.1.ip(), mtu, now);
-            self.wakes.remove(&(connection.due, id));
-            connection.due = now;
-            self.wakes.insert((now, id));
         }
+        self.settle(id);
+    }
+}
+
+/// The connections that live.
+impl fmt::Debug for TcpStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.connections()).finish()
     }
 }
 

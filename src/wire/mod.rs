@@ -56,7 +56,6 @@
 //! [`IPV6_EXTENSIONS_MAX`]: crate::base::limit::IPV6_EXTENSIONS_MAX
 //! [`IPV6_EXTENSION_BYTES_MAX`]: crate::base::limit::IPV6_EXTENSION_BYTES_MAX
 
-mod acknowledge;
 pub mod build;
 mod checksum;
 mod describe;
@@ -73,9 +72,7 @@ mod reassembly;
 mod rewrite;
 #[cfg(test)]
 mod tests;
-mod too_big;
 
-pub use acknowledge::acknowledging;
 pub use describe::describe;
 pub use flow::FlowKey;
 pub use fragment::{CannotFragment, fragment, fragment_v6};
@@ -87,5 +84,6 @@ pub use protocol::{
 };
 pub use quote::{Quoted, mtu_told, quoted};
 pub use reassembly::{Expired, Offered, Reassembly, ReassemblyError};
-pub use rewrite::{Change, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted};
-pub use too_big::TooBig;
+pub use rewrite::{
+    Change, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted, with_tcp_header,
+};

@@ -150,11 +150,6 @@ impl Packet {
         (self.protocol() == own && !self.is_later_fragment()).then_some(Icmp { kind, code })
     }
 
-    /// The eight bytes that every ICMP message begins with (RFC 792; RFC 4443, 2.1), if it is one.
-    pub(super) fn icmp_header(&self) -> Option<[u8; 8]> {
-        self.icmp().map(|_| self.field(usize::from(self.layout.transport)))
-    }
-
     /// The echo message, if it is one (RFC 792; RFC 4443, 4). A code other than 0 makes it
     /// something else.
     pub fn icmp_echo(&self) -> Option<Echo> {
@@ -197,11 +192,6 @@ impl Packet {
     /// [`Packet::flow`] prints.
     pub fn summary(&self) -> impl fmt::Display + '_ {
         Summary(self)
-    }
-
-    /// Where the transport header begins, or would.
-    pub(super) fn transport_offset(&self) -> usize {
-        usize::from(self.layout.transport)
     }
 
     /// Where its parts are.

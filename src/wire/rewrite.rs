@@ -1,6 +1,8 @@
-//! A packet with something changed: addresses and ports, hop limit, permission to be cut.
+//! A packet with something changed: addresses and ports, hop limit, permission to be cut, a segment's
+//! header.
 //!
-//! Holds the changes that devices on the way make, and hosts that do not discover the path's MTU.
+//! Holds the changes that devices on the way make, and hosts: those that do not discover the path's
+//! MTU, and the end of a TCP connection that keeps its own count of what was lost.
 //! Refuses to choose what to change, which takes tables, and to repair: a checksum that was right
 //! stays right, one that was not is as wrong as before, because only the difference is worked into
 //! it (RFC 1624). The packet that is given stays as it is; one with changes is a copy.
@@ -10,7 +12,7 @@ use std::net::IpAddr;
 use super::checksum::Adjustment;
 use super::draft::Draft;
 use super::quote::Head;
-use super::{Family, Packet, Protocol};
+use super::{Family, Packet, Protocol, TcpSegment};
 
 /// What to write over the ends of a packet; what is `None` stays.
 ///
@@ -102,6 +104,24 @@ pub fn clear_dont_fragment(packet: &Packet) -> Packet {
         })
     });
     cleared.flatten().unwrap_or_else(|| packet.clone())
+}
+
+/// The TCP segment `packet` with this header, ports and options apart.
+///
+/// `None` if it is no segment. Costs one copy, and no look at the data.
+pub fn with_tcp_header(packet: &Packet, header: TcpSegment) -> Option<Packet> {
+    packet.tcp()?;
+    rewrite(packet, |draft| {
+        let at = usize::from(packet.layout().transport);
+        let [length, _] = draft.read(at + 12)?;
+        let changed = draft
+            .put(at + 4, &header.sequence.to_be_bytes())
+            .and(draft.put(at + 8, &header.acknowledgement.to_be_bytes()))
+            .and(draft.put(at + 12, &[length, header.flags.0]))
+            .and(draft.put(at + 14, &header.window.to_be_bytes()));
+        draft.adjust(at + 16, changed);
+        Some(())
+    })
 }
 
 /// `packet` with the changes that `change` makes to its bytes: none to lengths or kinds.

@@ -53,6 +53,7 @@ const HOST: &[&str] = &[
 /// Crates and the paths below `src/` that may name them: one place for each format and each store.
 const CRATES: &[(&str, &[&str])] = &[
     ("etherparse", &["wire/"]),
+    ("smoltcp", &["sim/tcp"]),
     ("saphyr_parser", &["scenario/yaml"]),
     ("annotate_snippets", &["base/diag"]),
     ("serde_json", &["report/json.rs", "scenario/", "cli/"]),

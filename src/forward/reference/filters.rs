@@ -56,15 +56,22 @@ impl<'c> Filters<'c> {
             self.rules(interface, direction).filter(|rule| allows(rule)).collect();
         let Some(first) = allowing.first() else { return (Word::Refused, None) };
         // 3.7: a TCP or UDP flow that a rule allows for all addresses is not tracked if all its
-        // answers are allowed anyway.
+        // answers are allowed anyway; and an answer in such a flow opens no other.
         let protocol = packet.protocol();
         let all = |rule: &GroupRule| is_everybody(rule.peer, far);
-        let open = allowing.iter().any(|(_, rule)| all(rule));
-        let answers_open = self
-            .rules(interface, direction.opposite())
-            .any(|(_, rule)| all(&rule) && rule.traffic.is_all_ports_of(protocol));
+        let all_ports = |direction| {
+            self.rules(interface, direction)
+                .any(|(_, rule)| all(&rule) && rule.traffic.is_all_ports_of(protocol))
+        };
+        let opens_untracked =
+            allowing.iter().any(|(_, rule)| all(rule)) && all_ports(direction.opposite());
+        let answers_untracked = all_ports(direction)
+            && self
+                .rules(interface, direction.opposite())
+                .any(|(_, rule)| all(&rule) && rule.traffic.matches_answer_to(packet));
         let has_ports = [Protocol::TCP, Protocol::UDP].contains(&protocol);
-        let word = if has_ports && open && answers_open { Word::Untracked } else { Word::Tracked };
+        let untracked = has_ports && (opens_untracked || answers_untracked);
+        let word = if untracked { Word::Untracked } else { Word::Tracked };
         (word, Some(*first))
     }
 

@@ -213,22 +213,33 @@ impl Filters {
 impl Rules {
     fn say(&self, answers: &Rules, direction: Direction, packet: &Packet, origin: Origin) -> Word {
         let far = far_end(packet, direction);
+        let bit = port_bit(packet.protocol(), far);
         let mut word = Word::Refused;
         for rule in &self.rules {
             if !rule.traffic.matches(packet) || !rule.far.holds(far, origin) {
                 continue;
             }
             word = Word::Tracked;
-            let everybody = matches!(rule.far, Far::Block(block) if block.prefix_len() == 0);
-            if everybody && answers.to_everybody & port_bit(packet.protocol(), far) != 0 {
+            if rule.far.is_everybody(far) && answers.to_everybody & bit != 0 {
                 return Word::Untracked;
             }
         }
-        word
+        let answers_untracked = word == Word::Tracked
+            && self.to_everybody & bit != 0
+            && answers
+                .rules
+                .iter()
+                .any(|rule| rule.far.is_everybody(far) && rule.traffic.matches_answer_to(packet));
+        if answers_untracked { Word::Untracked } else { word }
     }
 }
 
 impl Far {
+    /// Is it every address of the far end's family?
+    fn is_everybody(&self, far: IpAddr) -> bool {
+        matches!(self, Far::Block(block) if block.prefix_len() == 0 && block.contains(&far))
+    }
+
     fn holds(&self, far: IpAddr, origin: Origin) -> bool {
         match self {
             Far::Block(block) => block.contains(&far),

@@ -87,6 +87,8 @@ pub enum Action {
     Ping(Ping),
     /// `udp`.
     Udp(Udp),
+    /// `tcp`.
+    Tcp(Tcp),
     /// `send`.
     Send(SendBytes),
     /// `replay`.
@@ -240,6 +242,8 @@ pub struct Ping {
     pub interval: Span,
     /// Payload in bytes, at most 65507.
     pub size: u16,
+    /// Whether routers may cut the requests up (IPv4). Answers are never to be cut.
+    pub fragment: Toggle,
     /// The family if `to` is an instance; an address is of its own family. `None` is that of
     /// the address, and IPv4 for an instance.
     pub family: Option<Spanned<Family>>,
@@ -260,6 +264,8 @@ pub struct Udp {
     pub source_port: u16,
     /// Payload in bytes, at most 65507.
     pub size: u16,
+    /// As in [`Ping`].
+    pub fragment: Toggle,
     /// Datagrams.
     pub count: NonZeroU32,
     /// Time between two datagrams.
@@ -268,6 +274,27 @@ pub struct Udp {
     pub answer: Toggle,
     /// As in [`Ping`].
     pub family: Option<Spanned<Family>>,
+}
+
+/// `tcp`: one connection, which is opened, carries data to the target, and is closed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Tcp {
+    /// The instance or outside host that connects.
+    pub from: Spanned<Label>,
+    /// The target.
+    pub to: Spanned<Destination>,
+    /// Destination port.
+    pub port: u16,
+    /// Source port; `None` is the next of those that the emulator hands out.
+    pub source_port: Option<u16>,
+    /// Bytes to send.
+    pub bytes: u64,
+    /// How long it tries to connect.
+    pub timeout: Span,
+    /// As in [`Ping`].
+    pub family: Option<Spanned<Family>>,
+    /// Whether the next step starts at once.
+    pub background: Toggle,
 }
 
 /// A thing that is done or not.

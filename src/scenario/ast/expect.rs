@@ -61,6 +61,35 @@ pub enum Expect {
     Address(Spanned<Ipv4Addr>),
     /// The name does not resolve, for this reason.
     Unresolved(Spanned<Reason>),
+    /// The TCP connection came to this end.
+    Connection(Connection),
+    /// The TCP connection carried all data, at so many kbit/s.
+    Goodput(Spanned<Bounds>),
+}
+
+/// The end of a TCP connection, seen by the one who opened it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Connection {
+    /// All data arrived and both sides closed.
+    Connected,
+    /// Nobody listens there.
+    Refused,
+    /// Nobody answered in time.
+    TimedOut,
+    /// The other side broke it off.
+    Reset,
+}
+
+impl Connection {
+    /// How a file writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Connection::Connected => "connected",
+            Connection::Refused => "refused",
+            Connection::TimedOut => "timed-out",
+            Connection::Reset => "reset",
+        }
+    }
 }
 
 /// Why targets do not answer.

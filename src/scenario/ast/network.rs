@@ -16,6 +16,7 @@ use crate::cloud::account::{Region, Zone};
 use crate::cloud::dns::Switch;
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::quota::Quota;
+use crate::forward::middlebox::Role;
 
 /// Everything a file declares.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -135,6 +136,10 @@ pub struct Instance {
     pub ipv6: Option<Spanned<Ipv6Addr>>,
     /// Whether its interface drops what is neither from nor to itself.
     pub source_dest_check: SourceDestCheck,
+    /// What it does with packets that are not for itself; `None` is nothing.
+    pub role: Option<Role>,
+    /// The TCP ports that it serves.
+    pub listen: Vec<Spanned<u16>>,
     /// Its security groups; empty is one that allows everything.
     pub groups: Vec<Spanned<GroupRef>>,
     /// The public address that stands for its IPv4 address. Left empty by `run-instance`.

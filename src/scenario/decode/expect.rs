@@ -12,14 +12,16 @@ use crate::cloud::refusal::Refusal;
 use crate::cloud::route_table::RouteState;
 use crate::forward::DropReason;
 use crate::forward::reason::MISDELIVERED;
-use crate::scenario::ast::{Action, Because, Bounds, Destination, Expect, Loss, Toggle};
+use crate::scenario::ast::{
+    Action, Because, Bounds, Connection, Destination, Expect, Loss, Toggle,
+};
 use crate::scenario::code;
 use crate::scenario::format::EXPECTATION;
 use crate::scenario::near::nearest;
 use crate::scenario::yaml::{Entry, Node, Value};
 
 /// Keys that go together, the ones that make sense alone first.
-const GROUPS: [(&[&str], &[&str]); 9] = [
+const GROUPS: [(&[&str], &[&str]); 10] = [
     (&["delivered-to"], &[]),
     (&["delivered", "dropped"], &[]),
     (&["dropped"], &["at"]),
@@ -29,6 +31,7 @@ const GROUPS: [(&[&str], &[&str]); 9] = [
     (&["state"], &[]),
     (&["address"], &[]),
     (&["unresolved"], &[]),
+    (&["goodput"], &[]),
 ];
 
 impl Decoder<'_> {
@@ -44,6 +47,10 @@ impl Decoder<'_> {
                 word(node, |word| match word {
                     "replied" => Some(Expect::Replied),
                     "delivered" => Some(Expect::Delivered),
+                    "connected" => Some(Expect::Connection(Connection::Connected)),
+                    "refused" => Some(Expect::Connection(Connection::Refused)),
+                    "timed-out" => Some(Expect::Connection(Connection::TimedOut)),
+                    "reset" => Some(Expect::Connection(Connection::Reset)),
                     _ => None,
                 })?
                 .value
@@ -82,6 +89,7 @@ impl Decoder<'_> {
         let address = fields.get("address").and_then(|n| self.read(n));
         let unresolved = fields.get("unresolved").and_then(|n| word(n, Reason::from_label));
 
+        let goodput = fields.get("goodput").and_then(|n| self.read::<Bounds>(n));
         let known: Vec<_> = entries.iter().filter(|e| fields.has(&e.key)).collect();
         if entries.is_empty() {
             let message = "the expectation is empty";
@@ -92,6 +100,9 @@ impl Decoder<'_> {
         }
         if known.is_empty() || !self.go_together(&known) {
             return None;
+        }
+        if let Some(bounds) = goodput {
+            return Some(Expect::Goodput(bounds));
         }
         if let Some(label) = delivered_to {
             return Some(Expect::DeliveredTo(label));
@@ -373,6 +384,10 @@ fn misfit(expect: &Expect, key: &str, action: &Action) -> Option<(String, &'stat
         Expect::Address(_) | Expect::Unresolved(_) => Matter::Name,
         _ => Matter::Traffic,
     };
+    let is_tcp = matches!(action, Action::Tcp(_));
+    if matches!(expect, Expect::Connection(_) | Expect::Goodput(_)) && !is_tcp {
+        return Some((format!("`{key}` opens no connection"), "this is for `tcp`"));
+    }
     if expected != done {
         let why = match expected {
             Matter::Command => format!("`{key}` is not asked of the cloud, which could refuse it"),
@@ -391,9 +406,14 @@ fn misfit(expect: &Expect, key: &str, action: &Action) -> Option<(String, &'stat
     let answered = match action {
         Action::Ping(_) => true,
         Action::Udp(udp) => udp.answer == Toggle::Yes,
+        Action::Tcp(_) => matches!(expect, Expect::ReplyLost { .. }),
         _ => false,
     };
     match expect {
+        Expect::Replied | Expect::Delivered | Expect::DeliveredTo(_) if is_tcp => {
+            let help = "of `tcp` expect `connected`, `refused`, `timed-out`, `reset` or `dropped`";
+            Some((format!("`{key}` is a connection, not one packet"), help))
+        }
         Expect::Replied | Expect::ReplyLost { .. } if !answered => {
             let help = "expect `delivered`; of `udp`, ask for answers with `answer: true`";
             Some((format!("nobody answers this `{key}`"), help))

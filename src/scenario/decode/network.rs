@@ -1,12 +1,13 @@
 //! The declared network.
 
 use super::read::Read;
-use super::{Decoder, Fields, switch, truth, whole_number};
+use super::{Decoder, Fields, switch, truth, whole_number, word};
 use crate::base::diag::Spanned;
 use crate::base::diag::{Diagnostic, Place};
 use crate::base::limit::LINK_DELAY_MAX;
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::quota::Quota;
+use crate::forward::middlebox::Role;
 use crate::scenario::ast::{
     Account, Instance, Label, Link, Network, NetworkAcl, Peering, Placement, Route, Subnet,
     TableRef, Vpc,
@@ -143,6 +144,8 @@ impl Decoder<'_> {
         // A step that starts an instance has neither: each would be a command of its own.
         let public_ip = if fields.has("public_ip") { fields.get("public_ip") } else { None };
         let public_ip = public_ip.and_then(|n| self.read(n));
+        let role = fields.get("role").and_then(|n| word(n, Role::from_name));
+        let listen = fields.get("listen").map(|n| whole_numbers(n)).unwrap_or_default();
         let link = if fields.has("link") { self.link(fields.get("link")) } else { Link::default() };
         Some(Instance {
             label,
@@ -150,6 +153,8 @@ impl Decoder<'_> {
             ip,
             ipv6,
             source_dest_check: source_dest_check.unwrap_or_default(),
+            role: role.map(|role| role.value),
+            listen,
             groups,
             public_ip,
             link,
@@ -202,6 +207,14 @@ impl Decoder<'_> {
     /// Reads a value whose place does not matter later.
     pub(super) fn plain<T: Read>(&mut self, node: Option<&Node>) -> Option<T> {
         node.and_then(|n| self.read(n)).map(|s| s.value)
+    }
+}
+
+/// One whole number or a list of them.
+fn whole_numbers(node: &Node) -> Vec<Spanned<u16>> {
+    match &node.value {
+        Value::List(items) => items.iter().filter_map(whole_number).collect(),
+        _ => whole_number(node).into_iter().collect(),
     }
 }
 

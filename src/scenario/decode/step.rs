@@ -14,16 +14,17 @@ use crate::cloud::peering::End;
 use crate::scenario::ast::{
     Action, AssociateRouteTable, CidrOfVpc, CreateRouteTable, CreateSubnet, CreateVpc, Destination,
     Flow, Flows, Label, ModifyPeeringOptions, ModifySourceDestCheck, ModifyVpcAttribute, Ping,
-    Replay, RequestPeering, Resolve, RouteKey, SendBytes, SetRoute, Step, Toggle, Udp,
+    Replay, RequestPeering, Resolve, RouteKey, SendBytes, SetRoute, Step, Tcp, Toggle, Udp,
 };
 use crate::scenario::code;
 use crate::scenario::format::{
     ASSOCIATE_ROUTE_TABLE, CIDR_OF_VPC, CREATE_ROUTE_TABLE, CREATE_SUBNET, CREATE_VPC, FLOWS,
     MODIFY_PEERING_OPTIONS, MODIFY_SOURCE_DEST_CHECK, MODIFY_VPC_ATTRIBUTE, PING, REPLAY,
-    REQUEST_PEERING, RESOLVE, ROUTE_KEY, RUN_INSTANCE, SEND, SET_ROUTE, STEP, UDP,
+    REQUEST_PEERING, RESOLVE, ROUTE_KEY, RUN_INSTANCE, SEND, SET_ROUTE, STEP, TCP, UDP,
 };
 use crate::scenario::names::new_owned;
 use crate::scenario::yaml::{Entry, Node, Scalar, Value};
+use crate::sim::tcp::Patience;
 use crate::wire::Family;
 
 impl Decoder<'_> {
@@ -194,6 +195,7 @@ impl Decoder<'_> {
             "resolve" => Action::Resolve(self.resolve(node)?),
             "ping" => Action::Ping(self.ping(node)?),
             "udp" => Action::Udp(self.udp(node)?),
+            "tcp" => Action::Tcp(self.tcp(node)?),
             "send" => Action::Send(self.send(node)?),
             "replay" => {
                 let fields = Fields::of(node, &REPLAY);
@@ -342,6 +344,7 @@ impl Decoder<'_> {
             count: count.unwrap_or(NonZeroU32::MIN),
             interval: interval.map_or(Span::from_secs(1), |s| s.value),
             size,
+            fragment: toggle(&fields, "fragment"),
             family,
         })
     }
@@ -367,11 +370,31 @@ impl Decoder<'_> {
             port: number("port", 9),
             source_port: number("source-port", 40_000),
             size: number("size", 18),
+            fragment: toggle(&fields, "fragment"),
             count: count(&fields, "count").unwrap_or(NonZeroU32::MIN),
             interval: interval.map_or(Span::from_millis(1), |s| s.value),
             answer: toggle(&fields, "answer"),
             family,
         })
+    }
+
+    fn tcp(&mut self, node: &Node) -> Option<Tcp> {
+        let fields = Fields::of(node, &TCP);
+        let from = fields.get("from").and_then(|n| self.read(n));
+        let to = fields.get("to").and_then(|n| self.read(n));
+        let port = fields.get("port").and_then(whole_number).map_or(80, |n| n.value);
+        let source_port = fields.get("source-port").and_then(whole_number).map(|n| n.value);
+        let bytes = fields.get("bytes").and_then(whole_number).map_or(0, |n| n.value);
+        let timeout = fields.get("timeout").and_then(|n| self.span(n, RUN_SPAN_MAX));
+        let family = fields.get("family").and_then(|n| word(n, Family::from_name));
+        let background = toggle(&fields, "background");
+        let (from, to) = match self.pair(node) {
+            Some(flow) => (flow.from, flow.to),
+            None => (from?, to?),
+        };
+        self.same_family(std::slice::from_ref(&to), None, family);
+        let timeout = timeout.map_or(Patience::default().connect, |s| s.value);
+        Some(Tcp { from, to, port, source_port, bytes, timeout, family, background })
     }
 
     fn flows(&mut self, node: &Node) -> Option<Flows> {
@@ -516,6 +539,7 @@ pub(super) fn is_command(action: &Action) -> bool {
         Action::Resolve(_)
             | Action::Ping(_)
             | Action::Udp(_)
+            | Action::Tcp(_)
             | Action::Send(_)
             | Action::Replay(_)
             | Action::Flows(_)

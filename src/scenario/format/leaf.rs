@@ -3,12 +3,13 @@
 //! Words of the cloud and of packets are taken from their types; this file has none of its own for
 //! them.
 
-use crate::base::limit::{LINK_QUEUE_PACKETS_MAX, PACKETS_PER_RUN_MAX};
+use crate::base::limit::{LINK_QUEUE_PACKETS_MAX, PACKETS_PER_RUN_MAX, TCP_BYTES_MAX};
 use crate::cloud::dns::Reason;
 use crate::cloud::filter::Direction;
 use crate::cloud::gateway::Line;
 use crate::cloud::peering::{End, Status};
 use crate::cloud::route_table::RouteState;
+use crate::forward::middlebox::Role;
 use crate::scenario::shape::{Form, Leaf};
 use crate::wire::Family;
 
@@ -117,5 +118,9 @@ leaves! {
     PAYLOAD = "a whole number", Form::Whole { min: 0, max: PAYLOAD_MAX };
     SIDE = "a side of a peering", Form::Word(words_of!(End, name));
     UNRESOLVED = "a reason for which a name does not resolve", Form::Word(words_of!(Reason, label));
-    VERDICT = "an expectation", Form::Word(&["replied", "delivered"]);
+    VERDICT = "an expectation",
+        Form::Word(&["replied", "delivered", "connected", "refused", "timed-out", "reset"]);
+    ROLE = "a role", Form::Word(words_of!(Role, name));
+    TCP_PORT = "a port", Form::Whole { min: 1, max: 65_535 };
+    BYTES = "a whole number", Form::Whole { min: 0, max: TCP_BYTES_MAX };
 }

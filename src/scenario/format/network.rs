@@ -2,8 +2,8 @@
 
 use super::leaf::{
     ACCOUNT as ACCOUNT_REF, ACCOUNT_ID, ACL_NAME, BIT_RATE, BLOCK, BOOLEAN, CHANCE, GROUP, IPV4,
-    IPV4_BLOCK, IPV6, IPV6_BLOCK, LABEL, PUBLIC_IP, QUEUE, QUOTA, REGION, SPAN,
-    SUBNET as SUBNET_REF, TABLE, TARGET, VPC as VPC_REF, ZONE,
+    IPV4_BLOCK, IPV6, IPV6_BLOCK, LABEL, PUBLIC_IP, QUEUE, QUOTA, REGION, ROLE, SPAN,
+    SUBNET as SUBNET_REF, TABLE, TARGET, TCP_PORT, VPC as VPC_REF, ZONE,
 };
 use super::{Field, Mapping, Shape};
 use crate::cloud::quota::Quota;
@@ -257,9 +257,32 @@ const GROUPS_FIELD: Field = Field::optional(
     "its security group or a list of them; `A/default` is the one that A was born with",
 );
 
+const ROLE_FIELD: Field = Field::optional(
+    "role",
+    Shape::Leaf(&ROLE),
+    "none",
+    "what it does with packets that are not for itself: a `router` sends them on, a `nat` from its \
+     own address; both need `source_dest_check: false`",
+);
+const PORTS: Shape = Shape::Either(&[Shape::Leaf(&TCP_PORT), Shape::List(&Shape::Leaf(&TCP_PORT))]);
+const LISTEN_FIELD: Field = Field::optional(
+    "listen",
+    PORTS,
+    "none",
+    "the TCP port that it serves, or a list of them; it reads what is sent",
+);
+
 /// The keys that a declared instance and one that a step starts have in common.
-pub(super) const PLACEMENT: [Field; 6] =
-    [VPC_FIELD, SUBNET_FIELD, IP_FIELD, IPV6_FIELD, CHECK_FIELD, GROUPS_FIELD];
+pub(super) const PLACEMENT: [Field; 8] = [
+    VPC_FIELD,
+    SUBNET_FIELD,
+    IP_FIELD,
+    IPV6_FIELD,
+    CHECK_FIELD,
+    GROUPS_FIELD,
+    ROLE_FIELD,
+    LISTEN_FIELD,
+];
 
 /// A declared instance.
 pub static INSTANCE: Mapping = Mapping {
@@ -267,7 +290,7 @@ pub static INSTANCE: Mapping = Mapping {
     what: "an instance",
     doc: "An instance with one network interface.",
     fields: &{
-        let [vpc, subnet, ip, ipv6, check, groups] = PLACEMENT;
+        let [vpc, subnet, ip, ipv6, check, groups, role, listen] = PLACEMENT;
         let link = Field::optional(
             "link",
             Shape::Mapping(&LINK),
@@ -280,7 +303,7 @@ pub static INSTANCE: Mapping = Mapping {
             "none",
             "the public address that stands for `ip`, or `auto`",
         );
-        [vpc, subnet, ip, ipv6, check, groups, public, link]
+        [vpc, subnet, ip, ipv6, check, groups, role, listen, public, link]
     },
     one_of: &[],
 };

@@ -5,10 +5,10 @@ use super::filter::{
     ENTRY_KEY, ENTRY_OF_ACL, INGRESS_OF_GROUP, MODIFY_PREFIX_LIST, MODIFY_SECURITY_GROUPS,
 };
 use super::leaf::{
-    ACCOUNT, ACL, ADDRESS, BLOCK, BOOLEAN, BOUNDS, COUNT, DESTINATION, EC2_CODE, FAMILY, GROUP,
-    HEX, HOST, INSTANCE, IPV4, IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAME, NAMED_TABLE,
+    ACCOUNT, ACL, ADDRESS, BLOCK, BOOLEAN, BOUNDS, BYTES, COUNT, DESTINATION, EC2_CODE, FAMILY,
+    GROUP, HEX, HOST, INSTANCE, IPV4, IPV4_BLOCK, IPV6_BLOCK, LABEL, LOCATION, NAME, NAMED_TABLE,
     PACKET_RATE, PAIR, PATH, PAYLOAD, PEERING, PORT, PREFIX_LIST, REASON, REGION, SIDE, SPAN,
-    STATE, SUBNET, TABLE, TARGET, TEXT, UNRESOLVED, VERDICT, VPC, ZONE,
+    STATE, SUBNET, TABLE, TARGET, TCP_PORT, TEXT, UNRESOLVED, VERDICT, VPC, ZONE,
 };
 use super::network::PLACEMENT;
 use super::{Field, Mapping, Shape, gateway};
@@ -48,6 +48,7 @@ pub static STEP: Mapping = Mapping {
 
 const PAIR_OR_RESOLVE: Shape = Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&RESOLVE)]);
 const PAIR_OR_PING: Shape = Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&PING)]);
+const PAIR_OR_TCP: Shape = Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&TCP)]);
 const PAIR_OR_UDP: Shape = Shape::Either(&[Shape::Leaf(&PAIR), Shape::Mapping(&UDP)]);
 
 const COMMANDS: &[Field] = &[
@@ -160,6 +161,7 @@ const COMMANDS: &[Field] = &[
 const TRAFFIC: &[Field] = &[
     action("ping", PAIR_OR_PING, "ICMP echo; the target answers"),
     action("udp", PAIR_OR_UDP, "datagrams"),
+    action("tcp", PAIR_OR_TCP, "one TCP connection"),
     action("send", Shape::Mapping(&SEND), "one packet of raw bytes"),
     action("replay", Shape::Mapping(&REPLAY), "the IP packets of a capture, with their spacing"),
     action("flows", Shape::Mapping(&FLOWS), "many UDP flows at once"),
@@ -355,9 +357,9 @@ pub static RUN_INSTANCE: Mapping = Mapping {
     what: "`run-instance`",
     doc: "`RunInstances` for one instance.",
     fields: &{
-        let [vpc, subnet, ip, ipv6, check, groups] = PLACEMENT;
+        let [vpc, subnet, ip, ipv6, check, groups, role, listen] = PLACEMENT;
         let name = Field::required("name", Shape::Leaf(&LABEL), "label of the new instance");
-        [name, vpc, subnet, ip, ipv6, check, groups]
+        [name, vpc, subnet, ip, ipv6, check, groups, role, listen]
     },
     one_of: &[],
 };
@@ -406,6 +408,13 @@ const FAMILY_FIELD: Field = Field::optional(
     "family of addresses to use",
 );
 
+const FRAGMENT_FIELD: Field = Field::optional(
+    "fragment",
+    Shape::Leaf(&BOOLEAN),
+    "`false`",
+    "whether the packets may be cut up where the way is too narrow (IPv4)",
+);
+
 const fn payload(default: &'static str) -> Field {
     Field::optional("size", Shape::Leaf(&PAYLOAD), default, "payload in bytes")
 }
@@ -434,6 +443,7 @@ pub static PING: Mapping = Mapping {
         count("requests to each target"),
         interval("`1s`"),
         payload("`56`"),
+        FRAGMENT_FIELD,
         FAMILY_FIELD,
     ],
     one_of: &[],
@@ -451,6 +461,7 @@ pub static UDP: Mapping = Mapping {
         Field::optional("port", Shape::Leaf(&PORT), "`9`", "destination port"),
         Field::optional("source-port", Shape::Leaf(&PORT), "`40000`", "source port"),
         payload("`18`"),
+        FRAGMENT_FIELD,
         count("datagrams"),
         interval("`1ms`"),
         Field::optional(
@@ -460,6 +471,34 @@ pub static UDP: Mapping = Mapping {
             "whether the target sends each back",
         ),
         FAMILY_FIELD,
+    ],
+    one_of: &[],
+};
+
+/// `tcp`.
+pub static TCP: Mapping = Mapping {
+    name: "tcp",
+    what: "`tcp`",
+    doc: "One TCP connection: opened, used, closed. `b -> c` is short for `{from: b, to: c}`.",
+    fields: &[
+        FROM_FIELD,
+        Field::required("to", Shape::Leaf(&DESTINATION), "the target"),
+        Field::optional("port", Shape::Leaf(&TCP_PORT), "`80`", "destination port"),
+        Field::optional(
+            "source-port",
+            Shape::Leaf(&TCP_PORT),
+            "a new one each time",
+            "source port",
+        ),
+        Field::optional("bytes", Shape::Leaf(&BYTES), "`0`", "data to send, in bytes"),
+        Field::optional("timeout", Shape::Leaf(&SPAN), "`127s`", "how long it tries to connect"),
+        FAMILY_FIELD,
+        Field::optional(
+            "background",
+            Shape::Leaf(&BOOLEAN),
+            "`false`",
+            "whether the next step starts at once",
+        ),
     ],
     one_of: &[],
 };
@@ -543,6 +582,12 @@ pub static EXPECTATION: Mapping = Mapping {
             ]),
             "none",
             "every request is dropped for this reason; or so many for each reason",
+        ),
+        Field::optional(
+            "goodput",
+            Shape::Leaf(&BOUNDS),
+            "not judged",
+            "the connection is `connected`, and carries so many kbit/s from handshake to last acknowledgement",
         ),
         Field::optional(
             "reply-lost",

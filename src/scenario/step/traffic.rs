@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Probe, Undone};
+use super::{Connect, Probe, Undone};
 use crate::base::diag::Spanned;
 use crate::base::limit::REPLAY_BYTES_MAX;
 use crate::base::time::Span;
@@ -17,8 +17,9 @@ use crate::scenario::ast::{self, Destination, Label, Toggle};
 use crate::scenario::capture;
 use crate::scenario::load::{self, Unreadable};
 use crate::scenario::stage::{Stage, Trouble};
+use crate::sim::tcp::{Patience, Transfer};
 use crate::sim::{Datagrams, Load, Pace, Source};
-use crate::wire::{EchoKind, Family, build};
+use crate::wire::{EchoKind, Family, Packet, build, clear_dont_fragment};
 
 /// Payload that is easy to recognise in a capture: the letters of the alphabet, over and over.
 fn payload(size: u16) -> Vec<u8> {
@@ -45,6 +46,7 @@ pub(super) fn pings(
         };
         let first = build::echo(EchoKind::Request, source, to, ident, 1, &payload(ping.size))
             .map_err(Trouble::Packet)?;
+        let first = with_leave(first, ping.fragment);
         let (count, pace) = (u64::from(ping.count.get()), Pace::Every(ping.interval));
         let load = Load::Ping { first, count, pace };
         let probe = Probe::of(Source { from: known.interface, meant, load });
@@ -69,6 +71,7 @@ struct Datagram<'f> {
     port: u16,
     /// Payload in bytes.
     size: u16,
+    fragment: Toggle,
 }
 
 impl Datagram<'_> {
@@ -82,6 +85,7 @@ impl Datagram<'_> {
         };
         let ends = ((source, self.source_port).into(), (to, self.port).into());
         let packet = build::udp(ends.0, ends.1, &payload(self.size)).map_err(Trouble::Packet)?;
+        let packet = with_leave(packet, self.fragment);
         let load = Load::Repeat { packet, count: u64::from(count.get()), pace };
         Ok(Source { from: known.interface, meant, load })
     }
@@ -97,6 +101,7 @@ pub(super) fn datagrams(stage: &Stage, udp: &ast::Udp) -> Result<Probe, Undone> 
         source_port: udp.source_port,
         port: udp.port,
         size: udp.size,
+        fragment: udp.fragment,
     };
     let source = datagram.repeated(stage, udp.count, Pace::Every(udp.interval))?;
     let datagrams = match udp.answer {
@@ -117,12 +122,39 @@ pub(super) fn flows(stage: &Stage, flows: &ast::Flows) -> Result<Probe, Undone> 
             source_port,
             port: flows.port,
             size: flows.size,
+            fragment: Toggle::No,
         };
         datagram.repeated(stage, flows.packets, Pace::Rate(flows.rate))
     };
     let pairs = flows.pairs.iter().zip(FLOWS_SOURCE_PORTS.cycle());
     let sources = pairs.map(source).collect::<Result<Vec<_>, _>>()?;
     Ok(Probe { datagrams: Datagrams::Sunk, sources, background: flows.background })
+}
+
+/// One connection.
+pub(super) fn connection(stage: &mut Stage, tcp: &ast::Tcp) -> Result<Connect, Undone> {
+    let known = stage.host(&tcp.from.value)?;
+    let (to, meant) = stage.destination(&tcp.to.value, tcp.family.map(|f| f.value))?;
+    let source = stage.source_address(&tcp.from.value, &known, to)?;
+    let source_port = tcp.source_port.unwrap_or_else(|| stage.next_port());
+    Ok(Connect {
+        from: known.interface,
+        meant,
+        ends: ((source, source_port).into(), (to, tcp.port).into()),
+        transfer: Transfer {
+            bytes: tcp.bytes,
+            patience: Patience { connect: tcp.timeout, ..Patience::default() },
+        },
+        background: tcp.background,
+    })
+}
+
+/// The packet as the file wants it: with or without leave to be cut up.
+fn with_leave(packet: Packet, fragment: Toggle) -> Packet {
+    match fragment {
+        Toggle::Yes => clear_dont_fragment(&packet),
+        Toggle::No => packet,
+    }
 }
 
 /// One packet, whatever its bytes are.

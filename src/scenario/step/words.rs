@@ -86,6 +86,10 @@ pub(in crate::scenario) fn words(action: &Action) -> String {
         Action::Udp(u) => {
             format!("udp {}{}", pair(&u.from.value, &u.to.value), times(u.count.get()))
         }
+        Action::Tcp(t) => {
+            let bytes = if t.bytes == 0 { String::new() } else { format!(", {} bytes", t.bytes) };
+            format!("tcp {} port {}{bytes}", pair(&t.from.value, &t.to.value), t.port)
+        }
         Action::Send(s) => format!("send from {}, {} bytes", s.from.value, s.bytes.value.len()),
         Action::Replay(r) => format!("replay {} from {}", r.capture.value.as_str(), r.from.value),
         Action::Flows(f) => {

@@ -12,19 +12,11 @@ use smoltcp::wire::{HardwareAddress, IpCidr};
 
 use super::port::{Clock, Port};
 use super::recovery::{Heard, Recovery, Sending};
-use super::{Outcome, Patience, Report, Serve};
-use crate::base::limit::{TCP_BUFFER_BYTES, TCP_SMALL_BUFFER_BYTES};
+use super::work::Role;
+use super::{Outcome, Patience, Report};
 use crate::base::time::{Instant, Span};
+use crate::base::units::Mtu;
 use crate::wire::{Packet, TcpFlags};
-
-/// What our side does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Role {
-    /// Sends this many bytes more, then closes its side; what comes back is counted.
-    Send(u64),
-    /// Serves whoever has connected.
-    Serve(Serve),
-}
 
 /// A connection that has not ended for good.
 pub(super) struct Connection {
@@ -32,19 +24,20 @@ pub(super) struct Connection {
     sockets: SocketSet<'static>,
     socket: SocketHandle,
     clock: Clock,
-    mtu: u16,
+    mtu: Mtu,
+    /// The path's MTU, to be heeded once the SYN has told that of our interface.
+    path: Option<Mtu>,
     role: Role,
     patience: Patience,
-    /// Everything handed to the socket.
-    enqueued: u64,
+    /// Bytes handed to the socket.
+    written: u64,
     /// Since when the peer owes us something: its last sign of life, or when it began to owe.
     owed_since: Instant,
     /// None before our SYN.
     recovery: Option<Recovery>,
-    cause: Cause,
     /// Room for what smoltcp sends in one call.
     fresh: Vec<Packet>,
-    /// When it is to be polled next.
+    /// When [`poll`](Connection::poll) has something to do, if nothing comes in before.
     pub(super) due: Instant,
     pub(super) report: Report,
 }
@@ -63,7 +56,10 @@ pub(super) struct Plan {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
     pub(super) role: Role,
-    pub(super) mtu: u16,
+    /// Of our interface.
+    pub(super) mtu: Mtu,
+    /// What is known of the path, if it is less.
+    pub(super) path: Option<Mtu>,
     /// Decides the initial sequence number.
     pub(super) seed: u64,
 }
@@ -84,22 +80,17 @@ impl Connection {
         let mut connection = Connection::new(plan, Patience::default(), now);
         connection.tcp().listen(local).ok()?;
         // Before its SYN it has no timer that could be due.
-        connection.cause = Cause::Segment;
+        connection.due = Instant::NEVER;
         Some(connection)
     }
 
     fn new(plan: Plan, patience: Patience, now: Instant) -> Connection {
-        let Plan { local, remote, role, mtu, seed } = plan;
-        // A side that has nothing to say needs no room for it.
-        let (receives, sends) = match role {
-            Role::Send(0) => (TCP_SMALL_BUFFER_BYTES, TCP_SMALL_BUFFER_BYTES),
-            Role::Send(_) | Role::Serve(Serve::Echo) => (TCP_BUFFER_BYTES, TCP_BUFFER_BYTES),
-            Role::Serve(Serve::Sink) => (TCP_BUFFER_BYTES, TCP_SMALL_BUFFER_BYTES),
-        };
+        let Plan { local, remote, role, mtu, path, seed } = plan;
+        let [receives, sends] = role.buffers();
         let buffer = |bytes| SocketBuffer::new(vec![0; bytes]);
         let mut socket = Socket::new(buffer(receives), buffer(sends));
-        socket.set_congestion_control(congestion());
-        socket.set_ack_delay(ack_delay());
+        socket.set_congestion_control(CongestionControl::Reno);
+        socket.set_ack_delay(None);
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let socket = sockets.add(socket);
         let clock = Clock::default();
@@ -109,12 +100,12 @@ impl Connection {
             socket,
             clock,
             mtu,
+            path,
             role,
             patience,
-            enqueued: 0,
+            written: 0,
             owed_since: now,
             recovery: None,
-            cause: Cause::Timer,
             fresh: Vec::new(),
             due: now,
             report: Report::new(local, remote, mtu, now),
@@ -130,13 +121,16 @@ impl Connection {
         self.sockets.get_mut::<Socket<'static>>(self.socket)
     }
 
-    /// Takes a segment for this connection, and puts what is answered at once into `out`.
+    /// Takes a segment for this connection, lets our side work on it, and puts what is to be sent
+    /// into `out`.
+    ///
+    /// So each segment with data is acknowledged by one of its own, however many arrive at one
+    /// instant: smoltcp widens its window by acknowledgements, not by what they acknowledge.
     pub(super) fn receive(&mut self, segment: &Packet, now: Instant, out: &mut Vec<Packet>) {
-        // What a timer did is told from what a segment did by doing one after the other.
-        if self.cause == Cause::Timer && self.due <= now {
+        // What a timer does is told from what a segment does by doing one after the other.
+        if self.due <= now {
             self.poll(now, out);
         }
-        self.cause = Cause::Segment;
         self.owed_since = now;
         let Heard { show, resend } = match &mut self.recovery {
             Some(recovery) => recovery.heard(segment),
@@ -152,25 +146,48 @@ impl Connection {
         }
         let reset = segment.tcp_flags().is_some_and(|flags| flags.contains(TcpFlags::RST));
         self.note_state(if reset { Ending::Reset } else { Ending::Orderly }, now);
+        self.advance(Cause::Segment, now, out);
     }
 
-    /// Lets our side work, and puts what is to be sent into `out`.
+    /// Does what is due, lets our side work, and puts what is to be sent into `out`.
     pub(super) fn poll(&mut self, now: Instant, out: &mut Vec<Packet>) {
         if self.gives_up_at() <= now {
-            self.report.outcome = Outcome::TimedOut;
-            return;
+            self.end(Outcome::TimedOut, now);
+        } else {
+            self.advance(Cause::Timer, now, out);
         }
+    }
+
+    /// Lets our side work and smoltcp send.
+    fn advance(&mut self, cause: Cause, now: Instant, out: &mut Vec<Packet>) {
         if !self.is_owed() {
             self.owed_since = now;
         }
-        self.work();
-        if let Some(held) = self.send(now, out) {
+        let socket = self.sockets.get_mut::<Socket<'static>>(self.socket);
+        let moved = self.role.work(socket, self.written);
+        self.written += moved.written;
+        self.report.received += moved.read;
+        if let Some(held) = self.send(cause, now, out) {
             self.show(&held, now, out);
-            self.cause = Cause::Segment;
-            self.send(now, out);
+            self.send(Cause::Segment, now, out);
         }
-        self.cause = Cause::Timer;
+        // The FIN goes with the last data or after them. Earlier, it would make smoltcp believe
+        // that each segment is the last, which it sends without waiting until it is full.
+        if self.unsent() < u32::from(self.mtu.bytes())
+            && self.role.close(self.sockets.get_mut(self.socket))
+        {
+            self.send(Cause::Segment, now, out);
+        }
         self.note_state(Ending::Orderly, now);
+        self.due = self.wakes_at(now);
+    }
+
+    /// Bytes that our side has written and smoltcp has not sent once.
+    fn unsent(&self) -> u32 {
+        let sent = self.recovery.as_ref().map_or(0, Recovery::sent);
+        // What is not sent fits a buffer, so the lower half of the counts is enough.
+        let [a, b, c, d, ..] = self.written.to_le_bytes();
+        u32::from_le_bytes([a, b, c, d]).wrapping_sub(sent)
     }
 
     /// Gives smoltcp a segment.
@@ -191,7 +208,7 @@ impl Connection {
 
     /// Lets smoltcp send what it may. Gives the acknowledgement that it is to be shown before it
     /// sends more.
-    fn send(&mut self, now: Instant, out: &mut Vec<Packet>) -> Option<Packet> {
+    fn send(&mut self, mut cause: Cause, now: Instant, out: &mut Vec<Packet>) -> Option<Packet> {
         let mut fresh = std::mem::take(&mut self.fresh);
         let at = self.clock.at(now);
         let mut port = Port { mtu: self.mtu, inbound: None, outbound: &mut fresh };
@@ -202,12 +219,14 @@ impl Connection {
         let mut held = None;
         for packet in fresh.drain(..) {
             let Some(header) = packet.tcp() else { continue };
-            let recovery = self.recovery.get_or_insert_with(|| Recovery::new(header.sequence));
+            let (local, remote) = (self.report.local, self.report.remote);
+            let recovery =
+                self.recovery.get_or_insert_with(|| Recovery::new(local, remote, header));
             let sending = recovery.judge(&packet);
-            if sending != Sending::New && self.cause == Cause::Timer {
+            if sending != Sending::New && cause == Cause::Timer {
                 held = recovery.timed_out();
-                // The rest of what the timer made it send.
-                self.cause = Cause::Segment;
+                // The timer made it send the rest as well, but expired once.
+                cause = Cause::Segment;
             }
             recovery.send(&packet);
             if sending == Sending::Needless {
@@ -224,9 +243,8 @@ impl Connection {
         held
     }
 
-    /// When [`poll`](Connection::poll) has something to do next, if nothing comes in before: later
-    /// than `now`, at which it was called last.
-    pub(super) fn wakes_at(&mut self, now: Instant) -> Instant {
+    /// When something is due next: later than `now`, when everything was done that was due.
+    fn wakes_at(&mut self, now: Instant) -> Instant {
         let timer = self.interface.poll_at(self.clock.at(now), &self.sockets);
         let timer = timer.map_or(Instant::NEVER, |then| self.clock.reaches(then));
         // Whatever smoltcp says, time moves on.
@@ -246,7 +264,7 @@ impl Connection {
     /// acknowledged, and news; then what was lost goes out again at once.
     pub(super) fn too_big(
         &mut self,
-        mtu: u16,
+        mtu: Mtu,
         sequence: u32,
         now: Instant,
         out: &mut Vec<Packet>,
@@ -255,8 +273,6 @@ impl Connection {
         if mtu >= self.mtu || !in_flight {
             return false;
         }
-        // First what has come in before, so that only the timer is left to speak.
-        self.poll(now, out);
         self.narrow(mtu, now);
         let before = self.report.retransmitted;
         // smoltcp retransmits when its timer says so. Nothing is won by waiting (RFC 8201, 5.4), so
@@ -269,44 +285,25 @@ impl Connection {
                 self.poll(now, out);
             }
         }
-        self.tcp().set_congestion_control(congestion());
+        // Not before: what the timer makes it send would be one segment, and the new threshold
+        // half of the few bytes that were on their way.
+        self.restart_window();
         true
     }
 
+    /// Begins again with slow start. smoltcp counts the window in segments as long as the peer's SYN
+    /// has announced them, which over a narrower path would let it grow many times too fast. A new
+    /// controller counts in 1,024 bytes, which is not far from what narrow paths take.
+    fn restart_window(&mut self) {
+        self.tcp().set_congestion_control(CongestionControl::Reno);
+    }
+
     /// Sends nothing longer than `mtu` from now on.
-    fn narrow(&mut self, mtu: u16, now: Instant) {
+    fn narrow(&mut self, mtu: Mtu, now: Instant) {
         self.mtu = mtu;
         self.report.mtu = mtu;
         // The seed only numbers new connections, and this one has its number.
         self.interface = interface(self.report.local.ip(), mtu, 0, self.clock, now);
-    }
-
-    /// What our side does with its socket: reads, writes and closes as far as it can.
-    fn work(&mut self) {
-        let socket = self.sockets.get_mut::<Socket<'static>>(self.socket);
-        match &mut self.role {
-            Role::Send(left) => {
-                self.report.received += discard(socket);
-                self.enqueued += write_pattern(socket, self.enqueued, left);
-                // Before the connection stands, closing would mean giving up.
-                if *left == 0 && socket.may_send() {
-                    socket.close();
-                }
-            }
-            Role::Serve(serve) => {
-                self.report.received += match serve {
-                    Serve::Sink => discard(socket),
-                    Serve::Echo => {
-                        let echoed = echo(socket);
-                        self.enqueued += echoed;
-                        echoed
-                    }
-                };
-                if socket.state() == State::CloseWait && socket.recv_queue() == 0 {
-                    socket.close();
-                }
-            }
-        }
     }
 
     /// Notes what smoltcp has made of what came in.
@@ -314,26 +311,36 @@ impl Connection {
         let socket = self.sockets.get::<Socket<'static>>(self.socket);
         let state = socket.state();
         let queued = u64::try_from(socket.send_queue()).unwrap_or(u64::MAX);
-        let acknowledged = self.enqueued.saturating_sub(queued);
-        let report = &mut self.report;
-        if acknowledged > report.acknowledged {
-            report.acknowledged = acknowledged;
-            report.last_ack_at = Some(now);
+        let acknowledged = self.written.saturating_sub(queued);
+        if acknowledged > self.report.acknowledged {
+            self.report.acknowledged = acknowledged;
+            self.report.last_ack_at = Some(now);
         }
         let stands =
             !matches!(state, State::Closed | State::Listen | State::SynSent | State::SynReceived);
-        if stands && report.outcome == Outcome::Connecting {
-            report.outcome = Outcome::Open;
-            report.connected_at = Some(now);
+        if stands && self.report.outcome == Outcome::Connecting {
+            self.report.outcome = Outcome::Open;
+            self.report.connected_at = Some(now);
+            if let Some(path) = self.path.take() {
+                self.narrow(path, now);
+                self.restart_window();
+            }
         }
-        report.outcome = match (report.outcome, state, ending) {
+        let end = match (self.report.outcome, state, ending) {
             (Outcome::Open, State::TimeWait, _) => Outcome::Done,
             (Outcome::Open, State::Closed, Ending::Orderly) => Outcome::Done,
             (Outcome::Open, State::Closed, Ending::Reset) => Outcome::Reset,
             // A listening socket goes back to listening when the caller thinks better of it.
             (Outcome::Connecting, State::Closed | State::Listen, _) => Outcome::Refused,
-            (outcome, ..) => outcome,
+            _ => return,
         };
+        self.end(end, now);
+    }
+
+    /// Notes how it ended.
+    fn end(&mut self, outcome: Outcome, now: Instant) {
+        self.report.outcome = outcome;
+        self.report.ended_at = Some(now);
     }
 
     /// When patience ends if the peer stays silent.
@@ -365,81 +372,7 @@ enum Ending {
     Reset,
 }
 
-/// Reads everything there is, and gives how much that was.
-fn discard(socket: &mut Socket<'_>) -> u64 {
-    let mut read = 0;
-    while socket.can_recv() {
-        match socket.recv(|bytes| (bytes.len(), bytes.len())) {
-            Ok(length) => read += length,
-            Err(_) => break,
-        }
-    }
-    u64::try_from(read).unwrap_or(u64::MAX)
-}
-
-/// Writes as much of `left` as there is room for and gives how much that was. What is written
-/// depends on its place in the stream, `from` at first, so that a byte out of place is seen.
-fn write_pattern(socket: &mut Socket<'_>, from: u64, left: &mut u64) -> u64 {
-    let mut place = from;
-    while *left > 0 && socket.can_send() {
-        let written = socket.send(|room| {
-            let length = room.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-            let [start, ..] = place.to_le_bytes();
-            let mut value = start;
-            for byte in room.iter_mut().take(length) {
-                *byte = value;
-                value = value.wrapping_add(1);
-            }
-            (length, length)
-        });
-        match written {
-            Ok(length) if length > 0 => {
-                let length = u64::try_from(length).unwrap_or(u64::MAX);
-                place += length;
-                *left -= length;
-            }
-            _ => break,
-        }
-    }
-    place - from
-}
-
-/// Writes back what was read, as far as there is room, and gives how much that was.
-fn echo(socket: &mut Socket<'_>) -> u64 {
-    let mut buffer = [0; 4_096];
-    let mut moved = 0;
-    loop {
-        let room = socket.send_capacity() - socket.send_queue();
-        let length = room.min(buffer.len());
-        if length == 0 || !socket.may_send() {
-            break;
-        }
-        let Some(part) = buffer.get_mut(..length) else { break };
-        match socket.recv_slice(part) {
-            Ok(length) if length > 0 => {
-                let sent =
-                    part.get(..length).map_or(0, |part| socket.send_slice(part).unwrap_or(0));
-                moved += sent;
-            }
-            _ => break,
-        }
-    }
-    u64::try_from(moved).unwrap_or(u64::MAX)
-}
-
-fn congestion() -> CongestionControl {
-    match std::env::var("CC").as_deref() {
-        Ok("cubic") => CongestionControl::Cubic,
-        Ok("none") => CongestionControl::None,
-        _ => CongestionControl::Reno,
-    }
-}
-fn ack_delay() -> Option<smoltcp::time::Duration> {
-    let ms: u64 = std::env::var("ACKD").ok().and_then(|s| s.parse().ok()).unwrap_or(10);
-    (ms > 0).then(|| smoltcp::time::Duration::from_millis(ms))
-}
-
-fn interface(local: IpAddr, mtu: u16, seed: u64, clock: Clock, now: Instant) -> Interface {
+fn interface(local: IpAddr, mtu: Mtu, seed: u64, clock: Clock, now: Instant) -> Interface {
     let mut config = Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
     let mut nothing = Vec::new();

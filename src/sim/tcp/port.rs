@@ -8,12 +8,13 @@ use smoltcp::phy::{self, Checksum, ChecksumCapabilities, DeviceCapabilities, Med
 use smoltcp::time::{Duration as TheirSpan, Instant as TheirInstant};
 
 use crate::base::time::{Instant, Span};
+use crate::base::units::Mtu;
 use crate::wire::Packet;
 
 /// A device for one call into smoltcp.
 pub(super) struct Port<'a> {
-    /// Longest packet in bytes.
-    pub(super) mtu: u16,
+    /// Longest packet that may be sent.
+    pub(super) mtu: Mtu,
     /// What arrives: a packet that was parsed, so its checksums are known to be good.
     pub(super) inbound: Option<&'a [u8]>,
     /// What is sent.
@@ -52,7 +53,7 @@ impl phy::Device for Port<'_> {
         checksum.tcp = Checksum::Tx;
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = usize::from(self.mtu);
+        capabilities.max_transmission_unit = usize::from(self.mtu.bytes());
         capabilities.checksum = checksum;
         capabilities
     }
@@ -109,5 +110,38 @@ impl Clock {
         if then > believed {
             self.ahead += then - believed;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A timer fires at the instant that was given for it and at none before, wound forward or not.
+    #[test]
+    fn timers_fire_at_their_instant_and_not_before() {
+        let mut wound = Clock::default();
+        wound.wind_forward(Instant::from_nanos(7_300), TheirInstant::from_micros(1_000_000));
+        assert_eq!(wound.at(Instant::from_nanos(7_300)), TheirInstant::from_micros(1_000_000));
+        for clock in [Clock::default(), wound] {
+            for then in [1_000_000_i64, 1_000_001, 123_456_789, 3_200_000_000_000_000] {
+                let then = TheirInstant::from_micros(then);
+                let fires = clock.reaches(then);
+                assert_eq!(clock.at(fires), then);
+                assert!(clock.at(Instant::from_nanos(fires.as_nanos() - 1)) < then);
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_is_never_wound_back() {
+        let mut clock = Clock::default();
+        let now = Instant::from_nanos(5_000_000);
+        clock.wind_forward(now, TheirInstant::from_micros(4_000));
+        assert_eq!(clock.at(now), TheirInstant::from_micros(5_000));
+        // What is due at once is due in the past, and that of our time is its beginning.
+        assert_eq!(clock.reaches(TheirInstant::from_micros(0)), Instant::START);
+        clock.wind_forward(now, TheirInstant::from_micros(9_000));
+        assert_eq!(clock.reaches(TheirInstant::from_micros(0)), Instant::START);
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! smoltcp retransmits after three duplicate acknowledgements and halves its window, as it should. But
 //! it takes the next acknowledgement for the end of the matter. If a window has lost several segments,
-//! as it does when slow start overruns a queue, each of them halves the window once more, and
-//! after a timeout the duplicates that a resent window earns do so too.
+//! as it does when slow start overruns a queue, each of them halves the window once more, and after a
+//! timeout the duplicates that a resent window earns do so too.
 //!
 //! This stands between smoltcp and the network. While holes remain in what was outstanding when the
 //! first loss was seen, it retransmits them itself, and what smoltcp hears is that one more segment
-//! has left the network: the acknowledgement with the number it knows already. RFC 6582, 3.2, step
-//! 3, lets the window shrink by what was acknowledged and grow by a segment, which is the same.
+//! has left the network: an acknowledgement with the number it knows already. RFC 6582, 3.2, step 3,
+//! lets the window shrink by what was acknowledged and grow by a segment, which is the same.
 //! Refuses to decide how much may be sent: the window is smoltcp's.
 //!
 //! ```text
@@ -21,20 +21,25 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
-use crate::wire::{Packet, TcpFlags, TcpSegment, acknowledging};
+use crate::wire::{Packet, TcpFlags, TcpSegment, build, with_tcp_header};
 
-/// What was sent and not acknowledged, and how smoltcp is kept informed.
+/// What was sent and not acknowledged, and what smoltcp is told of it.
 #[derive(Debug)]
 pub(super) struct Recovery {
+    local: SocketAddr,
+    remote: SocketAddr,
+    /// The number of our SYN.
+    first: u32,
     /// The first number that the peer has not acknowledged.
     acknowledged: u32,
     /// The number of the next new byte.
     next: u32,
-    /// What our segments acknowledge.
-    acknowledging: u32,
-    /// The window that smoltcp was told last.
+    /// The window that the peer has told last.
     window: u16,
+    /// The last header that we sent: what it acknowledges is what we wait for.
+    ours: TcpSegment,
     /// What was sent from `acknowledged` on, in order and without overlap. Shares the bytes of the
     /// packets, so it costs no more than they do.
     in_flight: VecDeque<InFlight>,
@@ -48,18 +53,16 @@ struct InFlight {
     packet: Packet,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Phase {
     /// Nothing is known to be lost.
     Open,
     /// A segment was retransmitted because of duplicate acknowledgements.
     Fast {
-        /// What was new then. Acknowledging it ends the phase.
+        /// What was new then. Acknowledging all before it ends the phase.
         point: u32,
         /// Up to where smoltcp believes the peer has everything.
         shown: u32,
-        /// The last acknowledgement that smoltcp was not shown as it is.
-        held: Option<Packet>,
     },
     /// A timeout made smoltcp send everything again.
     Loss {
@@ -89,13 +92,16 @@ pub(super) enum Sending {
 }
 
 impl Recovery {
-    /// Of a connection whose SYN has this number, before it is sent.
-    pub(super) fn new(first: u32) -> Recovery {
+    /// Of a connection between these ends, before our SYN, with this header, is sent.
+    pub(super) fn new(local: SocketAddr, remote: SocketAddr, syn: TcpSegment) -> Recovery {
         Recovery {
-            acknowledged: first,
-            next: first,
-            acknowledging: 0,
+            local,
+            remote,
+            first: syn.sequence,
+            acknowledged: syn.sequence,
+            next: syn.sequence,
             window: 0,
+            ours: syn,
             in_flight: VecDeque::new(),
             phase: Phase::Open,
         }
@@ -106,12 +112,17 @@ impl Recovery {
         !is_before(number, self.acknowledged) && is_before(number, self.next)
     }
 
+    /// How many bytes of data were sent, modulo 2^32, a FIN counted as one; 0 before the SYN.
+    pub(super) fn sent(&self) -> u32 {
+        self.next.wrapping_sub(self.first).saturating_sub(1)
+    }
+
     /// A segment has come in.
     pub(super) fn heard(&mut self, segment: &Packet) -> Heard {
         let as_it_is = || Heard { show: Some(segment.clone()), resend: None };
         let Some(header) = segment.tcp() else { return as_it_is() };
-        let TcpSegment { flags, acknowledgement: number, window, .. } = header;
-        if !flags.contains(TcpFlags::ACK) || flags.contains(TcpFlags::RST) {
+        let number = header.acknowledgement;
+        if !header.flags.contains(TcpFlags::ACK) || header.flags.contains(TcpFlags::RST) {
             return as_it_is();
         }
         let is_news = is_before(self.acknowledged, number) && !is_before(self.next, number);
@@ -122,39 +133,42 @@ impl Recovery {
             }
         }
         let repeats = number == self.acknowledged
-            && window == self.window
-            && flags.sequence_length(segment.payload().len()) == 0;
-        self.window = window;
-        match &mut self.phase {
+            && header.window == self.window
+            && header.flags.sequence_length(segment.payload().len()) == 0;
+        self.window = header.window;
+        match self.phase {
             Phase::Fast { point, .. } | Phase::Loss { point }
-                if !is_before(self.acknowledged, *point) =>
+                if !is_before(self.acknowledged, point) =>
             {
                 self.phase = Phase::Open;
                 as_it_is()
             }
-            Phase::Fast { shown, held, .. } if is_before(*shown, number) => {
-                let show = acknowledging(segment, *shown);
-                let resend = if is_news {
-                    *held = Some(segment.clone());
-                    self.first_hole()
-                } else {
-                    None
-                };
-                Heard { show, resend }
-            }
-            // RFC 6582, 3.2, step 1 and 4: not before everything from before the timeout is there.
+            Phase::Fast { shown, .. } if is_before(shown, number) => Heard {
+                show: with_tcp_header(segment, TcpSegment { acknowledgement: shown, ..header }),
+                resend: if is_news { self.first_hole() } else { None },
+            },
+            // RFC 6582, 3.2, steps 1 and 4: not before all from before the timeout is there.
             Phase::Loss { .. } if repeats && !is_news => Heard::default(),
             Phase::Open | Phase::Fast { .. } | Phase::Loss { .. } => as_it_is(),
         }
     }
 
-    /// What smoltcp sends next is because its timer has expired. Gives the acknowledgement that it
-    /// has not been shown.
+    /// What smoltcp sends next is because its timer has expired. Gives what it is to be shown then,
+    /// if it does not know all that the peer has acknowledged.
     pub(super) fn timed_out(&mut self) -> Option<Packet> {
+        let before = std::mem::replace(&mut self.phase, Phase::Loss { point: self.next });
         self.in_flight.clear();
-        match std::mem::replace(&mut self.phase, Phase::Loss { point: self.next }) {
-            Phase::Fast { held, .. } => held,
-            Phase::Open | Phase::Loss { .. } => None,
+        match before {
+            Phase::Fast { shown, .. } if is_before(shown, self.acknowledged) => {
+                let header = TcpSegment {
+                    flags: TcpFlags::ACK,
+                    sequence: self.ours.acknowledgement,
+                    acknowledgement: self.acknowledged,
+                    window: self.window,
+                };
+                segment(self.remote, self.local, header, &[])
+            }
+            _ => None,
         }
     }
 
@@ -169,25 +183,33 @@ impl Recovery {
 
     /// smoltcp sends this segment.
     pub(super) fn send(&mut self, segment: &Packet) {
-        if let Some(header) = segment.tcp() {
-            self.acknowledging = header.acknowledgement;
-        }
+        self.ours = segment.tcp().unwrap_or(self.ours);
         let Some((start, end)) = numbers(segment) else { return };
         if is_before(self.next, end) {
             self.next = end;
         } else if let Phase::Open = self.phase {
-            let shown = self.acknowledged;
-            self.phase = Phase::Fast { point: self.next, shown, held: None };
+            self.phase = Phase::Fast { point: self.next, shown: self.acknowledged };
         }
         if self.in_flight.back().is_none_or(|last| !is_before(start, last.end)) {
             self.in_flight.push_back(InFlight { end, packet: segment.clone() });
         }
     }
 
-    /// The first segment that the peer lacks, with what we acknowledge by now.
+    /// The first of what the peer lacks, as far as it was sent in one segment.
     fn first_hole(&self) -> Option<Packet> {
-        acknowledging(&self.in_flight.front()?.packet, self.acknowledging)
+        let packet = &self.in_flight.front()?.packet;
+        let TcpSegment { flags, sequence, .. } = packet.tcp()?;
+        let known = usize::try_from(self.acknowledged.wrapping_sub(sequence)).ok()?;
+        let header = TcpSegment { flags, sequence: self.acknowledged, ..self.ours };
+        segment(self.local, self.remote, header, packet.payload().get(known..)?)
     }
+}
+
+/// A segment without options.
+fn segment(from: SocketAddr, to: SocketAddr, header: TcpSegment, payload: &[u8]) -> Option<Packet> {
+    let TcpSegment { flags, sequence, acknowledgement, .. } = header;
+    let segment = build::tcp(from, to, flags, sequence, acknowledgement, payload).ok()?;
+    with_tcp_header(&segment, header)
 }
 
 /// The sequence number that a segment begins with and the one behind it; `None` if it takes none.

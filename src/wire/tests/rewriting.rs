@@ -55,6 +55,28 @@ proptest! {
     }
 
     #[test]
+    fn another_header_makes_the_segment_that_would_have_been_built(
+        order in orders(0..100),
+        flags in any::<u8>().prop_map(TcpFlags),
+        (sequence, acknowledgement, window) in any::<(u32, u32, u16)>(),
+    ) {
+        let header = TcpSegment { flags, sequence, acknowledgement, window };
+        let changed = with_tcp_header(&order.build(), header);
+        let Kind::Tcp(..) = order.kind else {
+            prop_assert_eq!(changed, None);
+            return Ok(());
+        };
+        let changed = changed.unwrap();
+        prop_assert_eq!(changed.tcp(), Some(header));
+        prop_assert_eq!(Packet::parse(changed.bytes().clone()), Ok(changed.clone()), "checksum");
+        let window = build::TCP_WINDOW;
+        let built = with_tcp_header(&changed, TcpSegment { window, ..header }).unwrap();
+        let order = Order { kind: Kind::Tcp(flags.0, sequence, acknowledgement), ..order };
+        let want = order.build();
+        prop_assert_eq!(built.bytes(), want.bytes());
+    }
+
+    #[test]
     fn an_error_comes_back_through_a_translator_as_if_there_were_none(
         order in orders(0..1_500),
         words in any::<[u128; 2]>(),
