@@ -155,7 +155,7 @@ impl Words<'_> {
             Evidence::ShadowedRoute { destination, target, by } => {
                 let by = listed(by.iter().map(ToString::to_string));
                 let route = format!("{destination} -> {}", self.target(*target));
-                let message = format!("no packet takes {route}: {by} cover all of it");
+                let message = format!("no packet takes {route}: all of it goes to {by}");
                 (message, vec![format!("delete {destination}, or what it was to take from")])
             }
             Evidence::NoReturnRoute { routes, lost } => {

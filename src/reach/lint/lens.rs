@@ -12,7 +12,7 @@ use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::peering::Peering;
-use crate::cloud::route_table::{Route, RouteTarget};
+use crate::cloud::route_table::{Blackhole, Route, RouteState, RouteTarget};
 use crate::cloud::vpc::Vpc;
 
 /// A cloud at one moment.
@@ -24,7 +24,37 @@ pub(super) struct Lens<'c> {
     /// The subnets that use a table, for tables that any uses.
     users: BTreeMap<RouteTableId, Vec<SubnetId>>,
     /// The routes in force of every table.
-    routes: BTreeMap<RouteTableId, Vec<Route>>,
+    routes: BTreeMap<RouteTableId, Routes>,
+}
+
+/// The routes of one table, in the order in which the forwarder asks for the longest match.
+#[derive(Default)]
+struct Routes {
+    first: Vec<Route>,
+    /// Those that cannot be used, where the cloud lets packets fall through them to the others.
+    last: Vec<Route>,
+}
+
+impl Routes {
+    fn of(cloud: &Cloud, table: RouteTableId, now: Instant) -> Routes {
+        let drops = cloud.blackhole() == Blackhole::Drops;
+        let counts =
+            |route: &Route| drops || cloud.route_state(route.hop, now) == RouteState::Active;
+        let (first, last) = cloud.routes(table).partition(counts);
+        Routes { first, last }
+    }
+
+    fn shares(&self, block: IpNet) -> Vec<Share> {
+        let first = blocks::shares(&self.first, block);
+        if self.last.is_empty() {
+            return first;
+        }
+        let fallen = |share: Share| match share.route {
+            Some(_) => vec![share],
+            None => blocks::shares(&self.last, share.block),
+        };
+        first.into_iter().flat_map(fallen).collect()
+    }
 }
 
 /// A route that somebody set into a peering which may carry packets, now or once it is accepted.
@@ -36,7 +66,7 @@ pub(super) struct PeerRoute<'c> {
     pub(super) peering: &'c Peering,
     pub(super) peer: &'c Vpc,
     pub(super) peer_id: VpcId,
-    /// The part of the destination that no longer route of the table takes.
+    /// The part of the destination that no other route of the table takes.
     pub(super) effective: Vec<IpNet>,
 }
 
@@ -53,7 +83,7 @@ impl<'c> Lens<'c> {
                 users.entry(table).or_default().push(*subnet);
             }
         }
-        let routes = cloud.tables().map(|(id, _)| (id, cloud.routes(id).collect())).collect();
+        let routes = cloud.tables().map(|(id, _)| (id, Routes::of(cloud, id, now))).collect();
         Lens { cloud, now, inhabitants, users, routes }
     }
 
@@ -70,24 +100,24 @@ impl<'c> Lens<'c> {
     }
 
     /// The routes in force of a table.
-    pub(super) fn routes(&self, table: RouteTableId) -> &[Route] {
-        self.routes.get(&table).map_or(&[], Vec::as_slice)
+    pub(super) fn routes(&self, table: RouteTableId) -> impl Iterator<Item = &Route> {
+        let routes = self.routes.get(&table);
+        routes.into_iter().flat_map(|routes| routes.first.iter().chain(&routes.last))
     }
 
     /// How a table shares out a block.
     pub(super) fn shares(&self, table: RouteTableId, block: IpNet) -> Vec<Share> {
-        blocks::shares(self.routes(table), block)
+        match self.routes.get(&table) {
+            Some(routes) => routes.shares(block),
+            None => Routes::default().shares(block),
+        }
     }
 
-    /// The part of a destination in a table that no longer route takes.
+    /// The part of a destination in a table that no other route takes.
     pub(super) fn effective(&self, table: RouteTableId, destination: IpNet) -> Vec<IpNet> {
-        let longer: Vec<IpNet> = self
-            .routes(table)
-            .iter()
-            .map(|route| route.destination)
-            .filter(|other| *other != destination && destination.contains(other))
-            .collect();
-        blocks::without(destination, &longer)
+        let own = |share: &Share| share.route.is_some_and(|route| route.destination == destination);
+        let shares = self.shares(table, destination).into_iter();
+        shares.filter(own).map(|share| share.block).collect()
     }
 
     /// The peerings of a VPC that are active, or may become it.

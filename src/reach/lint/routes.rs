@@ -3,6 +3,8 @@
 //! Holds what can be seen in the table that has the route: targets that cannot be used, longer routes
 //! that take everything, and addresses that the peer does not have. Answers are `returns.rs`.
 
+use std::collections::BTreeSet;
+
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::blocks;
@@ -19,17 +21,17 @@ pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
     for (id, table) in lens.cloud.tables() {
         for (destination, target) in table.routes() {
             let subject = Subject::Table(id);
-            if let Some(why) = unusable(lens, target) {
-                let evidence = Evidence::BlackholeRoute { destination, target, why };
-                found.push(Finding { subject, evidence });
-            }
-            if lens.effective(id, destination).is_empty() {
-                let inside = lens.routes(id).iter().map(|route| route.destination);
-                let by =
-                    inside.filter(|other| *other != destination && destination.contains(other));
-                let evidence = Evidence::ShadowedRoute { destination, target, by: by.collect() };
-                found.push(Finding { subject, evidence });
-            }
+            let shares = lens.shares(id, destination);
+            let takers = shares.iter().filter_map(|share| share.route).map(|r| r.destination);
+            let takers: BTreeSet<IpNet> = takers.collect();
+            let evidence = if !takers.contains(&destination) {
+                let by = takers.into_iter().collect();
+                Some(Evidence::ShadowedRoute { destination, target, by })
+            } else {
+                let why = unusable(lens, target);
+                why.map(|why| Evidence::BlackholeRoute { destination, target, why })
+            };
+            found.extend(evidence.map(|evidence| Finding { subject, evidence }));
         }
     }
     for route in lens.peer_routes() {

@@ -81,11 +81,11 @@ lint_rules! {
         "A route into a peering covers more than the blocks of the VPC at its other end. Packets for the rest are dropped with `transit` rather than `no-route`, and a shorter route cannot take them.",
         "Narrow the route to the peer's blocks, one route for each, unless the peer is to grow into it.";
     5 BlackholeRoute Warning "blackhole-route",
-        "A route's target cannot be used: a peering that is pending or has ended, a gateway that is detached or gone, an instance that is stopped or gone. Packets that take the route are dropped with `blackhole`; a shorter usable route does not take over.",
+        "A route's target cannot be used: a peering that is pending or has ended, a gateway that is detached or gone, an instance that is stopped or gone. Packets that take the route are dropped with `blackhole`; a shorter usable route takes over only where the emulator is set so.",
         "Accept a pending peering; replace or delete a route whose target has ended: a new peering or gateway has a new id.";
     6 ShadowedRoute Hint "shadowed-route",
-        "Longer routes of the same table cover every address of this one, so no packet takes it.",
-        "Delete it, or one of the longer ones if this was to count.";
+        "Other routes of the same table, as a rule longer ones, take every address of this one, so no packet takes it.",
+        "Delete it, or one of the others if this was to count.";
 
     // ---- answers: does what was let through find its way back? ---------------------------------
     10 NoReturnRoute Warning "no-return-route",
