@@ -169,15 +169,15 @@ impl Words<'_> {
                 (message, self.missing(routes, lost))
             }
             Evidence::AsymmetricReturn { routes, astray } => self.asymmetric(routes, astray),
-            Evidence::HubOverlap { one, other } => {
-                let end = |(vpc, over, block): &(_, _, _)| {
+            Evidence::HubOverlap { spokes } => {
+                let spoke = |(vpc, over, block): &(_, _, _)| {
                     format!("{block} of {} (over {})", names.vpc(*vpc), names.peering(*over))
                 };
-                let mut ends = [end(one), end(other)];
-                ends.sort();
+                let mut spokes: Vec<String> = spokes.iter().map(spoke).collect();
+                spokes.sort();
                 let message = format!(
                     "{} overlap: the longest route alone decides who gets a packet",
-                    ends.join(" and ")
+                    listed_by(" and ", spokes)
                 );
                 (message, vec!["route the parts of the common block by themselves".to_owned()])
             }

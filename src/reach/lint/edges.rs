@@ -35,7 +35,7 @@ fn internet_route(lens: &Lens<'_>, table: RouteTableId) -> Option<(Route, Gatewa
         }
         _ => None,
     };
-    let routes = lens.routes(table).copied().filter_map(leads);
+    let routes = lens.routes(table).iter().copied().filter_map(leads);
     routes.min_by_key(|(route, _)| (route.destination.prefix_len(), route.destination))
 }
 

@@ -111,7 +111,7 @@ pub enum Unusable {
 }
 
 /// Answers that do not come back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Lost {
     /// The table that leads them, or has no route for them.
     pub table: RouteTableId,
@@ -122,7 +122,7 @@ pub struct Lost {
 }
 
 /// Answers that leave over another peering.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Astray {
     /// The table that leads them.
     pub table: RouteTableId,
@@ -139,7 +139,7 @@ pub struct Astray {
 }
 
 /// What becomes of an answer that enters another VPC than the request came from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Fate {
     /// The VPC has the addresses too: somebody else may get the answer.
     Misdelivered,
@@ -190,8 +190,7 @@ pub enum Evidence {
         astray: Vec<Astray>,
     },
     HubOverlap {
-        one: (VpcId, PeeringId, IpNet),
-        other: (VpcId, PeeringId, IpNet),
+        spokes: Vec<(VpcId, PeeringId, IpNet)>,
     },
     ShadowedEntry {
         direction: Direction,

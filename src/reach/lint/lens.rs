@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::blocks::{self, Share};
 use crate::base::id::*;
@@ -23,37 +23,41 @@ pub(super) struct Lens<'c> {
     inhabitants: BTreeMap<VpcId, BTreeSet<IpAddr>>,
     /// The subnets that use a table, for tables that any uses.
     users: BTreeMap<RouteTableId, Vec<SubnetId>>,
-    /// The routes in force of every table.
+    /// Every table.
     routes: BTreeMap<RouteTableId, Routes>,
 }
 
-/// The routes of one table, in the order in which the forwarder asks for the longest match.
+/// What a table makes of every address, worked out once.
 #[derive(Default)]
 struct Routes {
-    first: Vec<Route>,
-    /// Those that cannot be used, where the cloud lets packets fall through them to the others.
-    last: Vec<Route>,
+    routes: Vec<Route>,
+    /// All addresses, IPv4 first, ascending.
+    shares: Vec<Share>,
 }
 
 impl Routes {
     fn of(cloud: &Cloud, table: RouteTableId, now: Instant) -> Routes {
+        let routes: Vec<Route> = cloud.routes(table).collect();
         let drops = cloud.blackhole() == Blackhole::Drops;
-        let counts =
-            |route: &Route| drops || cloud.route_state(route.hop, now) == RouteState::Active;
-        let (first, last) = cloud.routes(table).partition(counts);
-        Routes { first, last }
+        let counts = |r: &Route| drops || cloud.route_state(r.hop, now) == RouteState::Active;
+        // Those that cannot be used come last where the cloud lets packets fall through them.
+        let (first, last): (Vec<Route>, Vec<Route>) = routes.iter().copied().partition(counts);
+        let fallen = |share: Share| match share.route {
+            None if !last.is_empty() => blocks::shares(&last, share.block),
+            _ => vec![share],
+        };
+        let everything = [Ipv4Net::default().into(), Ipv6Net::default().into()];
+        let shares = everything.into_iter().flat_map(|all| blocks::shares(&first, all));
+        Routes { shares: shares.flat_map(fallen).collect(), routes }
     }
 
-    fn shares(&self, block: IpNet) -> Vec<Share> {
-        let first = blocks::shares(&self.first, block);
-        if self.last.is_empty() {
-            return first;
-        }
-        let fallen = |share: Share| match share.route {
-            Some(_) => vec![share],
-            None => blocks::shares(&self.last, share.block),
-        };
-        first.into_iter().flat_map(fallen).collect()
+    fn shares(&self, block: IpNet) -> impl Iterator<Item = Share> {
+        let before = |share: &Share| share.block.broadcast() < block.network();
+        let from = self.shares.partition_point(before);
+        self.shares[from..].iter().map_while(move |share| {
+            let common = blocks::common(share.block, block)?;
+            Some(Share { block: common, route: share.route })
+        })
     }
 }
 
@@ -100,24 +104,19 @@ impl<'c> Lens<'c> {
     }
 
     /// The routes in force of a table.
-    pub(super) fn routes(&self, table: RouteTableId) -> impl Iterator<Item = &Route> {
-        let routes = self.routes.get(&table);
-        routes.into_iter().flat_map(|routes| routes.first.iter().chain(&routes.last))
+    pub(super) fn routes(&self, table: RouteTableId) -> &[Route] {
+        self.routes.get(&table).map_or(&[], |routes| &routes.routes)
     }
 
-    /// How a table shares out a block.
-    pub(super) fn shares(&self, table: RouteTableId, block: IpNet) -> Vec<Share> {
-        match self.routes.get(&table) {
-            Some(routes) => routes.shares(block),
-            None => Routes::default().shares(block),
-        }
+    /// How a table shares out a block, ascending. Costs no more than the parts it yields.
+    pub(super) fn shares(&self, table: RouteTableId, block: IpNet) -> impl Iterator<Item = Share> {
+        self.routes.get(&table).into_iter().flat_map(move |routes| routes.shares(block))
     }
 
     /// The part of a destination in a table that no other route takes.
     pub(super) fn effective(&self, table: RouteTableId, destination: IpNet) -> Vec<IpNet> {
         let own = |share: &Share| share.route.is_some_and(|route| route.destination == destination);
-        let shares = self.shares(table, destination).into_iter();
-        shares.filter(own).map(|share| share.block).collect()
+        self.shares(table, destination).filter(own).map(|share| share.block).collect()
     }
 
     /// The peerings of a VPC that are active, or may become it.

@@ -44,29 +44,38 @@ pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-/// Pairs of VPCs around a hub that share addresses. Quadratic in the peerings of the hub, of which a
-/// quota allows few.
+/// VPCs around a hub that share addresses: with each, those after it that overlap it, unless both
+/// have been named already. Quadratic in the peerings of the hub, of which a quota allows few.
 fn overlaps(lens: &Lens<'_>, hub_id: VpcId, hub: &Vpc, found: &mut Vec<Finding>) {
-    let spokes: Vec<(VpcId, PeeringId, &Vpc)> = lens
+    let mut spokes: Vec<(VpcId, PeeringId, &Vpc)> = lens
         .live_peerings(hub)
         .filter_map(|peering| {
             let id = peering.other_end(hub_id)?;
             Some((id, peering.id(), lens.cloud.vpc(id)?))
         })
         .collect();
+    // With `today` one pair of VPCs may have two live peerings, of which one is a request.
+    spokes.sort_by_key(|(id, _, _)| *id);
+    spokes.dedup_by_key(|(id, _, _)| *id);
+    let mut named: BTreeSet<VpcId> = BTreeSet::new();
     for (row, (one, over_one, a)) in spokes.iter().enumerate() {
+        let mut shared = Vec::new();
         for (other, over_other, b) in &spokes[row + 1..] {
             let mut pairs =
                 a.blocks().iter().flat_map(|x| b.blocks().iter().map(move |y| (*x, *y)));
-            // With `today` one pair of VPCs may have two live peerings, of which one is a request.
             let common = pairs.find(|(x, y)| blocks::common(*x, *y).is_some());
-            if let Some((x, y)) = common.filter(|_| one != other) {
-                let evidence = Evidence::HubOverlap {
-                    one: (*one, *over_one, x),
-                    other: (*other, *over_other, y),
-                };
-                found.push(Finding { subject: Subject::Vpc(hub_id), evidence });
+            if let Some((x, y)) = common.filter(|_| !(named.contains(one) && named.contains(other)))
+            {
+                if shared.is_empty() {
+                    shared.push((*one, *over_one, x));
+                }
+                shared.push((*other, *over_other, y));
             }
+        }
+        named.extend(shared.iter().map(|(vpc, _, _)| *vpc));
+        if !shared.is_empty() {
+            let evidence = Evidence::HubOverlap { spokes: shared };
+            found.push(Finding { subject: Subject::Vpc(hub_id), evidence });
         }
     }
 }

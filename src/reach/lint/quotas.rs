@@ -97,7 +97,7 @@ impl Count<'_, '_> {
         let used = most_of_family(set.map(|(destination, _)| destination));
         self.of_vpc(Subject::Table(id), vpc, Quota::RoutesPerTable, used);
         let is_propagated = |route: &&Route| route.origin == Origin::Propagated;
-        let propagated = lens.routes(id).filter(is_propagated).count();
+        let propagated = lens.routes(id).iter().filter(is_propagated).count();
         self.of_vpc(Subject::Table(id), vpc, Quota::PropagatedRoutesPerTable, propagated);
     }
 

@@ -12,7 +12,9 @@ use super::lens::{Lens, PeerRoute};
 use super::{Astray, Evidence, Fate, Finding, Lost, PeeringRoutes, Subject};
 use crate::base::id::*;
 use crate::cloud::cidr;
-use crate::cloud::route_table::{Hop, Route, RouteState, RouteTarget};
+use crate::cloud::route_table::{Hop, Route, RouteTarget};
+use crate::cloud::vpc::Vpc;
+use crate::wire::Family;
 
 pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
     // What a table has into one peering is judged together: where the way back is missing, it is
@@ -29,7 +31,8 @@ pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
     }
     for ((table, _), (routes, answers)) in judged {
         let subject = Subject::Table(table);
-        let Answers { returned, lost, astray } = answers;
+        let Answers { returned, lost, astray, .. } = answers;
+        let (lost, astray) = (Vec::from_iter(lost), Vec::from_iter(astray));
         if !astray.is_empty() {
             let routes = routes.clone();
             found
@@ -64,12 +67,10 @@ enum Looked {
 #[derive(Default)]
 struct Answers {
     returned: Returned,
-    lost: Vec<Lost>,
-    astray: Vec<Astray>,
-}
-
-fn same_family(a: IpNet, b: IpNet) -> bool {
-    matches!(a, IpNet::V4(_)) == matches!(b, IpNet::V4(_))
+    lost: BTreeSet<Lost>,
+    astray: BTreeSet<Astray>,
+    /// The tables that have been looked at, by family: each says the same for every route.
+    seen: BTreeSet<(Family, RouteTableId)>,
 }
 
 /// The tables of the subnets in which the route reaches somebody.
@@ -91,12 +92,15 @@ fn answering_tables(lens: &Lens<'_>, route: &PeerRoute<'_>) -> BTreeSet<RouteTab
 impl Answers {
     /// Adds the answers to what one route lets out.
     fn look(&mut self, lens: &Lens<'_>, route: &PeerRoute<'_>) -> Looked {
+        let family = Family::of(route.destination.addr());
         let subnets = lens.users(route.table).iter().filter_map(|id| lens.cloud.subnet(*id));
         let blocks = subnets.flat_map(|subnet| subnet.blocks());
-        let askers: Vec<IpNet> =
-            blocks.filter(|block| same_family(*block, route.destination)).collect();
+        let askers: Vec<IpNet> = blocks.filter(|b| Family::of(b.addr()) == family).collect();
         let tables = answering_tables(lens, route);
         for table in &tables {
+            if !self.seen.insert((family, *table)) {
+                continue;
+            }
             for share in askers.iter().flat_map(|asker| lens.shares(*table, *asker)) {
                 if lens.is_inhabited(route.vpc_id, share.block) {
                     self.sort_in(lens, route, *table, share.block, share.route);
@@ -104,12 +108,6 @@ impl Answers {
             }
         }
         if tables.is_empty() { Looked::Nobody } else { Looked::Somebody }
-    }
-
-    fn lose(&mut self, lost: Lost) {
-        if !self.lost.contains(&lost) {
-            self.lost.push(lost);
-        }
     }
 
     fn sort_in(
@@ -120,32 +118,38 @@ impl Answers {
         to: IpNet,
         by: Option<Route>,
     ) {
-        let Some(route) = by else { return self.lose(Lost { table, to, by: None }) };
-        let lost = Lost { table, to, by: Some((route.destination, route.hop)) };
+        let lost = Lost { table, to, by: by.map(|route| (route.destination, route.hop)) };
+        let Some(route) = by else {
+            self.lost.insert(lost);
+            return;
+        };
         match route.hop {
             Hop::To(RouteTarget::Peering(over)) if over == asked.peering.id() => {
                 self.returned = Returned::Some;
             }
             // Where a middlebox sends it is the middlebox's affair.
             Hop::Local | Hop::To(RouteTarget::Interface(_)) => self.returned = Returned::Some,
-            Hop::To(RouteTarget::Gateway(_) | RouteTarget::Nat(_)) => self.lose(lost),
-            hop if lens.cloud.route_state(hop, lens.now) == RouteState::Blackhole => {
-                self.lose(lost);
-            }
-            Hop::To(RouteTarget::Peering(over)) => {
-                let other = lens.cloud.peering(over).and_then(|p| p.other_end(asked.peer_id));
-                let Some(into) = other else { return self.lose(lost) };
-                let blocks = lens.cloud.vpc(into).map_or(&[][..], |vpc| vpc.blocks());
-                let fate = match cidr::any_overlap(blocks, &[to]) {
-                    true => Fate::Misdelivered,
-                    false => Fate::Dropped,
-                };
-                let by = route.destination;
-                let astray = Astray { table, to, by, over, into, fate };
-                if !self.astray.contains(&astray) {
-                    self.astray.push(astray);
+            Hop::To(RouteTarget::Peering(over)) => match leads_into(lens, asked.peer_id, over) {
+                Some((into, vpc)) => {
+                    let has = cidr::any_overlap(vpc.blocks(), &[to]);
+                    let fate = if has { Fate::Misdelivered } else { Fate::Dropped };
+                    let by = route.destination;
+                    self.astray.insert(Astray { table, to, by, over, into, fate });
                 }
+                None => {
+                    self.lost.insert(lost);
+                }
+            },
+            Hop::To(RouteTarget::Gateway(_) | RouteTarget::Nat(_)) => {
+                self.lost.insert(lost);
             }
         }
     }
+}
+
+/// The VPC at the other end of a peering of `from`, if it is active.
+fn leads_into<'c>(lens: &Lens<'c>, from: VpcId, over: PeeringId) -> Option<(VpcId, &'c Vpc)> {
+    let active = lens.cloud.peering(over)?.active(lens.now)?;
+    let into = active.peering().other_end(from)?;
+    Some((into, lens.cloud.vpc(into)?))
 }

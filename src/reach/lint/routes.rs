@@ -22,7 +22,7 @@ pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
         for (destination, target) in table.routes() {
             let subject = Subject::Table(id);
             let shares = lens.shares(id, destination);
-            let takers = shares.iter().filter_map(|share| share.route).map(|r| r.destination);
+            let takers = shares.filter_map(|share| share.route).map(|r| r.destination);
             let takers: BTreeSet<IpNet> = takers.collect();
             let evidence = if !takers.contains(&destination) {
                 let by = takers.into_iter().collect();
