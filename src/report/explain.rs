@@ -143,12 +143,30 @@ fn left_by(
     vec![Line { subject, finding: "took the packet when it left, and would not now".to_owned() }]
 }
 
+/// As [`left_by`]; of a notice nothing, because it left no interface.
+fn way_out(
+    world: World<'_>,
+    subject: Subject,
+    sender: InterfaceIdx,
+    packet: &Packet,
+    crossing: Crossing,
+) -> Vec<Line> {
+    match subject.leg {
+        Leg::Notice => Vec::new(),
+        Leg::Request | Leg::Answer => left_by(world, sender, packet, crossing),
+    }
+}
+
 /// The walk that ended with this happening; nothing for a packet that is on its way.
 fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told, Option<Stray>)> {
     let names = Names(world.cloud);
-    let sender = names.interface(world.rows.interface_id(subject.sender));
+    let sender = match subject.leg {
+        Leg::Notice => "the router".to_owned(),
+        Leg::Request | Leg::Answer => names.interface(world.rows.interface_id(subject.sender)),
+    };
     let stray = |packet: &Packet| {
-        Some(Stray {
+        // No interface can send a notice once more.
+        (subject.leg != Leg::Notice).then(|| Stray {
             from: world.rows.interface_id(subject.sender),
             packet: packet.clone(),
             meant: subject.meant.map(|row| world.rows.interface_id(row)),
@@ -171,7 +189,7 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
             )
         }
         Happening::Lost { packet, sent, from, drop, crossing, left } => {
-            let mut lines = left_by(world, from, sent, crossing);
+            let mut lines = way_out(world, subject, from, sent, crossing);
             match told::link_line(drop, world) {
                 Some(line) => lines.push(line),
                 None => lines.extend(entering(world, crossing, packet)),
@@ -183,7 +201,7 @@ fn tell(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<(Told
             )
         }
         Happening::Arrived { packet, sent, at, from, crossing, left } => {
-            let mut lines = left_by(world, from, sent, crossing);
+            let mut lines = way_out(world, subject, from, sent, crossing);
             lines.extend(entering(world, crossing, packet));
             let host = names.interface(world.rows.interface_id(at));
             let astray = subject.meant.is_some_and(|meant| meant != at);

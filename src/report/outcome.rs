@@ -47,6 +47,16 @@ pub struct Traffic {
     pub answered: u64,
     /// Answers dropped.
     pub answers_dropped: Drops,
+    /// ICMP errors that the network sent about requests and answers.
+    pub notices_sent: u64,
+    /// Of these, received.
+    pub notices_delivered: u64,
+    /// Of these, dropped.
+    pub notices_dropped: Drops,
+    /// Times that a middlebox sent a packet on.
+    pub relayed: u64,
+    /// Fragments that the network made, the first of each packet not counted.
+    pub fragments: u64,
 }
 
 impl Traffic {
@@ -60,6 +70,11 @@ impl Traffic {
             answers_sent: tally.answers.sent,
             answered: tally.answers.delivered - tally.answers.misdelivered,
             answers_dropped: tally.answers.drops,
+            notices_sent: tally.notices.sent,
+            notices_delivered: tally.notices.delivered,
+            notices_dropped: tally.notices.drops,
+            relayed: tally.requests.relayed + tally.answers.relayed + tally.notices.relayed,
+            fragments: tally.requests.fragments + tally.answers.fragments,
         }
     }
 
@@ -74,6 +89,11 @@ impl Traffic {
             answers_sent: self.answers_sent + other.answers_sent,
             answered: self.answered + other.answered,
             answers_dropped: self.answers_dropped.plus(&other.answers_dropped),
+            notices_sent: self.notices_sent + other.notices_sent,
+            notices_delivered: self.notices_delivered + other.notices_delivered,
+            notices_dropped: self.notices_dropped.plus(&other.notices_dropped),
+            relayed: self.relayed + other.relayed,
+            fragments: self.fragments + other.fragments,
         }
     }
 }

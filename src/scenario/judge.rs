@@ -403,7 +403,9 @@ fn told(report: &Report) -> Option<String> {
     if let (Connection::Connected, Some(time)) = (end, report.transfer_time())
         && report.acknowledged > 0
     {
-        text += &format!(", {} bytes in {time}, {} kbit/s", report.acknowledged, goodput(report));
+        let seconds = time.as_secs_f64();
+        let (bytes, rate) = (report.acknowledged, goodput(report));
+        text += &format!(", {bytes} bytes in {seconds:.3} s, {rate} kbit/s");
     }
     if report.retransmitted > 0 {
         text += &format!(", {} of {} segments again", report.retransmitted, report.segments);

@@ -153,6 +153,7 @@ impl Sim {
         self.identification = self.identification.wrapping_add(1).max(1);
         let cut = fragment(&packet, crossing.mtu(), self.identification);
         let pieces = cut.unwrap_or_else(|_| vec![packet.clone()]);
+        self.count(subject).fragments += pieces.len() as u64 - 1;
         let train = self.couple(train, pieces.len());
         for piece in pieces {
             let train = Some((train, packet.clone()));
@@ -275,6 +276,7 @@ impl Sim {
                     left: flight.left,
                 };
                 observer.see(self.world(), flight.subject, what);
+                self.count(flight.subject).relayed += 1;
                 self.depart(onward, flight.subject, at, flight.train(), observer);
             }
             Next::Dropped(reason) => {

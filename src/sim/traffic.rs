@@ -249,6 +249,10 @@ pub struct Tally {
     pub misdelivered: u64,
     /// Dropped.
     pub drops: Drops,
+    /// Times that a middlebox sent one of them on.
+    pub relayed: u64,
+    /// Fragments that the network made of them, the first of each packet not counted.
+    pub fragments: u64,
 }
 
 impl Tally {

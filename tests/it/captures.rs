@@ -95,19 +95,35 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
 }
 
-/// What the simulator counted: packets sent, delivered, and dropped by reason, both legs together.
-fn counted(outcome: &Outcome) -> (u64, u64, BTreeMap<&'static str, u64>) {
-    let (mut sent, mut delivered, mut drops) = (0, 0, BTreeMap::new());
+/// What the simulator counted, all legs together.
+#[derive(Default)]
+struct Counted {
+    /// Of hosts.
+    sent: u64,
+    /// Of the network.
+    notices: u64,
+    delivered: u64,
+    drops: BTreeMap<&'static str, u64>,
+    relayed: u64,
+    fragments: u64,
+}
+
+fn counted(outcome: &Outcome) -> Counted {
+    let mut all = Counted::default();
     for traffic in outcome.steps.iter().filter_map(|step| step.traffic) {
-        let dropped = [traffic.dropped, traffic.answers_dropped];
+        let dropped = [traffic.dropped, traffic.answers_dropped, traffic.notices_dropped];
         for (reason, n) in dropped.iter().flat_map(|drops| drops.iter()) {
-            *drops.entry(reason.label()).or_default() += n;
+            *all.drops.entry(reason.label()).or_default() += n;
         }
-        sent += traffic.sent + traffic.answers_sent;
+        all.sent += traffic.sent + traffic.answers_sent;
+        all.notices += traffic.notices_sent;
         let lost: u64 = traffic.answers_dropped.iter().map(|(_, n)| n).sum();
-        delivered += traffic.delivered + traffic.answers_sent - lost;
+        all.delivered += traffic.delivered + traffic.answers_sent - lost;
+        all.delivered += traffic.notices_delivered;
+        all.relayed += traffic.relayed;
+        all.fragments += traffic.fragments;
     }
-    (sent, delivered, drops)
+    all
 }
 
 #[test]
@@ -115,19 +131,28 @@ fn captures_hold_as_many_packets_as_were_counted() {
     for path in files::scenarios("scenarios") {
         let ran = files::must_run(&path, Twin::Compiled);
         let file = File::read(&ran.capture);
-        let (sent, delivered, drops) = counted(&ran.outcome);
+        let all = counted(&ran.outcome);
+        let (sent, drops) = (all.sent + all.notices, &all.drops);
         let shown = path.display();
         assert_eq!(ran.outcome.packets, sent, "{shown}: packets of the run and of its steps");
-        assert_eq!(file.count(|r| !r.inbound), sent, "{shown}: outbound");
+        // A middlebox shows what it sends on twice: as it comes and as it goes. The network's own
+        // notices leave no interface.
+        assert_eq!(file.count(|r| !r.inbound), all.sent + all.relayed, "{shown}: outbound");
         let at_host = |r: &Record| r.inbound && r.interface != FABRIC;
-        assert_eq!(file.count(at_host), delivered, "{shown}: inbound at interfaces");
+        let is_drop = |r: &Record| r.comment.starts_with("dropped: ");
+        let fates = file.count(at_host) + file.count(is_drop);
+        assert_eq!(fates, sent + all.relayed + all.fragments, "{shown}: each has one fate");
+        // Every packet meets one fate.
+        assert_eq!(sent, all.delivered + drops.values().sum::<u64>(), "{shown}");
+        if all.fragments > 0 {
+            continue;
+        }
+        assert_eq!(file.count(at_host), all.delivered + all.relayed, "{shown}: inbound");
         for reason in DropReason::ALL {
             let mark = format!("dropped: {reason} at ");
             let want = drops.get(reason.label()).copied().unwrap_or_default();
             assert_eq!(file.count(|r| r.comment.starts_with(&mark)), want, "{shown}: {reason}");
         }
-        // Every packet meets one fate.
-        assert_eq!(sent, delivered + drops.values().sum::<u64>(), "{shown}");
         let mut at = 0;
         for record in &file.records {
             assert!(record.unix_nanos >= at, "{shown}: in the order of time");

@@ -145,7 +145,7 @@ impl Decoder<'_> {
         let public_ip = if fields.has("public_ip") { fields.get("public_ip") } else { None };
         let public_ip = public_ip.and_then(|n| self.read(n));
         let role = fields.get("role").and_then(|n| word(n, Role::from_name));
-        let listen = fields.get("listen").map(|n| whole_numbers(n)).unwrap_or_default();
+        let listen = fields.get("listen").map(whole_numbers).unwrap_or_default();
         let link = if fields.has("link") { self.link(fields.get("link")) } else { Link::default() };
         Some(Instance {
             label,

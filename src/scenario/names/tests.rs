@@ -232,7 +232,7 @@ fn groups_lists_and_acls() {
         (
             "ping: router -> b\n  expect: {dropped: acl-egress, at: A/y}",
             &[
-                "no route table or network ACL is called `A/y`; known at this point: `A/x`, `A/strict`",
+                "no route table or network ACL is called `A/y`; did you mean `A/x`?",
             ],
         ),
         (
