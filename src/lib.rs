@@ -16,6 +16,7 @@
 //! | 1 | [`wire`] | which packet do these bytes make? |
 //! | 2 | [`cloud`] | who owns what, and who may ask for what? |
 //! | 3 | [`forward`] | where does a packet end, and why? |
+//! | 4 | [`reach`] | what will surprise, seen without sending a packet? |
 //! | 4 | [`sim`] | what happens when, and who sends? |
 //! | 5 | [`report`] | how is it told? |
 //! | 6 | [`scenario`] | what does this file say, and does it hold? |
@@ -67,6 +68,7 @@ pub mod base;
 pub mod cli;
 pub mod cloud;
 pub mod forward;
+pub mod reach;
 pub mod report;
 #[cfg(feature = "scenario")]
 pub mod scenario;

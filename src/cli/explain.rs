@@ -1,5 +1,5 @@
 //! `vpclab explain`: the long form of a drop reason, of a reason for which a name does not resolve, of
-//! an error code, or the list of them.
+//! a lint rule, of an error code, or the list of them.
 
 use std::fmt::Write;
 use std::io;
@@ -10,6 +10,7 @@ use crate::base::diag::quote;
 use crate::cloud::dns;
 use crate::forward::DropReason;
 use crate::forward::reason::{MISDELIVERED, MISDELIVERED_CURE, MISDELIVERED_WHAT};
+use crate::reach::lint::LintRule;
 use crate::scenario::code;
 use crate::scenario::near::nearest;
 
@@ -17,8 +18,8 @@ use crate::scenario::near::nearest;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A drop reason (`transit`), an AWS analyzer code (`NO_ROUTE_TO_DESTINATION`), a reason for which
-    /// a name does not resolve (`dns-option-off`) or an error code (`E0201`); without it all of them
-    /// are listed
+    /// a name does not resolve (`dns-option-off`), a lint rule (`hub-transit`) or an error code
+    /// (`E0201`); without it all of them are listed
     topic: Option<String>,
     /// Print JSON instead
     #[arg(long)]
@@ -52,6 +53,12 @@ fn topics() -> Vec<Topic> {
         what: reason.what().to_owned(),
         cure: Some(reason.cure()),
     };
+    let lint = |rule: &LintRule| Topic {
+        key: rule.label(),
+        aws_code: None,
+        what: format!("{} (A {} of `vpclab lint`.)", rule.what(), rule.severity().name()),
+        cure: Some(rule.advice()),
+    };
     let error = |row: &code::Explanation| Topic {
         key: row.code,
         aws_code: None,
@@ -60,7 +67,9 @@ fn topics() -> Vec<Topic> {
     };
     let reasons = DropReason::ALL.iter().map(reason);
     let names = dns::Reason::ALL.into_iter().map(unresolved);
-    reasons.chain([misdelivered]).chain(names).chain(code::ALL.iter().map(error)).collect()
+    let rules = LintRule::ALL.iter().map(lint);
+    let errors = code::ALL.iter().map(error);
+    reasons.chain([misdelivered]).chain(names).chain(rules).chain(errors).collect()
 }
 
 /// `vpclab explain`.

@@ -5,6 +5,7 @@
 //! everything else to standard error; a closed pipe is not an error.
 
 mod explain;
+mod lint;
 mod output;
 mod output_files;
 mod progress;
@@ -55,7 +56,9 @@ enum Command {
     Check(run::CheckArgs),
     /// Explain one packet hop by hop, there and back
     Trace(trace::Args),
-    /// Explain a drop reason or an error code
+    /// Say what is legal and will surprise
+    Lint(lint::Args),
+    /// Explain a drop reason, a lint rule or an error code
     Explain(explain::Args),
     /// Print the JSON Schema of scenario files
     Schema {
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &mut out),
         Command::Check(args) => run::check(&args, &mut out),
         Command::Trace(args) => trace::trace(&args, &mut out),
+        Command::Lint(args) => lint::run(&args, &mut out),
         Command::Explain(args) => explain::explain(&args, &mut out),
         Command::Schema { network } => schema(network, &mut out),
         Command::Completions { shell } => completions(shell, &mut out),

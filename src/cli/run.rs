@@ -267,7 +267,7 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> io::Result<Exit> {
 
 /// The scenario files behind these paths, those of a directory sorted by path. Says what is wrong
 /// and gives `None` if a path cannot be read or a directory holds no scenario.
-fn gather(paths: &[PathBuf], out: &mut Output) -> Option<Vec<PathBuf>> {
+pub(super) fn gather(paths: &[PathBuf], out: &mut Output) -> Option<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut all = true;
     for path in paths {

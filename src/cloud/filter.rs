@@ -69,6 +69,14 @@ pub enum IcmpMatch {
 }
 
 impl IcmpMatch {
+    fn covers(self, other: IcmpMatch) -> bool {
+        match (self, other) {
+            (IcmpMatch::Any, _) => true,
+            (IcmpMatch::Type(a), IcmpMatch::Type(b) | IcmpMatch::TypeAndCode(b, _)) => a == b,
+            (a, b) => a == b,
+        }
+    }
+
     const fn matches(self, icmp: Icmp) -> bool {
         match self {
             IcmpMatch::Any => true,
@@ -131,6 +139,17 @@ impl Traffic {
             Traffic::Icmp(which) => icmp(Protocol::ICMP, Family::V4, which),
             Traffic::Icmpv6(which) => icmp(Protocol::ICMPV6, Family::V6, which),
             Traffic::Other(wanted) => protocol == wanted,
+        }
+    }
+
+    /// Does whatever falls under `other` fall under this too?
+    pub fn covers(self, other: Traffic) -> bool {
+        use Traffic::{All, Icmp, Icmpv6, Tcp, Udp};
+        match (self, other) {
+            (All, _) => true,
+            (Tcp(a), Tcp(b)) | (Udp(a), Udp(b)) => a.contains(b.first) && a.contains(b.last),
+            (Icmp(a), Icmp(b)) | (Icmpv6(a), Icmpv6(b)) => a.covers(b),
+            (a, b) => a == b,
         }
     }
 
@@ -297,6 +316,30 @@ mod tests {
         }
         assert_eq!("tcp 0-65535".parse::<Traffic>(), "tcp".parse());
         assert_eq!("udp 7-7".parse::<Traffic>(), "udp 7".parse());
+    }
+
+    #[test]
+    fn what_covers_what() {
+        for (wide, narrow, both_ways) in [
+            ("all", "tcp 443", false),
+            ("all", "protocol 47", false),
+            ("tcp", "tcp 0-1023", false),
+            ("tcp 1-9", "tcp 9", false),
+            ("tcp 0-65535", "tcp", true),
+            ("icmp", "icmp 3/4", false),
+            ("icmp 3", "icmp 3/4", false),
+            ("icmpv6 128", "icmpv6 128", true),
+        ] {
+            let [wide, narrow]: [Traffic; 2] = [wide, narrow].map(|t| t.parse().unwrap());
+            assert!(wide.covers(narrow), "{wide} {narrow}");
+            assert_eq!(narrow.covers(wide), both_ways, "{wide} {narrow}");
+        }
+        for (a, b) in
+            [("tcp", "udp"), ("tcp 1-5", "tcp 5-9"), ("icmp", "icmpv6"), ("icmp 8", "icmp 3")]
+        {
+            let [a, b]: [Traffic; 2] = [a, b].map(|t| t.parse().unwrap());
+            assert!(!a.covers(b) && !b.covers(a), "{a} {b}");
+        }
     }
 
     #[test]

@@ -446,6 +446,11 @@ impl Cloud {
         self.prefix_lists.get(&id)
     }
 
+    /// Every prefix list, ordered by id.
+    pub fn prefix_lists(&self) -> impl Iterator<Item = (PrefixListId, &PrefixList)> {
+        self.prefix_lists.iter().map(|(id, list)| (*id, list))
+    }
+
     /// A network ACL.
     pub fn acl(&self, id: NetworkAclId) -> Option<&NetworkAcl> {
         self.acls.get(&id)
@@ -624,7 +629,8 @@ impl Cloud {
         if count <= limit { Ok(()) } else { Err(Refusal::QuotaExceeded { quota, limit }) }
     }
 
-    fn limit(&self, account: AccountId, quota: Quota) -> usize {
+    /// What a quota of an account is: its default, unless somebody has adjusted it.
+    pub fn limit(&self, account: AccountId, quota: Quota) -> usize {
         let account = self.accounts.get(&account);
         account.map_or(quota.default_limit(), |account| account.quotas.limit(quota))
     }

@@ -348,6 +348,21 @@ impl Cloud {
         rules: impl IntoIterator<Item = &'r GroupRule>,
         instead: Option<(PrefixListId, &[IpNet])>,
     ) -> Result<(), Refusal> {
+        let count = self.rule_count(rules, instead);
+        self.at_most(caller.account, Quota::RulesPerSecurityGroup, count)
+    }
+
+    /// How many rules a group has in a direction, as [`Quota::RulesPerSecurityGroup`] counts.
+    pub fn rules_used(&self, group: &SecurityGroup, direction: Direction) -> usize {
+        self.rule_count(group.rules(direction), None)
+    }
+
+    /// The greater number of the two families.
+    fn rule_count<'r>(
+        &self,
+        rules: impl IntoIterator<Item = &'r GroupRule>,
+        instead: Option<(PrefixListId, &[IpNet])>,
+    ) -> usize {
         let (mut v4, mut v6) = (0, 0);
         let mut count = |block: &IpNet| match block {
             IpNet::V4(_) => v4 += 1,
@@ -367,7 +382,7 @@ impl Cloud {
                 },
             }
         }
-        self.at_most(caller.account, Quota::RulesPerSecurityGroup, v4.max(v6))
+        v4.max(v6)
     }
 }
 

@@ -8,9 +8,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::lint::{self, Linted};
 use super::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Unusable, Verdict};
 use super::remedy::{self, Obstacle};
 use super::told::{Ending, Line};
+use crate::reach::lint::Severity;
 use crate::sim::Leg;
 use crate::sim::traffic::Drops;
 
@@ -56,6 +58,42 @@ pub fn trace_document(walks: &[LegWalk]) -> Value {
     json!({
         "format": "vpclab-trace/1",
         "walks": walks.iter().map(walk).collect::<Vec<_>>(),
+    })
+}
+
+/// What lint found, file by file in the order given, and which files could not be read.
+pub fn lint_document(linted: &[Linted], unusable: &[Unusable]) -> Value {
+    let of = |severity| linted.iter().map(|file| file.count(severity)).sum::<usize>();
+    json!({
+        "format": "vpclab-lint/1",
+        "summary": {
+            "files": linted.len(),
+            "warnings": of(Severity::Warning),
+            "hints": of(Severity::Hint),
+            "could_not_run": unusable.len(),
+        },
+        "files": linted
+            .iter()
+            .map(|file| json!({
+                "file": file.file,
+                "findings": file.findings.iter().map(finding).collect::<Vec<_>>(),
+            }))
+            .collect::<Vec<_>>(),
+        "could_not_run": unusable
+            .iter()
+            .map(|file| json!({ "file": file.file, "why": file.why }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn finding(told: &lint::Told) -> Value {
+    json!({
+        "rule": told.rule.label(),
+        "number": told.rule.number(),
+        "severity": told.rule.severity().name(),
+        "subject": { "kind": told.noun, "name": told.subject, "id": told.id },
+        "message": told.message,
+        "help": told.help,
     })
 }
 

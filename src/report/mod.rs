@@ -10,6 +10,7 @@ pub mod flow_log;
 #[cfg(feature = "scenario")]
 pub mod json;
 pub mod junit;
+pub mod lint;
 pub mod names;
 pub mod outcome;
 pub mod pcapng;

@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use crate::reach::lint::Severity;
+use crate::report::lint::{self, Linted};
 use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Verdict};
 use crate::report::told::{Ending, Told};
 use crate::sim::Leg;
@@ -141,4 +143,29 @@ pub fn closing(outcomes: &[Outcome], unusable: usize, paint: Paint) -> String {
     let tone = if failed + unusable == 0 { Tone::Good } else { Tone::Bad };
     let packets = if packets == 1 { "1 packet".to_owned() } else { format!("{packets} packets") };
     format!("{} ({}, {packets})\n", paint.paint(tone, &text), count(steps, "step"))
+}
+
+/// A finding of lint, with its helps below it.
+pub fn finding(told: &lint::Told, paint: Paint) -> String {
+    let severity = told.rule.severity();
+    let tone = match severity {
+        Severity::Warning => Tone::Bad,
+        Severity::Hint => Tone::Dim,
+    };
+    let mark = paint.paint(tone, &format!("{}[{}]", severity.name(), told.rule));
+    let subject = paint.paint(Tone::Strong, &format!("{} {}", told.noun, told.subject));
+    let mut out = format!("{mark} {subject}: {}\n", told.message);
+    for help in &told.help {
+        let _ = writeln!(out, "  {} {help}", paint.paint(Tone::Dim, "help:"));
+    }
+    out
+}
+
+/// The closing line of lint: how much was found, and where.
+pub fn lint_closing(linted: &[Linted], paint: Paint) -> String {
+    let of = |severity| linted.iter().map(|file| file.count(severity)).sum::<usize>();
+    let (warnings, hints) = (of(Severity::Warning), of(Severity::Hint));
+    let tone = if warnings == 0 { Tone::Good } else { Tone::Bad };
+    let text = format!("{}, {}", count(warnings, "warning"), count(hints, "hint"));
+    format!("{} in {}\n", paint.paint(tone, &text), count(linted.len(), "file"))
 }

@@ -21,7 +21,7 @@
 //! | `step`     | a step | a command, or packets to be sent |
 //! | `judge`    | an expectation and what happened | a verdict, and both in the same words |
 //!
-//! [`trace`](mod@trace) walks one packet instead of taking steps. Beside them, [`schema`] turns the
+//! [`trace`](mod@trace) walks one packet instead of taking steps, and [`lint`](mod@lint) says what will surprise. Beside them, [`schema`] turns the
 //! table of the format into a JSON Schema and a reference, and [`code`] has the long form of every
 //! complaint.
 
@@ -32,6 +32,7 @@ pub mod decode;
 pub mod format;
 mod judge;
 pub mod label;
+pub mod lint;
 pub mod load;
 mod lower;
 pub mod names;

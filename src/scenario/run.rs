@@ -94,6 +94,16 @@ pub fn run(
     settings: Settings,
     observer: &mut impl Observer,
 ) -> Result<Outcome, Failure> {
+    play(loaded, directory, settings, observer).map(|(outcome, _)| outcome)
+}
+
+/// As [`run`], with the stage as the last step left it.
+pub(super) fn play(
+    loaded: &Loaded,
+    directory: &Path,
+    settings: Settings,
+    observer: &mut impl Observer,
+) -> Result<(Outcome, Built), Failure> {
     let file = &loaded.file;
     check_captures(loaded, directory)?;
     let built = build(loaded, settings.seed, settings.twin)?;
@@ -122,7 +132,7 @@ pub fn run(
             return Err(Failure { diagnostics, sources: loaded.sources.clone() });
         }
     };
-    Ok(Outcome {
+    let outcome = Outcome {
         file: loaded.sources.name(file.name.place.source()).to_owned(),
         name: file.name.value.clone(),
         about: file.about.clone(),
@@ -133,7 +143,8 @@ pub fn run(
         packets: run.stage.sim.packets(),
         steps: run.steps,
         aborted,
-    })
+    };
+    Ok((outcome, Built { stage: run.stage }))
 }
 
 /// What ends a run early.

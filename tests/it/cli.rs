@@ -307,6 +307,38 @@ fn trace_explains_one_packet() {
     serde_json::from_str::<serde_json::Value>(&said.out).expect("JSON");
 }
 
+/// Warnings fail, hints only with `--strict`; what cannot be read is code 2 beside what can.
+#[test]
+fn lint_tells_warnings_from_hints() {
+    const WARNING: &str = "tests/data/lint/no-return-route.yaml";
+    const HINT: &str = "tests/data/lint/unused-peering.yaml";
+    const NOTHING: &str = "tests/data/lint/fine/unused-peering.yaml";
+    const REFUSED: &str = "tests/data/refused/typo-in-key.yaml";
+    for (args, code, first) in [
+        (&[WARNING][..], 1, "warning[no-return-route] table A: nothing answers over "),
+        (&[HINT], 0, "hint[unused-peering] peering AB: no table of A or B leads into it\n  help: "),
+        (&["--strict", HINT], 1, "hint[unused-peering] "),
+        (&["--strict", NOTHING], 0, "0 warnings, 0 hints in 1 file\n"),
+        (&[NOTHING, HINT], 0, "tests/data/lint/unused-peering.yaml\nhint["),
+        (&["--after", FIRST], 0, "0 warnings, 0 hints in 1 file\n"),
+        (&[REFUSED, WARNING], 2, "tests/data/lint/no-return-route.yaml\nwarning["),
+    ] {
+        let said = vpclab(&[&["lint"], args].concat());
+        assert_eq!(said.code, Some(code), "{args:?}: {said:?}");
+        assert!(said.out.starts_with(first), "{args:?}: {}", said.out);
+        let quiet = !args.contains(&REFUSED);
+        assert_eq!(said.err.is_empty(), quiet, "{args:?}: {}", said.err);
+    }
+    let said = vpclab(&["lint", "--json", WARNING, REFUSED]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    let report: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    let finding = &report["files"][0]["findings"][0];
+    assert_eq!(finding["rule"], "no-return-route");
+    assert_eq!(finding["subject"]["name"], "A");
+    assert_eq!(report["summary"]["warnings"], 2);
+    assert_eq!(report["could_not_run"][0]["file"], REFUSED);
+}
+
 #[test]
 fn explain_knows_labels_and_codes() {
     for (topic, words) in [
@@ -315,6 +347,7 @@ fn explain_knows_labels_and_codes() {
         ("BAD_STATE_ROUTE", "blackhole  ("),
         ("misdelivered", "another host that has the same address"),
         ("dns-option-off", "`AllowDnsResolutionFromRemoteVpc`"),
+        ("hub-transit", "(A warning of `vpclab lint`.)"),
         ("E0201", "A key that the format does not have"),
         ("e0502", "E0502"),
     ] {
@@ -356,7 +389,7 @@ fn schema_completions_and_help_are_printed() {
     let help = vpclab(&["--help"]);
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
     assert!(help.out.contains("Exit codes: 0 "), "{}", help.out);
-    for command in ["run", "check", "trace", "explain", "schema", "completions"] {
+    for command in ["run", "check", "trace", "lint", "explain", "schema", "completions"] {
         assert!(help.out.contains(&format!("\n  {command} ")), "no `{command}` in\n{}", help.out);
         assert_eq!(vpclab(&[command, "--help"]).code, Some(0), "{command}");
     }

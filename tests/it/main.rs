@@ -14,6 +14,9 @@ mod json;
 mod lifecycle;
 mod lifecycle_model;
 #[cfg(feature = "scenario")]
+mod lint;
+mod lint_worlds;
+#[cfg(feature = "scenario")]
 mod mutations;
 #[cfg(feature = "scenario")]
 mod pages;

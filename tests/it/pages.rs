@@ -12,6 +12,7 @@ use std::path::Path;
 
 use vpclab::forward::DropReason;
 use vpclab::forward::reason::{MISDELIVERED, MISDELIVERED_CURE, MISDELIVERED_WHAT};
+use vpclab::reach::lint::{LintRule, Severity};
 use vpclab::scenario::{load, schema};
 
 use crate::files;
@@ -74,6 +75,38 @@ fn the_drop_reasons() {
 
 fn entry(out: &mut String, label: &str, what: &str, cure: &str) {
     let _ = write!(out, "\n## {label}\n\n{what}\n\n**What to do.** {cure}\n");
+}
+
+#[test]
+fn the_lint_rules() {
+    let mut out = String::from(
+        "# What `vpclab lint` finds\n\n\
+         <!-- Generated from src/reach/lint/rule.rs by `BLESS=1 cargo test`. -->\n\n\
+         Everything here is legal: the cloud accepts it, and a packet meets another fate than its \
+         owner may expect. `vpclab lint FILE...`\nlooks at the network as it is declared, with \
+         `--after` as the steps leave it. Exit code 1 says that there are warnings, with\n\
+         `--strict` also hints. A route is judged by the addresses that somebody has; in a VPC \
+         without instances everybody might have any.\nLabels and numbers are stable. \
+         `vpclab explain LABEL` prints an entry. Each rule has a file in which it finds something, \
+         and one, as\nnear to it, in which it finds nothing.\n\n\
+         | number | label | severity | found in | not in |\n| ---: | --- | --- | --- | --- |\n",
+    );
+    for rule in LintRule::ALL {
+        let (number, severity) = (rule.number(), rule.severity().name());
+        let folder = "../tests/data/lint";
+        let _ = writeln!(
+            out,
+            "| {number} | [`{rule}`](#{rule}) | {severity} | [file]({folder}/{rule}.yaml) | \
+             [file]({folder}/fine/{rule}.yaml) |"
+        );
+    }
+    for severity in Severity::ALL {
+        assert!(LintRule::ALL.iter().any(|rule| rule.severity() == severity), "{severity:?}");
+    }
+    for rule in LintRule::ALL {
+        entry(&mut out, rule.label(), rule.what(), rule.advice());
+    }
+    current("docs/lint.md", &out);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Holds what their labels stand for, and the group that allows everything, which an instance gets
 //! whose file names none.
 
+use std::collections::BTreeSet;
+
 use ipnet::IpNet;
 
 use super::{Stage, Trouble, find, made};
@@ -170,6 +172,11 @@ impl Stage {
     }
 
     // ---- the group that allows everything -------------------------------------------------------
+
+    /// The groups that instances got because their file named none.
+    pub(in crate::scenario) fn open_groups(&self) -> BTreeSet<SecurityGroupId> {
+        self.open_groups.values().copied().collect()
+    }
 
     /// The groups of a new interface: those named, else the VPC's open group, which is made when it
     /// is first needed. Somebody else than the VPC's owner is left to the cloud's answer.
