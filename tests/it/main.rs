@@ -14,6 +14,8 @@ mod lifecycle_model;
 mod mutations;
 #[cfg(feature = "scenario")]
 mod pages;
+#[cfg(feature = "scenario")]
+mod profiles;
 mod repairs;
 #[cfg(feature = "scenario")]
 mod scenarios;
