@@ -20,6 +20,8 @@ mod lint_worlds;
 mod mutations;
 #[cfg(feature = "scenario")]
 mod pages;
+#[cfg(feature = "scenario")]
+mod profiles;
 mod repairs;
 #[cfg(feature = "scenario")]
 mod scenarios;

@@ -25,6 +25,11 @@ const FOLDERS: &[(&str, &str)] = &[
         "dns",
         "What a name resolves to, case by case: whose it is, who asks, and what was switched on.",
     ),
+    (
+        "profiles",
+        "Each difference between the two rule books, as a pair: the same network and the same steps, \
+         with another outcome. [docs/profiles.md](../docs/profiles.md) is the table.",
+    ),
     ("drops", "One for each reason for which a packet is dropped, named after its label."),
     (
         "documented",
@@ -36,7 +41,7 @@ const FOLDERS: &[(&str, &str)] = &[
 
 /// The page at `path` is `text`.
 #[track_caller]
-fn current(path: &str, text: &str) {
+pub(crate) fn current(path: &str, text: &str) {
     if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
         fs::write(path, text).unwrap();
         return;
