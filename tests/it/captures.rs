@@ -31,7 +31,15 @@ pub(crate) struct Record {
     pub(crate) inbound: bool,
     pub(crate) unix_nanos: u64,
     pub(crate) bytes: u64,
+    /// Its destination, of IPv4.
+    pub(crate) destination: Option<[u8; 4]>,
     pub(crate) comment: String,
+}
+
+/// Where an IPv4 packet is to go (RFC 791, 3.1).
+fn destination(packet: &[u8]) -> Option<[u8; 4]> {
+    let version = packet.first()? >> 4;
+    packet.get(16..20).filter(|_| version == 4)?.try_into().ok()
 }
 
 /// The interfaces of a capture, name and description, and its packets.
@@ -61,6 +69,7 @@ impl File {
                         inbound: u32_at(options[&2], 0) == 1,
                         unix_nanos: u64::from(u32_at(body, 4)) << 32 | u64::from(u32_at(body, 8)),
                         bytes: length as u64,
+                        destination: destination(&body[20..20 + length]),
                         comment: text(&options, 1),
                     });
                 }

@@ -471,6 +471,15 @@ fn windows_without_traffic_say_so_from_the_first_traffic_on() {
 /// Packets and bytes.
 type Sums = (u64, u64);
 
+/// Resolver, metadata, clock and licence server (vpc-semantics 4.5).
+const NEVER_LOGGED: [[u8; 4]; 5] = [
+    [169, 254, 169, 253],
+    [169, 254, 169, 254],
+    [169, 254, 169, 123],
+    [169, 254, 169, 250],
+    [169, 254, 169, 251],
+];
+
 /// What flow logs must say in all, by direction and action, if the capture is right: what left an
 /// interface, what came to one, and what a filter kept from either.
 fn from_capture(capture: &CaptureFile) -> BTreeMap<(&'static str, &'static str), Sums> {
@@ -482,6 +491,9 @@ fn from_capture(capture: &CaptureFile) -> BTreeMap<(&'static str, &'static str),
         .collect();
     let mut sums: BTreeMap<_, Sums> = BTreeMap::new();
     for record in &capture.records {
+        if record.destination.is_some_and(|to| NEVER_LOGGED.contains(&to)) {
+            continue;
+        }
         let words: Vec<&str> = record.comment.split([' ', ':']).filter(|w| !w.is_empty()).collect();
         let reason = match words[..] {
             ["dropped", reason, ..] => reason,

@@ -141,7 +141,9 @@ fn supported_configurations_get_no_warning() {
         ("u6-vpn", &[EdgeTransit]),
         ("u7-direct-connect", &[EdgeTransit]),
         ("u8-internet-gateway", &[EdgeTransit]),
+        ("u8-v6", &[EdgeTransit]),
         ("u9-nat-gateway", &[EdgeTransit]),
+        ("u9-nat-instance", &[EdgeTransit]),
     ];
     let mut wrong = Vec::new();
     for path in files::scenarios("scenarios/documented") {

@@ -3,7 +3,7 @@
 //! Holds the proof that they show it, and the layout of `docs/profiles.md`. What the rule books say
 //! comes from the table in `cloud/profile.rs`.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests; a failure names the line")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; a failure names the line")]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

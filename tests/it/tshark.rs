@@ -19,10 +19,12 @@ use vpclab::sim::Twin;
 use crate::files;
 
 /// What is asked of tshark, one column each.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 10] = [
     "frame.comment",
     "frame.interface_name",
     "_ws.malformed",
+    "icmp.type",
+    "icmpv6.type",
     "ip.checksum.status",
     "udp.checksum.status",
     "tcp.checksum.status",
@@ -31,7 +33,7 @@ const FIELDS: [&str; 8] = [
 ];
 
 /// The columns of [`FIELDS`] from the first checksum on.
-const CHECKSUMS: std::ops::Range<usize> = 3..FIELDS.len();
+const CHECKSUMS: std::ops::Range<usize> = 5..FIELDS.len();
 
 /// The words of `proto_checksum_enum_e` that do not mean trouble: good, and not present, which UDP
 /// over IPv4 may be.
@@ -91,7 +93,7 @@ fn dissect(file: &Path) -> Result<Vec<Vec<String>>, String> {
 fn drops_of(outcome: &Outcome) -> BTreeMap<&'static str, u64> {
     let mut all = BTreeMap::new();
     for traffic in outcome.steps.iter().filter_map(|step| step.traffic) {
-        let dropped = [traffic.dropped, traffic.answers_dropped];
+        let dropped = [traffic.dropped, traffic.answers_dropped, traffic.notices_dropped];
         for (reason, n) in dropped.iter().flat_map(|drops| drops.iter()) {
             *all.entry(reason.label()).or_default() += n;
         }
@@ -99,12 +101,19 @@ fn drops_of(outcome: &Outcome) -> BTreeMap<&'static str, u64> {
     all
 }
 
+/// Is the outermost ICMP header one of an error (RFC 792; RFC 4443, 2.1)?
+fn is_error(icmp: &str, icmpv6: &str) -> bool {
+    let outermost = |types: &str| types.split(',').next().and_then(|text| text.parse::<u8>().ok());
+    outermost(icmp).is_some_and(|kind| [3, 4, 5, 11, 12].contains(&kind))
+        || outermost(icmpv6).is_some_and(|kind| kind < 128)
+}
+
 /// What is wrong with one capture.
 fn judge(outcome: &Outcome, rows: &[Vec<String>]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut drops: BTreeMap<&str, u64> = BTreeMap::new();
     for (row, columns) in rows.iter().enumerate() {
-        let [comment, interface, malformed, ..] = &columns[..] else {
+        let [comment, interface, malformed, icmp, icmpv6, ..] = &columns[..] else {
             wrong.push(format!("packet {}: {} columns", row + 1, columns.len()));
             continue;
         };
@@ -121,9 +130,16 @@ fn judge(outcome: &Outcome, rows: &[Vec<String>]) -> Vec<String> {
         if !malformed.is_empty() {
             wrong.push(format!("packet {}: malformed", row + 1));
         }
+        let is_error = is_error(icmp, icmpv6);
         for column in CHECKSUMS {
-            // An ICMP error holds a packet, so a field can occur twice.
-            let states = columns[column].split(',').filter(|state| !state.is_empty());
+            // An ICMP error quotes the beginning of a packet, so a field can occur twice. What covers
+            // bytes that are not quoted cannot be right: only a quoted IP header is whole.
+            let own = match FIELDS[column] {
+                "ip.checksum.status" => usize::MAX,
+                "udp.checksum.status" | "tcp.checksum.status" if is_error => 0,
+                _ => 1,
+            };
+            let states = columns[column].split(',').filter(|state| !state.is_empty()).take(own);
             for state in states.filter(|state| !FINE.contains(state)) {
                 wrong.push(format!("packet {}: {} is {state}", row + 1, FIELDS[column]));
             }

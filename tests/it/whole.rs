@@ -109,7 +109,7 @@ fn way_of(crossing: Crossing, rows: &Rows) -> Way {
         (Via::Peering(peering), Beyond::Vpc(vpc)) => Way::Over(rows.peering_id(peering), vpc),
         (Via::Gateway(gateway), beyond) => Way::Through(rows.gateway_id(gateway), beyond),
         (Via::Outside(_), Beyond::Site(site)) => Way::Outside(site),
-        other => panic!("nobody makes {other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 

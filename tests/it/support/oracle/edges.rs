@@ -19,6 +19,7 @@ pub(super) fn leave_over(
     mut left: Left,
 ) -> Result<Left, DropReason> {
     let Way::Inside(vpc) = left.way else { unreachable!("{:?}", left.way) };
+    demand(has_address_space(cloud, vpc, left.probe.source), SpoofedSource)?;
     if gateway.site() != Site::Internet {
         left.way = Way::Through(gateway, Beyond::Site(gateway.site()));
         return Ok(left);
