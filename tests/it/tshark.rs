@@ -203,3 +203,95 @@ fn tshark_sees_a_wrong_checksum() {
     assert!(rows.iter().any(|columns| columns[ip] == "0"), "{rows:?}");
     assert!(rows.iter().any(|columns| columns[ip] == "1" && columns[udp] == "0"), "{rows:?}");
 }
+
+/// What tshark's expert says of one TCP stream as one interface saw it: how often each summary.
+fn expert(capture: &Path, interface: &str, stream: u32) -> BTreeMap<String, u64> {
+    let own = capture.with_extension(format!("{interface}.pcapng"));
+    let run = |command: &mut Command| {
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // A capture has each packet where it left and where it arrived: taken together it would look as
+    // if each had been sent twice.
+    let only = format!("frame.interface_name == \"{interface}\" and tcp.stream == {stream}");
+    run(Command::new("tshark").arg("-r").arg(capture).args(["-Y", &only, "-w"]).arg(&own));
+    let text = run(Command::new("tshark").arg("-r").arg(&own).args(["-n", "-q", "-z", "expert"]));
+    let mut summaries = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let Some(Ok(times)) = words.next().map(str::parse::<u64>) else { continue };
+        // Group and protocol come before the summary; which duplicate it is, after it.
+        let summary: Vec<&str> = words.skip(2).collect();
+        let summary = summary.join(" ");
+        let kind = summary.split(" (#").next().unwrap_or(&summary);
+        *summaries.entry(kind.to_owned()).or_default() += times;
+    }
+    summaries
+}
+
+/// Over a peering of 50 ms that loses a packet in a thousand, an expert who sees one end of the
+/// connection finds the losses and what TCP does about them, and nothing else that is odd.
+#[test]
+fn tshark_finds_nothing_odd_in_tcp_but_the_losses() {
+    if !is_there() {
+        return;
+    }
+    let scratch = Scratch::new("tshark-tcp");
+    let file = scratch.0.join("lossy.pcapng");
+    let path = Path::new("scenarios/lessons/tcp-over-a-long-lossy-peering.yaml");
+    let ran = files::must_run(path, Twin::Compiled);
+    fs::write(&file, &ran.capture).unwrap();
+    let traffic = ran.outcome.steps[1].traffic.unwrap();
+    let lost: Vec<u64> = [traffic.dropped, traffic.answers_dropped]
+        .iter()
+        .map(|drops| {
+            drops
+                .iter()
+                .map(|(reason, n)| {
+                    assert_eq!(reason.label(), "link-loss");
+                    n
+                })
+                .sum()
+        })
+        .collect();
+    assert!(lost[0] > 10 && lost[1] > 10, "{lost:?} lost of {}", traffic.sent);
+
+    const AGAIN: [&str; 2] = [
+        "This frame is a (suspected) retransmission",
+        "This frame is a (suspected) out-of-order segment",
+    ];
+    const GAP: &str = "Previous segment(s) not captured (common at capture start)";
+    const OF_LOSSES: [&str; 5] = [
+        AGAIN[0],
+        AGAIN[1],
+        GAP,
+        "Duplicate ACK",
+        // Each of these is a retransmission too.
+        "This frame is a (suspected) fast retransmission",
+    ];
+    const OF_EVERY_CONNECTION: [&str; 6] = [
+        "Connection establish request (SYN): server port 5001",
+        "Connection establish acknowledge (SYN+ACK): server port 5001",
+        "TCP window update",
+        "This frame initiates the connection closing",
+        "This frame undergoes the connection closing",
+        "Connection finish (FIN)",
+    ];
+    let [sender, receiver] = ["a", "b"].map(|interface| expert(&file, interface, 1));
+    for found in [&sender, &receiver] {
+        let odd = found.keys().filter(|summary| {
+            !OF_LOSSES.contains(&summary.as_str())
+                && !OF_EVERY_CONNECTION.contains(&summary.as_str())
+        });
+        assert_eq!(odd.collect::<Vec<_>>(), Vec::<&String>::new());
+    }
+    let count = |found: &BTreeMap<String, u64>, summaries: &[&str]| {
+        summaries.iter().filter_map(|summary| found.get(*summary)).sum::<u64>()
+    };
+    // Each lost segment is sent again once, and leaves one gap until then.
+    assert_eq!(count(&sender, &AGAIN), lost[0], "{sender:?}");
+    assert_eq!(count(&receiver, &[GAP]), lost[0], "{receiver:?}");
+    assert_eq!(count(&receiver, &AGAIN), lost[0], "{receiver:?}");
+}

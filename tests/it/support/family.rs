@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use vpclab::forward::{DropReason, Rows};
 use vpclab::wire::Packet;
 
-use super::small::{Defaults, Shape, SmallWorld, Stage};
+use super::small::{About, Defaults, Shape, Slot, SmallWorld, Stage};
 
 /// What is done in each world: it gets the rows of its cloud and a packet for each ordered pair of
 /// VPCs.
@@ -24,6 +24,8 @@ pub(crate) type Look = fn(&SmallWorld, &Rows, &[(usize, usize, Packet)], &mut Ta
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Tally {
     pub(crate) worlds: u64,
+    /// How many worlds there are if those are counted that differ by the names of VPCs alone.
+    pub(crate) with_names: u64,
     pub(crate) delivered: u64,
     pub(crate) dropped: BTreeMap<DropReason, u64>,
 }
@@ -31,6 +33,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn add(&mut self, other: &Tally) {
         self.worlds += other.worlds;
+        self.with_names += other.with_names;
         self.delivered += other.delivered;
         for (reason, count) in &other.dropped {
             *self.dropped.entry(*reason).or_default() += count;
@@ -51,6 +54,8 @@ pub(crate) struct Family {
     stages: &'static [Stage],
     fixed: Vec<(usize, usize)>,
     free: Vec<usize>,
+    /// How many families differ from this one by the names of VPCs alone, itself included.
+    stands_for: u64,
     /// Only worlds in which each of these VPCs has a route: keeps families disjoint.
     busy: Vec<usize>,
 }
@@ -75,10 +80,35 @@ impl Family {
                 stages,
                 fixed: head.iter().copied().zip(digits.iter().copied()).collect(),
                 free: free.clone(),
+                stands_for: 1,
                 busy: Vec::new(),
             });
         });
         families
+    }
+
+    /// Of the families of [`Family::split`], without default routes and with every peering active,
+    /// those that are left if of those that differ by the names of VPCs alone one is kept.
+    fn split_up_to_names(shape: &Shape) -> Vec<Family> {
+        let Some(shapes) = shape.stands_for() else { return Vec::new() };
+        let slots = shape.slots(Defaults::Without);
+        let kept = |mut family: Family| {
+            let route = |&(slot, digit): &(usize, usize)| {
+                let Slot { vpc, about, choices } = &slots[slot];
+                let About::Block(about) = about else { unreachable!("no default routes") };
+                let chosen = digit.checked_sub(1)?;
+                Some((*about, shape.other_end(choices[chosen], *vpc)))
+            };
+            let table: Vec<(usize, usize)> = family.fixed.iter().filter_map(route).collect();
+            let tables = match slots.first() {
+                Some(first) => shape.table_stands_for(first.vpc, &table)?,
+                None => 1,
+            };
+            family.stands_for = shapes * tables;
+            Some(family)
+        };
+        let all = Family::split(shape, Defaults::Without, &[Stage::Active]);
+        all.into_iter().filter_map(kept).collect()
     }
 
     /// The worlds of a shape in which exactly these VPCs have routes, and every peering is active.
@@ -90,6 +120,7 @@ impl Family {
             stages: &[Stage::Active],
             fixed: Vec::new(),
             free: (0..slots.len()).filter(|slot| busy.contains(&slots[*slot].vpc)).collect(),
+            stands_for: 1,
             busy: busy.to_vec(),
         }
     }
@@ -131,6 +162,7 @@ impl Family {
                 look(&settled, &rows, &packets, &mut tally);
             });
         });
+        tally.with_names = tally.worlds * self.stands_for;
         tally
     }
 }
@@ -174,6 +206,12 @@ pub(crate) fn visit(name: &str, families: &[Family], look: Look) -> Tally {
         println!("    {reason:<10} {count}");
     }
     total
+}
+
+/// The worlds of these shapes, with their peerings active and without default routes; of those that
+/// differ by the names of VPCs alone at least one. Each VPC has a block of its own.
+pub(crate) fn families_up_to_names(shapes: &[Shape]) -> Vec<Family> {
+    shapes.iter().flat_map(Family::split_up_to_names).collect()
 }
 
 /// Every world of these shapes.

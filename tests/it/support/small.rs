@@ -5,6 +5,8 @@
 //! which worlds are visited.
 #![allow(clippy::unwrap_used, reason = "helpers of tests; a failure names the line")]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ipnet::{IpNet, Ipv4Net};
 use vpclab::base::id::{InterfaceId, PeeringId, RouteTableId, VpcId};
 use vpclab::cloud::command::Command;
@@ -58,6 +60,19 @@ pub(crate) enum Expected {
     Dropped(DropReason),
 }
 
+/// Every way to give `n` VPCs each other's names.
+fn permutations(n: usize) -> Vec<Vec<usize>> {
+    let Some(last) = n.checked_sub(1) else { return vec![Vec::new()] };
+    let insert = |names: Vec<usize>| {
+        (0..n).map(move |at| {
+            let mut longer = names.clone();
+            longer.insert(at, last);
+            longer
+        })
+    };
+    permutations(last).into_iter().flat_map(insert).collect()
+}
+
 impl Shape {
     /// Every shape with VPCs of these blocks: each set of pairs with different blocks.
     pub(crate) fn all(blocks: &[usize]) -> Vec<Shape> {
@@ -71,6 +86,35 @@ impl Shape {
         (0..1 << pairs.len())
             .map(|set| Shape { blocks: blocks.to_vec(), peerings: chosen(set) })
             .collect()
+    }
+
+    /// The same shape when VPC `x` is called `names[x]`. Peerings stay in order of their names.
+    fn renamed(&self, names: &[usize]) -> Vec<(usize, usize)> {
+        let rename = |(x, y): &(usize, usize)| (names[*x].min(names[*y]), names[*x].max(names[*y]));
+        let mut peerings: Vec<_> = self.peerings.iter().map(rename).collect();
+        peerings.sort_unstable();
+        peerings
+    }
+
+    /// How many shapes differ from this one by the names of VPCs alone, itself included; `None` if
+    /// one of those comes before it. So of each kind of shape exactly one gets an answer.
+    pub(crate) fn stands_for(&self) -> Option<u64> {
+        let named = permutations(self.blocks.len());
+        let alike: BTreeSet<_> = named.iter().map(|names| self.renamed(names)).collect();
+        (alike.first() == Some(&self.peerings)).then_some(alike.len() as u64)
+    }
+
+    /// The same question about the table of `vpc`, which has a peering for each block or none: among
+    /// its contents in this shape, when the names of the others are changed in ways that leave the
+    /// peerings as they are. Blocks go with the names of their VPCs, so each VPC must have its own.
+    pub(crate) fn table_stands_for(&self, vpc: usize, table: &[(usize, usize)]) -> Option<u64> {
+        let named = permutations(self.blocks.len());
+        let same = named.iter().filter(|n| n[vpc] == vpc && self.renamed(n) == self.peerings);
+        let towards: BTreeMap<usize, usize> = table.iter().copied().collect();
+        let alike: BTreeSet<BTreeMap<usize, usize>> = same
+            .map(|names| towards.iter().map(|(about, to)| (names[*about], names[*to])).collect())
+            .collect();
+        (alike.first() == Some(&towards)).then_some(alike.len() as u64)
     }
 
     /// The places for routes, VPC by VPC: one for each block of others, and one for a default route
@@ -97,7 +141,7 @@ impl Shape {
     }
 
     /// The VPC at the other end of a peering.
-    fn other_end(&self, peering: usize, vpc: usize) -> usize {
+    pub(crate) fn other_end(&self, peering: usize, vpc: usize) -> usize {
         let (x, y) = self.peerings[peering];
         if x == vpc { y } else { x }
     }
