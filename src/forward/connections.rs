@@ -29,7 +29,7 @@ const UDP_STREAM: Span = Span::from_secs(180);
 /// Idle time of everything else, ICMP included (3.7).
 const OTHER: Span = Span::from_secs(600);
 /// How long the later fragments of a packet may take (RFC 791, 3.2, leaves it open; what hosts wait).
-const FRAGMENTS: Span = Span::from_secs(30);
+pub(super) const FRAGMENTS: Span = Span::from_secs(30);
 
 /// What an interface's groups say of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

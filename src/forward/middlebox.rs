@@ -12,10 +12,10 @@ use std::net::IpAddr;
 use rustc_hash::FxHashMap;
 
 use super::DropReason;
-use super::connections::with_echo;
+use super::connections::{FRAGMENTS, with_echo};
 use super::expiring::Expiring;
 use crate::base::id::InterfaceId;
-use crate::base::limit::NAT_TRANSLATIONS_MAX;
+use crate::base::limit::{FRAGMENTS_TRACKED_MAX, NAT_TRANSLATIONS_MAX};
 use crate::base::time::{Instant, Span};
 use crate::cloud::Cloud;
 use crate::cloud::instance::Host;
@@ -103,6 +103,12 @@ impl Middleboxes {
         let Some(interface) = cloud.interface(at) else { return Next::Received };
         let own = interface.owns(packet.destination());
         match (interface.host, self.role(at)) {
+            // It carries fragments of UDP, and of nothing else (vpc-semantics 3.8).
+            (Host::NatGateway(_), _)
+                if packet.is_fragment() && packet.protocol() != Protocol::UDP =>
+            {
+                Next::Dropped(DropReason::NoTranslation)
+            }
             (Host::NatGateway(_), _) => {
                 let Some(address) = interface.addresses.first() else {
                     return Next::Dropped(DropReason::NoTranslation);
@@ -157,13 +163,26 @@ type Flow = FlowKey;
 /// they come from outside.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Translations {
-    by_inside: Expiring<Flow, u16>,
+    by_inside: Expiring<Flow, Outside>,
     by_outside: FxHashMap<Flow, Flow>,
     /// How many ports each far end's answers take up: tells without a search that none is free.
     taken: FxHashMap<FarEnd, u16>,
     /// Where to look first for a port that is free.
     next_port: u16,
+    /// What was changed in a packet's first fragment, for those that follow without ports.
+    fragments: Expiring<FragmentKey, Change>,
 }
+
+/// What a flow from inside looks like outside: the device's address, of which it has one for each
+/// family, and a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Outside {
+    address: IpAddr,
+    port: u16,
+}
+
+/// The packet that a fragment belongs to: source, destination, protocol, identification.
+type FragmentKey = (IpAddr, IpAddr, Protocol, u32);
 
 impl Translations {
     /// A packet from inside: from the device's own address, with a port of its own.
@@ -171,16 +190,32 @@ impl Translations {
         if packet.source().is_ipv4() != address.is_ipv4() {
             return None;
         }
+        if let Some(quoted) = quoted(packet) {
+            // The quote is of a packet that the device sent inwards (RFC 5508, 4.2).
+            let inside = with_echo(quoted.flow, quoted.echo).reversed();
+            let outside = *self.by_inside.get(&inside, now)?;
+            let outer = Change { source: Some(outside.address), ..Change::default() };
+            let inner = Change {
+                destination: Some(outside.address),
+                destination_port: Some(outside.port),
+                ..Change::default()
+            };
+            return readdress_quoted(packet, outer, inner);
+        }
+        if packet.is_later_fragment() {
+            return self.like_the_first(packet, now);
+        }
         let inside = flow(packet)?;
-        let port = match self.by_inside.get_mut(&inside, now) {
-            Some(port) => {
-                let port = *port;
+        let port = match self.by_inside.get(&inside, now) {
+            Some(outside) => {
+                let port = outside.port;
                 self.by_inside.set_expiry(&inside, now + TRANSLATION);
                 port
             }
             None => self.open(inside, address, now)?,
         };
         let change = Change { source: Some(address), source_port: Some(port), ..Change::default() };
+        self.remember_fragments(packet, change, now);
         readdress(packet, change)
     }
 
@@ -197,6 +232,9 @@ impl Translations {
             };
             return readdress_quoted(packet, outer, inner);
         }
+        if packet.is_later_fragment() {
+            return self.like_the_first(packet, now);
+        }
         let inside = self.inside(&flow(packet)?, now)?;
         self.by_inside.set_expiry(&inside, now + TRANSLATION);
         let change = Change {
@@ -204,7 +242,20 @@ impl Translations {
             destination_port: Some(inside.source_port),
             ..Change::default()
         };
+        self.remember_fragments(packet, change, now);
         readdress(packet, change)
+    }
+
+    /// The fragments that follow this one are changed like it. Without room they are not sent on.
+    fn remember_fragments(&mut self, packet: &Packet, change: Change, now: Instant) {
+        if let Some(key) = fragment_key(packet) {
+            self.fragments.insert(key, change, now + FRAGMENTS, now, FRAGMENTS_TRACKED_MAX);
+        }
+    }
+
+    /// A later fragment, which has no ports: what its first one was changed to says where it goes.
+    fn like_the_first(&self, packet: &Packet, now: Instant) -> Option<Packet> {
+        readdress(packet, *self.fragments.get(&fragment_key(packet)?, now)?)
     }
 
     /// The flow from inside for which this is an answer, if the translation is still in force.
@@ -216,9 +267,9 @@ impl Translations {
     /// A port for a new flow: its own if that is free, else the next free one. Costs a logarithm and
     /// the run of ports that are taken; nothing more when there is no room.
     fn open(&mut self, inside: Flow, address: IpAddr, now: Instant) -> Option<u16> {
-        let Translations { by_inside, by_outside, taken, next_port } = self;
-        by_inside.forget(now, |gone, port| {
-            by_outside.remove(&answers_to(gone, address, port));
+        let Translations { by_inside, by_outside, taken, next_port, .. } = self;
+        by_inside.forget(now, |gone, outside| {
+            by_outside.remove(&answers_to(gone, outside));
             if let Entry::Occupied(mut ports) = taken.entry(far_end(&gone)) {
                 *ports.get_mut() -= 1;
                 if *ports.get() == 0 {
@@ -234,15 +285,18 @@ impl Translations {
         }
         let first = inside.source_port.max(LOWEST_PORT);
         let others = ((*next_port).max(LOWEST_PORT)..=u16::MAX).chain(LOWEST_PORT..=u16::MAX);
-        let is_free = |port: &u16| !by_outside.contains_key(&answers_to(inside, address, *port));
+        let is_free = |port: &u16| {
+            !by_outside.contains_key(&answers_to(inside, Outside { address, port: *port }))
+        };
         let port = std::iter::once(first).chain(others).find(is_free)?;
         if port != first {
             *next_port = port.checked_add(1).unwrap_or(LOWEST_PORT);
         }
         *taken.entry(far_end).or_default() += 1;
-        by_outside.insert(answers_to(inside, address, port), inside);
+        let outside = Outside { address, port };
+        by_outside.insert(answers_to(inside, outside), inside);
         let expires = now + TRANSLATION;
-        let has_room = by_inside.insert(inside, port, expires, now, NAT_TRANSLATIONS_MAX);
+        let has_room = by_inside.insert(inside, outside, expires, now, NAT_TRANSLATIONS_MAX);
         has_room.then_some(port)
     }
 }
@@ -259,14 +313,20 @@ fn far_end(flow: &Flow) -> FarEnd {
     (flow.destination, port, flow.protocol)
 }
 
-/// The flow of the answers to `inside`, once that comes from `port` of `address`.
-fn answers_to(inside: Flow, address: IpAddr, port: u16) -> Flow {
-    let mut outside = Flow { source: address, source_port: port, ..inside }.reversed();
-    if !outside.protocol.has_ports() {
+/// The flow of the answers to `inside`, which comes from `outside`.
+fn answers_to(inside: Flow, outside: Outside) -> Flow {
+    let sent = Flow { source: outside.address, source_port: outside.port, ..inside };
+    let mut answers = sent.reversed();
+    if !answers.protocol.has_ports() {
         // An echo answer carries the same identifier as its request.
-        outside.source_port = port;
+        answers.source_port = outside.port;
     }
-    outside
+    answers
+}
+
+fn fragment_key(packet: &Packet) -> Option<FragmentKey> {
+    let part = packet.fragment()?;
+    Some((packet.source(), packet.destination(), packet.protocol(), part.identification))
 }
 
 /// The flow of a packet that a NAT device can tell from others: TCP, UDP and echo messages, whole or

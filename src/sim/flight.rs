@@ -18,7 +18,7 @@ use crate::base::units::Mtu;
 use crate::forward::gate::{Crossing, Realm, Via};
 use crate::forward::middlebox::Next;
 use crate::forward::{self, Drop, DropReason, Forwarder, Place, Reference};
-use crate::wire::{Packet, Protocol, fragment};
+use crate::wire::{Packet, Protocol, clear_dont_fragment, fragment};
 
 /// A packet on its way. Who sent it travels with it, so that nobody has to look up its source.
 #[derive(Debug)]
@@ -400,6 +400,9 @@ impl Sim {
         if let Some(answer) = host::answer(packet, datagrams) {
             let meant = Some(subject.sender);
             let subject = Subject { leg: Leg::Answer, sender: at, meant, ..subject };
+            // Who is asked in pieces answers in pieces where that is needed.
+            let in_pieces = packet.may_be_fragmented();
+            let answer = if in_pieces { clear_dont_fragment(&answer) } else { answer };
             self.send(answer, subject, observer);
         }
     }

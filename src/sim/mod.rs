@@ -258,8 +258,7 @@ impl Sim {
         sources: impl IntoIterator<Item = Source>,
     ) -> Result<ProbeId, RunError> {
         self.refresh();
-        let probe =
-            ProbeId(u32::try_from(self.probes.len()).map_err(|_| RunError::TooManyPackets)?);
+        let probe = ProbeId::numbered(self.probes.len());
         let mut active = Vec::new();
         let mut total = 0_u64;
         for source in sources {
@@ -335,8 +334,7 @@ impl Sim {
         self.refresh();
         let row = self.rows.interface(from).ok_or(TcpError::NotOurs(local.ip()))?;
         let meant = meant.and_then(|id| self.rows.interface(id));
-        // A run has far fewer probes than 2^32.
-        let probe = ProbeId(u32::try_from(self.probes.len()).unwrap_or(u32::MAX));
+        let probe = ProbeId::numbered(self.probes.len());
         let now = self.now;
         let tcp = self.tcp_of(row);
         let id = tcp.stack.connect(local, remote, transfer, now)?;
@@ -420,7 +418,12 @@ impl Sim {
         probe: ProbeId,
         observer: &mut (impl Observer + ?Sized),
     ) -> Result<(), RunError> {
-        while !self.probes[probe.number()].1.is_done() && self.step(observer)? {}
+        while !self.probes[probe.number()].1.is_done() {
+            if !self.step(observer)? {
+                debug_assert!(false, "what a probe waits for is on its way");
+                break;
+            }
+        }
         Ok(())
     }
 

@@ -200,7 +200,7 @@ fn pings_are_numbered() {
     let first = build::echo(EchoKind::Request, from, to, 7, 65_534, b"data").unwrap();
     let load = Load::Ping { first, count: 4, pace: Pace::Every(Span::TICK) };
     let row = InterfaceIdx::from_row(0);
-    let mut source = ActiveSource::new(ProbeId(0), row, None, load);
+    let mut source = ActiveSource::new(ProbeId::numbered(0), row, None, load);
     let numbers = [(); 4].map(|()| match source.emit() {
         Emission::Packet(packet) => packet.icmp_echo().unwrap().seq,
         Emission::Bytes(_) => panic!(),

@@ -17,9 +17,15 @@ use crate::wire::{EchoKind, Packet, build};
 
 /// A probe of one run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ProbeId(pub(super) u32);
+pub struct ProbeId(u32);
 
 impl ProbeId {
+    /// The probe with this number.
+    #[allow(clippy::expect_used, reason = "each step starts one: far fewer than 2^32")]
+    pub(super) fn numbered(number: usize) -> ProbeId {
+        ProbeId(u32::try_from(number).expect("a run has fewer than 2^32 probes"))
+    }
+
     /// Its number: probes are counted from 0 in the order in which they start.
     pub const fn number(self) -> usize {
         self.0 as usize

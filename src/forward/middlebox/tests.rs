@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::base::id::AccountId;
+use crate::base::units::Mtu;
 use crate::cloud::account::{Caller, Region};
 use crate::cloud::command::Command;
 use crate::cloud::event::Change as Happened;
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::profile::Profile;
-use crate::wire::{EchoKind, TcpFlags, build};
+use crate::wire::{EchoKind, TcpFlags, build, clear_dont_fragment, fragment};
 
 const DEVICE: &str = "10.0.1.4";
 const INSIDE: &str = "10.0.0.4:5000";
@@ -219,6 +220,70 @@ fn errors_find_whom_they_are_about() {
         assert_eq!(found, want, "{about:?}");
         assert_eq!(shown(inwards).is_some(), want.is_some());
     }
+}
+
+/// The same the other way: what a host inside has to say about an answer that it was sent.
+#[test]
+fn errors_from_inside_look_as_if_the_device_had_them() {
+    let mut nat = Device::default();
+    nat.out(&udp(INSIDE, OUTSIDE));
+    nat.out(&udp(OTHER, OUTSIDE));
+    let device = DEVICE.parse().unwrap();
+    for (answered, outside) in [(INSIDE, "10.0.1.4:5000"), (OTHER, "10.0.1.4:1024")] {
+        let error = build::port_unreachable(&udp(OUTSIDE, answered), socket(answered).ip());
+        let sent = nat.table.outwards(&error.unwrap(), device, nat.now).unwrap();
+        assert_eq!(Packet::parse(sent.bytes().clone()), Ok(sent.clone()));
+        assert_eq!((sent.source(), sent.destination()), (device, socket(OUTSIDE).ip()));
+        assert_eq!(quoted(&sent).unwrap().flow, udp(OUTSIDE, outside).flow());
+    }
+}
+
+/// A device has an address for each family; what expires of one must not be looked for under the
+/// other.
+#[test]
+fn families_share_a_device() {
+    let mut nat = Device::default();
+    let v6 = udp("[2001:db8::4]:6000", "[2001:db8:1::9]:53");
+    for round in 0..4 {
+        nat.at(400 * round);
+        let flow = nat.out(&udp(INSIDE, OUTSIDE));
+        assert_eq!(flow.as_deref(), Some("10.0.1.4:5000 > 198.51.100.9:53 udp"), "{round}");
+        nat.at(400 * round + 360);
+        let own = "2001:db8::1".parse().unwrap();
+        assert!(nat.table.outwards(&v6, own, nat.now).is_some());
+        assert_eq!((nat.table.by_inside.len(), nat.table.by_outside.len()), (1, 1));
+        assert_eq!(nat.table.taken.values().sum::<u16>(), 1);
+    }
+}
+
+/// Later fragments have no ports: they follow their first one, in both directions, until it is
+/// forgotten.
+#[test]
+fn fragments_follow_their_first() {
+    let cut = |from, to, ident| {
+        let whole = build::udp(socket(from), socket(to), &[7; 3_000]).unwrap();
+        let parts = fragment(&clear_dont_fragment(&whole), Mtu::ETHERNET, ident).unwrap();
+        assert_eq!(parts.len(), 3);
+        parts
+    };
+    let mut nat = Device::default();
+    let out = cut(INSIDE, OUTSIDE, 1);
+    assert_eq!(nat.out(&out[1]), None, "nothing says where it belongs");
+    for (part, want) in
+        out.iter().zip(["10.0.1.4:5000 > 198.51.100.9:53", "10.0.1.4 >", "10.0.1.4 >"])
+    {
+        let sent = nat.out(part).unwrap();
+        assert!(sent.starts_with(want), "{sent}");
+    }
+    let back = cut(OUTSIDE, "10.0.1.4:5000", 1);
+    for part in &back {
+        let sent = nat.back(part).unwrap();
+        assert!(sent.contains("> 10.0.0.4"), "{sent}");
+    }
+    let other = cut(OUTSIDE, "10.0.1.4:5000", 2);
+    assert_eq!(nat.back(&other[2]), None, "of another packet");
+    nat.at(30);
+    assert_eq!(nat.out(&out[2]), None, "too late");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! reference's filters beyond the types of the rules.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -21,13 +22,20 @@ use crate::forward::connections::{Connections, Judgement, Tracking, Word};
 use crate::forward::gate::Origin;
 use crate::wire::{Family, Packet, Protocol};
 
-/// The row of an interface's groups.
+/// The row of an interface's groups, counted from one; a NAT gateway has none, and everything
+/// passes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct FilterIdx(u32);
+pub(super) struct FilterIdx(Option<NonZeroU32>);
 
 impl FilterIdx {
-    /// A NAT gateway's: it has no groups, and everything passes.
-    const NONE: FilterIdx = FilterIdx(u32::MAX);
+    const NO_GROUPS: FilterIdx = FilterIdx(None);
+
+    /// The row after so many others.
+    #[allow(clippy::expect_used, reason = "one list for each interface at most: far below 2^32")]
+    fn after(rows: usize) -> FilterIdx {
+        let number = u32::try_from(rows + 1).ok().and_then(NonZeroU32::new);
+        FilterIdx(Some(number.expect("there are fewer than 2^32 lists of groups")))
+    }
 }
 
 /// Whether a packet passes an interface's groups.
@@ -119,7 +127,7 @@ impl Filters {
     /// The row of an interface's groups, compiled when the list is met for the first time.
     pub(super) fn of(&mut self, cloud: &Cloud, interface: &Interface, now: Instant) -> FilterIdx {
         if let Host::NatGateway(_) = interface.host {
-            return FilterIdx::NONE;
+            return FilterIdx::NO_GROUPS;
         }
         let list = (interface.vpc, interface.groups.clone());
         if let Some(known) = self.by_list.get(&list) {
@@ -130,8 +138,7 @@ impl Filters {
             let all = groups.flat_map(|group| group.rules(direction));
             self.rules(cloud, interface.vpc, all, now)
         });
-        // One list for each interface at most, and those stay below 2^30.
-        let row = FilterIdx(u32::try_from(self.groups.len()).unwrap_or(u32::MAX));
+        let row = FilterIdx::after(self.groups.len());
         self.groups.push(rules);
         self.by_list.insert(list, row);
         row
@@ -183,10 +190,8 @@ impl Filters {
         origin: Origin,
         memory: &mut Connections,
     ) -> Passes {
-        let Some(both) = self.groups.get(filter.0 as usize) else {
-            // NAT gateways have none; every other interface has a row.
-            return if filter == FilterIdx::NONE { Passes::Yes } else { Passes::No };
-        };
+        let Some(number) = filter.0 else { return Passes::Yes };
+        let Some(both) = self.groups.get(number.get() as usize - 1) else { return Passes::No };
         let (rules, answers) = (&both[side(direction)], &both[side(direction.opposite())]);
         let has_ports = [Protocol::TCP, Protocol::UDP].contains(&packet.protocol());
         let family = family_row(packet);
