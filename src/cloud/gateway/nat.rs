@@ -1,6 +1,6 @@
 //! NAT gateways: the commands about them.
 //!
-//! Holds their decisions. Refuses to translate anything: the simulator keeps a NAT gateway's flows.
+//! Holds their decisions. Refuses to translate anything: that is `forward/middlebox.rs`.
 
 use crate::base::id::*;
 use crate::cloud::Cloud;
