@@ -267,8 +267,11 @@ impl Sim {
 
     /// A packet comes to the network at the other end.
     pub(super) fn arrive(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
-        let mapped = flight.crossing.mapped(&flight.packet);
-        let packet = mapped.as_ref().unwrap_or(&flight.packet);
+        let mapped = match flight.crossing.mapped(&flight.packet) {
+            Ok(mapped) => mapped,
+            Err(drop) => return self.lose(&flight, &flight.packet, drop, observer),
+        };
+        let packet = mapped.as_ref();
         let at = match self.enter(flight.crossing, packet) {
             Ok(at) => at,
             Err(drop) => return self.lose(&flight, packet, drop, observer),
