@@ -395,7 +395,10 @@ fn enter(
                 let gateway = rows.gateway_id(edge.gateway);
                 let attached = here.attached(gateway);
                 if attached != Some(rows.vpc_id(edge.vpc)) {
-                    steps.record(|| Step::Gateway { gateway, attached });
+                    steps.record(|| match attached {
+                        None => Step::Gateway { gateway, attached },
+                        Some(now_of) => Step::GatewayMoved { gateway, now_of },
+                    });
                     return Err(Drop::new(Blackhole, Place::Gateway(edge.gateway)));
                 }
             }
