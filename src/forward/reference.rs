@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use super::arrivals::Arrivals;
 use super::connections::{Connections, Judgement, Tracking};
-use super::gate::{Crossing, OpenEnd, Origin, Realm, Via};
+use super::gate::{Crossing, Edge, OpenEnd, Origin, Realm, Via};
 use super::memory::Memory;
 use super::middlebox::Next;
 use super::walk::{Cut, End, Holds, Match, Recorder, Step, Walk};
@@ -77,9 +77,7 @@ impl<'c> Reference<'c> {
         let end = loop {
             let left = self.leave_recorded(sender, &packet, &mut memory.connections, &mut steps);
             let arrived = left.and_then(|crossing| {
-                if let Some(mapped) = crossing.mapped(&packet) {
-                    packet = mapped;
-                }
+                packet = crossing.mapped(&packet)?.into_owned();
                 self.enter_recorded(crossing, &packet, &mut memory.connections, &mut steps)
             });
             let at = match arrived {
@@ -228,7 +226,8 @@ impl<'c> Reference<'c> {
                 if attached != Some(sender.vpc) {
                     return Err(blackhole);
                 }
-                self.over_edge(sender.vpc, target, origin, packet, steps)
+                let gateway = self.rows.gateway(target).ok_or(blackhole)?;
+                self.over_edge(Edge { gateway, vpc }, origin, packet, steps)
             }
             Hop::To(RouteTarget::Peering(target)) => {
                 let peering = self.cloud.peering(target);
@@ -391,11 +390,17 @@ fn enter(
                 return Err(Drop::new(PeeringGone, Place::Peering(row)));
             }
         }
-        Via::Gateway(row) => {
-            let gateway = rows.gateway_id(row);
-            if here.attached(gateway).is_none() {
-                steps.record(|| Step::Gateway { gateway, attached: None });
-                return Err(Drop::new(Blackhole, Place::Gateway(row)));
+        Via::Gateway(_) => {
+            for edge in crossing.edges().into_iter().flatten() {
+                let gateway = rows.gateway_id(edge.gateway);
+                let attached = here.attached(gateway);
+                if attached != Some(rows.vpc_id(edge.vpc)) {
+                    steps.record(|| match attached {
+                        None => Step::Gateway { gateway, attached },
+                        Some(now_of) => Step::GatewayMoved { gateway, now_of },
+                    });
+                    return Err(Drop::new(Blackhole, Place::Gateway(edge.gateway)));
+                }
             }
         }
         Via::Subnet | Via::Local | Via::Interface(_) | Via::Outside(_) => {}

@@ -12,7 +12,7 @@ mod edges;
 mod filters;
 
 use super::connections::Connections;
-use super::gate::{Crossing, OpenEnd, Origin, Realm, Via};
+use super::gate::{Crossing, Edge, OpenEnd, Origin, Realm, Via};
 use super::lpm::{Block, Ranges};
 use super::{Drop, DropReason, Forwarder, Place, Rows};
 use crate::base::id::*;
@@ -224,9 +224,11 @@ impl Hosts {
                     return Err(Drop::new(DropReason::PeeringGone, Place::Peering(peering)));
                 }
             }
-            Via::Gateway(gateway) => {
-                if self.edges.attached(gateway).is_none() {
-                    return Err(Drop::new(DropReason::Blackhole, Place::Gateway(gateway)));
+            Via::Gateway(_) => {
+                for Edge { gateway, vpc } in crossing.edges().into_iter().flatten() {
+                    if self.edges.attached(gateway) != Some(vpc) {
+                        return Err(Drop::new(DropReason::Blackhole, Place::Gateway(gateway)));
+                    }
                 }
             }
             Via::Subnet | Via::Local | Via::Interface(_) | Via::Outside(_) => {}
@@ -347,7 +349,8 @@ impl Snapshot {
                 if hosts.edges.attached(target) != Some(sender.vpc) {
                     return Err(blackhole);
                 }
-                hosts.edges.over((sender.vpc, origin), target, packet, &hosts.vpcs)
+                let out = Edge { gateway: target, vpc: sender.vpc };
+                hosts.edges.over(out, origin, packet, &hosts.vpcs)
             }
             Target::Peering(target) => {
                 let end = hosts.open_end(target, sender.vpc).ok_or(blackhole)?;

@@ -79,6 +79,8 @@ pub enum Step {
     Gate { peering: PeeringId, into: VpcId, blocks: Vec<IpNet>, holds: Holds },
     /// The VPC that a gateway is attached to; `None` if it is detached or gone.
     Gateway { gateway: GatewayId, attached: Option<VpcId> },
+    /// The gateway was attached to this other VPC when the packet arrived.
+    GatewayMoved { gateway: GatewayId, now_of: VpcId },
     /// A gateway finds that the source of a packet from its own VPC is not an address of it.
     SpoofedSource { gateway: GatewayId, source: IpAddr, vpc: VpcId },
     /// A gateway looks whether its own VPC holds the destination of a packet from outside.

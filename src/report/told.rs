@@ -205,6 +205,10 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
             Some(_) => return None,
             None => Line::new(names.gateway(*gateway), "is not attached to a VPC"),
         },
+        Step::GatewayMoved { gateway, now_of } => Line::new(
+            names.gateway(*gateway),
+            format!("serves {} by now, and no other VPC", names.vpc(*now_of)),
+        ),
         Step::SpoofedSource { gateway, source, vpc } => Line::new(
             names.gateway(*gateway),
             format!("takes from {} only what comes from there: {source} does not", names.vpc(*vpc)),

@@ -391,6 +391,12 @@ impl Builder<'_> {
                 links.push((LinkOf::Peering(*id), link_spec(&peering.link, LinkSpec::PEERING)));
             }
         }
+        for gateway in self.network.gateways.iter().filter(|g| g.link != ast::Link::default()) {
+            if let Ok(known) = self.stage.gateway(&gateway.label.value, "gateway") {
+                let spec = link_spec(&gateway.link, LinkSpec::GATEWAY);
+                links.push((LinkOf::Gateway(known.id), spec));
+            }
+        }
         for instance in self.network.instances.iter().filter(|i| i.link != ast::Link::default()) {
             if let Some(known) = labels.instances.get(&instance.label.value) {
                 let spec = link_spec(&instance.link, LinkSpec::INTERFACE);

@@ -30,12 +30,30 @@ pub(super) struct InFlight {
     from: InterfaceIdx,
     /// When it left that interface.
     left: Instant,
-    /// What it is a fragment of, if the network has cut that up. Elsewhere, because hardly any is and
-    /// what waits in the queue must be small.
-    part_of: Option<Box<Part>>,
+    /// Elsewhere, because hardly any has it and what waits in the queue must be small.
+    rare: Option<Box<Rare>>,
 }
 
 const _: () = assert!(size_of::<InFlight>() <= 120);
+
+/// What few packets on their way have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// What it is a fragment of, if the network has cut that up.
+    part_of: Option<Part>,
+    /// Which stretch it is on, if there are two.
+    stretch: Stretch,
+}
+
+/// Where a packet is that goes out of one VPC over an edge and into another over another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Stretch {
+    /// Before or on the link of the edge that leads out.
+    #[default]
+    First,
+    /// Before or on that of the edge that leads in.
+    Second,
+}
 
 /// What a fragment is a part of.
 #[derive(Debug)]
@@ -48,11 +66,19 @@ struct Part {
 impl InFlight {
     /// The packet as it left, whole.
     fn sent(&self) -> &Packet {
-        self.part_of.as_ref().map_or(&self.packet, |part| &part.whole)
+        self.part_of().map_or(&self.packet, |part| &part.whole)
     }
 
     fn train(&self) -> Option<TrainIdx> {
-        self.part_of.as_ref().map(|part| part.train)
+        self.part_of().map(|part| part.train)
+    }
+
+    fn part_of(&self) -> Option<&Part> {
+        self.rare.as_ref()?.part_of.as_ref()
+    }
+
+    fn stretch(&self) -> Stretch {
+        self.rare.as_ref().map_or(Stretch::First, |rare| rare.stretch)
     }
 }
 
@@ -77,6 +103,28 @@ enum Counts {
     Whole,
     /// Other fragments decide, or have decided.
     Part,
+}
+
+/// Which of a gateway's links is which.
+const INWARDS: usize = 0;
+const OUTWARDS: usize = 1;
+
+/// What goes onto a way that takes `mtu` bytes: fragments, or `None` for the packet as it is.
+///
+/// # Errors
+/// `too-big` at `at` if it is too long and cannot be cut up. `leave` has let nothing pass that must
+/// not be; header options that leave no room do not exist above the smallest MTU.
+fn pieces(
+    packet: &Packet,
+    mtu: Mtu,
+    at: Place,
+    identification: u16,
+) -> Result<Option<Vec<Packet>>, Drop> {
+    if mtu.holds(packet.len()) {
+        return Ok(None);
+    }
+    let cut = fragment(packet, mtu, identification);
+    cut.map(Some).map_err(|_| Drop::new(DropReason::TooBig, at))
 }
 
 impl Sim {
@@ -143,8 +191,13 @@ impl Sim {
         train: Option<TrainIdx>,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        let crossing = match self.leave(from, &packet) {
-            Ok(crossing) => crossing,
+        let identification = self.identification.wrapping_add(1).max(1);
+        let left = self.leave(from, &packet).and_then(|crossing| {
+            let (mtu, at) = (crossing.mtu(), crossing.bottleneck());
+            Ok((crossing, pieces(&packet, mtu, at, identification)?))
+        });
+        let (crossing, pieces) = match left {
+            Ok(left) => left,
             Err(drop) => {
                 let counts = self.fate_of(train, Err(()));
                 let what = Happening::NotSent { packet: &packet, from, drop };
@@ -155,21 +208,21 @@ impl Sim {
         };
         observer.see(self.world(), subject, Happening::Left { packet: &packet, from, crossing });
         let left = self.now;
-        if crossing.mtu().holds(packet.len()) {
-            let part_of = train.map(|train| Box::new(Part { train, whole: packet.clone() }));
-            self.carry(InFlight { packet, crossing, subject, from, left, part_of }, observer);
+        let rare = |train| {
+            let part_of = Some(Part { train, whole: packet.clone() });
+            Box::new(Rare { part_of, stretch: Stretch::First })
+        };
+        let Some(pieces) = pieces else {
+            let rare = train.map(rare);
+            self.carry(InFlight { packet, crossing, subject, from, left, rare }, observer);
             return;
-        }
-        // `leave` has let nothing pass that must not be cut. What cannot be cut all the same (options
-        // that leave no room) does not exist above the smallest MTU, so it goes as it is.
-        self.identification = self.identification.wrapping_add(1).max(1);
-        let cut = fragment(&packet, crossing.mtu(), self.identification);
-        let pieces = cut.unwrap_or_else(|_| vec![packet.clone()]);
-        self.count(subject).fragments += pieces.len() as u64 - 1;
+        };
+        self.identification = identification;
+        self.count(subject).fragments += (pieces.len() as u64).saturating_sub(1);
         let train = self.couple(train, pieces.len());
         for piece in pieces {
-            let part_of = Some(Box::new(Part { train, whole: packet.clone() }));
-            let flight = InFlight { packet: piece, crossing, subject, from, left, part_of };
+            let rare = Some(rare(train));
+            let flight = InFlight { packet: piece, crossing, subject, from, left, rare };
             self.carry(flight, observer);
         }
     }
@@ -218,8 +271,9 @@ impl Sim {
         }
     }
 
-    /// A packet comes out of its sender's link and goes onto the VPC's or the peering's.
-    pub(super) fn cross(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
+    /// A packet comes out of its sender's link and goes onto the VPC's, the peering's or
+    /// the edge's; or out of the link of one edge, and goes onto that of the next.
+    pub(super) fn cross(&mut self, mut flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
         let (now, bytes) = (self.now, flight.packet.len());
         let (out, place) = match (flight.crossing.via(), flight.crossing.into_realm()) {
             (Via::Peering(peering), into) => {
@@ -227,23 +281,35 @@ impl Sim {
                 let link = if Realm::Vpc(a.0) == into { &mut a.1 } else { &mut b.1 };
                 (link.carry(now, bytes), Place::Peering(peering))
             }
-            (Via::Gateway(gateway), into) => {
-                let [inwards, outwards] = &mut self.gateway_links[gateway.row()];
-                let link = match into {
-                    Realm::Vpc(_) => inwards,
-                    Realm::Internet | Realm::Behind(_) => outwards,
+            (Via::Gateway(first), _) => {
+                let way = match (flight.crossing.edges(), flight.stretch()) {
+                    ([Some(out), _], Stretch::First) => (out.gateway, OUTWARDS),
+                    ([_, Some(inwards)], _) => (inwards.gateway, INWARDS),
+                    // Nobody makes this: only what goes over two edges has a second stretch.
+                    ([_, None], _) => (first, OUTWARDS),
                 };
-                (link.carry(now, bytes), Place::Gateway(gateway))
+                let link = &mut self.gateway_links[way.0.row()][way.1];
+                (link.carry(now, bytes), Place::Gateway(way.0))
             }
             (_, Realm::Vpc(vpc)) => (self.vpc_links[vpc.row()].carry(now, bytes), Place::Vpc(vpc)),
             // Between two hosts outside the cloud there is no link of ours.
             _ => (Ok(now), Place::Interface(flight.from)),
         };
-        match out {
-            Ok(at) => self.push(at, Kind::Arrive, flight),
+        let at = match out {
+            Ok(at) => at,
             Err(reason) => {
-                self.lose(&flight, &flight.packet, Drop::new(reason, place), observer);
+                return self.lose(&flight, &flight.packet, Drop::new(reason, place), observer);
             }
+        };
+        let goes_on = matches!(flight.crossing.edges(), [Some(_), Some(_)]);
+        if !goes_on || flight.stretch() == Stretch::Second {
+            return self.push(at, Kind::Arrive, flight);
+        }
+        flight.rare.get_or_insert_default().stretch = Stretch::Second;
+        if at == now {
+            self.cross(flight, observer);
+        } else {
+            self.push(at, Kind::Cross, flight);
         }
     }
 
@@ -267,8 +333,11 @@ impl Sim {
 
     /// A packet comes to the network at the other end.
     pub(super) fn arrive(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
-        let mapped = flight.crossing.mapped(&flight.packet);
-        let packet = mapped.as_ref().unwrap_or(&flight.packet);
+        let mapped = match flight.crossing.mapped(&flight.packet) {
+            Ok(mapped) => mapped,
+            Err(drop) => return self.lose(&flight, &flight.packet, drop, observer),
+        };
+        let packet = mapped.as_ref();
         let at = match self.enter(flight.crossing, packet) {
             Ok(at) => at,
             Err(drop) => return self.lose(&flight, packet, drop, observer),
@@ -484,9 +553,28 @@ impl Sim {
         let subject = Subject { leg: Leg::Notice, meant, ..subject };
         self.count(subject).sent += 1;
         let left = self.now;
-        let flight = InFlight { packet: notice, crossing, subject, from, left, part_of: None };
+        let flight = InFlight { packet: notice, crossing, subject, from, left, rare: None };
         // The router is one step away: the notice takes what a packet inside the VPC takes.
         let at = left + super::LinkSpec::VPC.latency;
         self.push(at, Kind::Arrive, flight);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{build, clear_dont_fragment};
+
+    /// Nothing longer than its way is ever on it, whatever the forwarder has let pass.
+    #[test]
+    fn what_cannot_be_cut_up_does_not_go() {
+        let (to, data) = ("10.0.0.5:9".parse().unwrap(), [0; 2_000]);
+        let whole = build::udp("10.0.0.4:9".parse().unwrap(), to, &data).unwrap();
+        let at = Place::Vpc(VpcIdx::from_row(0));
+        assert_eq!(pieces(&whole, Mtu::JUMBO, at, 1), Ok(None));
+        let refused = Drop::new(DropReason::TooBig, at);
+        assert_eq!(pieces(&whole, Mtu::ETHERNET, at, 1), Err(refused));
+        let cut = pieces(&clear_dont_fragment(&whole), Mtu::ETHERNET, at, 1).unwrap().unwrap();
+        assert!(cut.len() == 2 && cut.iter().all(|piece| Mtu::ETHERNET.holds(piece.len())));
     }
 }

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use vpclab::base::id::InterfaceId;
 use vpclab::base::time::Span;
 use vpclab::cloud::gateway::Site;
-use vpclab::forward::gate::{Realm, Via};
+use vpclab::forward::gate::{Edge, Realm, Via};
 use vpclab::forward::middlebox::{Middleboxes, Next};
 use vpclab::forward::{
     Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot,
@@ -107,7 +107,10 @@ fn way_of(crossing: Crossing, rows: &Rows) -> Way {
         (Via::Local, Beyond::Vpc(vpc)) => Way::Inside(vpc),
         (Via::Interface(named), _) => Way::At(rows.interface_id(named)),
         (Via::Peering(peering), Beyond::Vpc(vpc)) => Way::Over(rows.peering_id(peering), vpc),
-        (Via::Gateway(gateway), beyond) => Way::Through(rows.gateway_id(gateway), beyond),
+        (Via::Gateway(_), beyond) => {
+            let edge = |edge: Edge| (rows.gateway_id(edge.gateway), rows.vpc_id(edge.vpc));
+            Way::Through(crossing.edges().map(|one| one.map(edge)), beyond)
+        }
         (Via::Outside(_), Beyond::Site(site)) => Way::Outside(site),
         other => unreachable!("{other:?}"),
     }
@@ -222,7 +225,7 @@ impl Story {
         let fresh = reference.leave(from, &packet, &mut Connections::default());
         let by_oracle = oracle::leave(cloud, now, probe(id, &packet));
         let in_its_words = fresh.map_err(|drop| drop.reason).map(|crossing| {
-            let packet = crossing.mapped(&packet).unwrap_or_else(|| packet.clone());
+            let packet = crossing.mapped(&packet).unwrap();
             (way_of(crossing, &self.rows), packet.source(), packet.destination())
         });
         let its = by_oracle.map(|left| (left.way, left.probe.source, left.probe.destination));
@@ -244,7 +247,7 @@ impl Story {
         };
         let own = cloud.interface(id).is_none_or(|i| i.addresses.contains(&pieces[0].source()));
         let flight = |sent: Packet| {
-            let packet = crossing.mapped(&sent).unwrap_or_else(|| sent.clone());
+            let packet = crossing.mapped(&sent).unwrap().into_owned();
             Flight { from: id, crossing, sent, packet, own }
         };
         Ok(pieces.into_iter().map(flight).collect())

@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::Reference;
 use crate::base::id::*;
-use crate::cloud::gateway::{GatewayId, OutsideHost, Site};
-use crate::forward::gate::{Crossing, Mapping, Origin, Realm};
+use crate::cloud::gateway::{OutsideHost, Site};
+use crate::forward::gate::{Crossing, Edge, Mapping, Origin, Outside};
 use crate::forward::walk::{Holds, Recorder, Step};
 use crate::forward::{Drop, DropReason, Place};
 use crate::wire::Packet;
@@ -19,46 +19,46 @@ impl Reference<'_> {
     /// Out over an edge of the sender's VPC, to which the edge is attached.
     pub(super) fn over_edge(
         &self,
-        vpc: VpcId,
-        gateway: GatewayId,
+        out: Edge,
         origin: Origin,
         packet: &Packet,
         steps: &mut impl Recorder,
     ) -> Result<Crossing, Drop> {
-        let nowhere = Place::Gateway(GatewayIdx::NOWHERE);
-        let unknown = Drop::new(DropReason::NoSuchHost, nowhere);
-        let edge = self.rows.gateway(gateway).ok_or(unknown)?;
+        let at_edge = Place::Gateway(out.gateway);
+        let (gateway, vpc) = (self.rows.gateway_id(out.gateway), self.rows.vpc_id(out.vpc));
         // An edge carries what is its own VPC's (vpc-semantics 5: gateways reject spoofed sources).
         let source = packet.source();
         if !self.cloud.vpc(vpc).is_some_and(|vpc| vpc.contains(source)) {
             steps.record(|| Step::SpoofedSource { gateway, source, vpc });
-            return Err(Drop::new(DropReason::SpoofedSource, Place::Gateway(edge)));
+            return Err(Drop::new(DropReason::SpoofedSource, at_edge));
         }
         let mtu = self.cloud.mtu_of_gateway(gateway);
-        let over = |realm, mapping| Crossing::over_edge(edge, realm, mapping, origin, mtu);
         if gateway.site() != Site::Internet {
-            return Ok(over(Realm::Behind(edge), Mapping::default()));
+            return Ok(Crossing::out_over(out, Outside::Behind, None, origin, mtu));
         }
+        let to_internet =
+            |source| Ok(Crossing::out_over(out, Outside::Internet, source, origin, mtu));
+        let to = |inwards, mapping| Ok(Crossing::through(out, inwards, mapping, origin, mtu));
         match (packet.source(), packet.destination()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let public = self.public_of(vpc, source);
                 let found = public.map(IpAddr::V4);
                 steps.record(|| Step::PublicAddress { gateway, of: source.into(), found });
-                let none = Drop::new(DropReason::NoPublicAddress, Place::Gateway(edge));
+                let none = Drop::new(DropReason::NoPublicAddress, at_edge);
                 let source = Some(public.ok_or(none)?);
                 // The public address of an instance leads back into the cloud.
-                Ok(match self.instance_behind(destination) {
-                    Some((realm, there, private)) => {
-                        self.stands_for(there, destination, private, steps);
-                        over(realm, Mapping { source, destination: Some(private) })
+                match self.instance_behind(destination) {
+                    Some((inwards, private)) => {
+                        self.stands_for(inwards, destination, private, steps);
+                        to(inwards, Mapping { source, destination: Some(private) })
                     }
-                    None => over(Realm::Internet, Mapping { source, destination: None }),
-                })
+                    None => to_internet(source),
+                }
             }
-            (_, destination) => {
-                let realm = self.vpc_with_internet(destination).map(|(realm, _)| realm);
-                Ok(over(realm.unwrap_or(Realm::Internet), Mapping::default()))
-            }
+            (_, destination) => match self.vpc_with_internet(destination) {
+                Some(inwards) => to(inwards, Mapping::default()),
+                None => to_internet(None),
+            },
         }
     }
 
@@ -80,26 +80,23 @@ impl Reference<'_> {
         let mtu = self.cloud.mtu_of_gateway(host.beyond);
         let site = host.site();
         if self.cloud.outside_owner(site, destination).is_some() {
-            let realm = match site {
-                Site::Internet => Realm::Internet,
-                Site::Behind(_) => Realm::Behind(edge),
+            let outside = match site {
+                Site::Internet => Outside::Internet,
+                Site::Behind(_) => Outside::Behind,
             };
-            return Ok(Crossing::outside(realm, edge));
+            return Ok(Crossing::outside(outside, edge));
         }
-        let into =
-            |edge, realm, mapping| Crossing::over_edge(edge, realm, mapping, Origin::Own, mtu);
         if site == Site::Internet {
             match destination {
                 IpAddr::V4(public) => {
-                    if let Some((realm, edge, private)) = self.instance_behind(public) {
-                        self.stands_for(edge, public, private, steps);
-                        let destination = Some(private);
-                        return Ok(into(edge, realm, Mapping { source: None, destination }));
+                    if let Some((inwards, private)) = self.instance_behind(public) {
+                        self.stands_for(inwards, public, private, steps);
+                        return Ok(Crossing::in_over(inwards, Some(private), mtu));
                     }
                 }
                 IpAddr::V6(_) => {
-                    if let Some((realm, edge)) = self.vpc_with_internet(destination) {
-                        return Ok(into(edge, realm, Mapping::default()));
+                    if let Some(inwards) = self.vpc_with_internet(destination) {
+                        return Ok(Crossing::in_over(inwards, None, mtu));
                     }
                 }
             }
@@ -131,17 +128,17 @@ impl Reference<'_> {
             return Err(Drop::new(DropReason::NoPublicAddress, at_edge));
         }
         let row = self.rows.vpc(vpc).ok_or(unknown)?;
-        Ok(into(edge, Realm::Vpc(row), Mapping::default()))
+        Ok(Crossing::in_over(Edge { gateway: edge, vpc: row }, None, mtu))
     }
 
     fn stands_for(
         &self,
-        edge: GatewayIdx,
+        edge: Edge,
         public: Ipv4Addr,
         private: Ipv4Addr,
         steps: &mut impl Recorder,
     ) {
-        let gateway = self.rows.gateway_id(edge);
+        let gateway = self.rows.gateway_id(edge.gateway);
         let (public, private) = (public.into(), private.into());
         steps.record(|| Step::StandsFor { gateway, public, private });
     }
@@ -151,21 +148,23 @@ impl Reference<'_> {
         self.cloud.public_address(self.cloud.owner(vpc, private.into())?, private)
     }
 
-    /// For whom a public address stands, if the internet reaches them: the VPC, its gateway, and the
-    /// private address.
-    fn instance_behind(&self, public: Ipv4Addr) -> Option<(Realm, GatewayIdx, Ipv4Addr)> {
+    /// For whom a public address stands, if the internet reaches them: the edge of their VPC, and
+    /// the private address.
+    fn instance_behind(&self, public: Ipv4Addr) -> Option<(Edge, Ipv4Addr)> {
         let (interface, private) = self.cloud.behind_public(public)?;
-        let vpc = self.cloud.interface(interface)?.vpc;
-        let gateway = self.cloud.internet_gateway_of(vpc)?;
-        Some((Realm::Vpc(self.rows.vpc(vpc)?), self.rows.gateway(gateway)?, private))
+        Some((self.internet_edge(self.cloud.interface(interface)?.vpc)?, private))
     }
 
     /// The first VPC by id that has the address in a block and an internet gateway. Blocks that
     /// Amazon provides are unique; only a file can give two VPCs the same.
-    fn vpc_with_internet(&self, address: IpAddr) -> Option<(Realm, GatewayIdx)> {
-        self.cloud.vpcs().filter(|(_, vpc)| vpc.contains(address)).find_map(|(id, _)| {
-            let gateway = self.cloud.internet_gateway_of(id)?;
-            Some((Realm::Vpc(self.rows.vpc(id)?), self.rows.gateway(gateway)?))
-        })
+    fn vpc_with_internet(&self, address: IpAddr) -> Option<Edge> {
+        let mut having = self.cloud.vpcs().filter(|(_, vpc)| vpc.contains(address));
+        having.find_map(|(id, _)| self.internet_edge(id))
+    }
+
+    /// The internet gateway of a VPC that has one.
+    fn internet_edge(&self, vpc: VpcId) -> Option<Edge> {
+        let gateway = self.cloud.internet_gateway_of(vpc)?;
+        Some(Edge { gateway: self.rows.gateway(gateway)?, vpc: self.rows.vpc(vpc)? })
     }
 }

@@ -8,7 +8,7 @@ use crate::base::id::*;
 use crate::base::units::Mtu;
 use crate::cloud::Cloud;
 use crate::cloud::gateway::{GatewayId, Site};
-use crate::forward::gate::{Crossing, Mapping, Origin, Realm};
+use crate::forward::gate::{Crossing, Edge, Mapping, Origin, Outside, Realm};
 use crate::forward::{Drop, DropReason, Place, Rows};
 use crate::wire::Packet;
 
@@ -132,36 +132,38 @@ impl Edges {
     /// Out over an edge that is attached to the sender's VPC.
     pub(super) fn over(
         &self,
-        (vpc, origin): (VpcIdx, Origin),
-        edge: GatewayIdx,
+        out: Edge,
+        origin: Origin,
         packet: &Packet,
         vpcs: &[Option<VpcRow>],
     ) -> Result<Crossing, Drop> {
-        let unknown = Drop::new(DropReason::NoSuchHost, Place::Gateway(edge));
-        let row = self.gateway(edge).ok_or(unknown)?;
-        let home = vpcs.get(vpc.row()).and_then(Option::as_ref);
+        let at_edge = Place::Gateway(out.gateway);
+        let row = self.gateway(out.gateway).ok_or(Drop::new(DropReason::Blackhole, at_edge))?;
+        let home = vpcs.get(out.vpc.row()).and_then(Option::as_ref);
         if !home.is_some_and(|home| home.holds(packet.source())) {
-            return Err(Drop::new(DropReason::SpoofedSource, Place::Gateway(edge)));
+            return Err(Drop::new(DropReason::SpoofedSource, at_edge));
         }
-        let over = |realm, mapping| Crossing::over_edge(edge, realm, mapping, origin, row.mtu);
+        let to = |outside, source| Crossing::out_over(out, outside, source, origin, row.mtu);
+        let through = |inwards, mapping| Crossing::through(out, inwards, mapping, origin, row.mtu);
         if !row.internet {
-            return Ok(over(Realm::Behind(edge), Mapping::default()));
+            return Ok(to(Outside::Behind, None));
         }
         let (IpAddr::V4(source), IpAddr::V4(destination)) = (packet.source(), packet.destination())
         else {
-            let home = self.vpc_with_internet(packet.destination(), vpcs);
-            let realm = home.map_or(Realm::Internet, |(vpc, _)| Realm::Vpc(vpc));
-            return Ok(over(realm, Mapping::default()));
+            return Ok(match self.vpc_with_internet(packet.destination(), vpcs) {
+                Some(inwards) => through(inwards, Mapping::default()),
+                None => to(Outside::Internet, None),
+            });
         };
-        let none = Drop::new(DropReason::NoPublicAddress, Place::Gateway(edge));
-        let at = self.by_private.binary_search_by_key(&(vpc, source), |p| (p.vpc, p.private));
+        let none = Drop::new(DropReason::NoPublicAddress, at_edge);
+        let at = self.by_private.binary_search_by_key(&(out.vpc, source), |p| (p.vpc, p.private));
         let public = at.ok().and_then(|at| self.by_private.get(at)).ok_or(none)?;
         let source = Some(public.address);
         Ok(match self.behind(destination) {
-            Some((there, _)) => {
-                over(Realm::Vpc(there.vpc), Mapping { source, destination: Some(there.private) })
+            Some((inwards, private)) => {
+                through(inwards, Mapping { source, destination: Some(private) })
             }
-            None => over(Realm::Internet, Mapping { source, destination: None }),
+            None => to(Outside::Internet, source),
         })
     }
 
@@ -182,11 +184,9 @@ impl Edges {
         let row = self.gateway(edge).ok_or(Drop::new(DropReason::InterfaceDown, here))?;
         let realm = if row.internet { Realm::Internet } else { Realm::Behind(edge) };
         if self.owner(realm, destination).is_some() {
-            return Ok(Crossing::outside(realm, edge));
+            let outside = if row.internet { Outside::Internet } else { Outside::Behind };
+            return Ok(Crossing::outside(outside, edge));
         }
-        let into = |edge, vpc, mapping| {
-            Crossing::over_edge(edge, Realm::Vpc(vpc), mapping, Origin::Own, row.mtu)
-        };
         let at_edge = Place::Gateway(edge);
         let holds = |vpc: VpcIdx| {
             let row = vpcs.get(vpc.row()).and_then(Option::as_ref);
@@ -194,15 +194,14 @@ impl Edges {
         };
         if row.internet {
             if let IpAddr::V4(public) = destination
-                && let Some((there, edge)) = self.behind(public)
+                && let Some((inwards, private)) = self.behind(public)
             {
-                let destination = Some(there.private);
-                return Ok(into(edge, there.vpc, Mapping { source: None, destination }));
+                return Ok(Crossing::in_over(inwards, Some(private), row.mtu));
             }
             if destination.is_ipv6()
-                && let Some((vpc, edge)) = self.vpc_with_internet(destination, vpcs)
+                && let Some(inwards) = self.vpc_with_internet(destination, vpcs)
             {
-                return Ok(into(edge, vpc, Mapping::default()));
+                return Ok(Crossing::in_over(inwards, None, row.mtu));
             }
             if !self.by_id.iter().any(|vpc| holds(*vpc)) {
                 return Err(Drop::new(DropReason::NoSuchHost, at_edge));
@@ -212,31 +211,29 @@ impl Edges {
         match (holds(vpc), row.internet) {
             (false, _) => Err(Drop::new(DropReason::Transit, at_edge)),
             (true, true) => Err(Drop::new(DropReason::NoPublicAddress, at_edge)),
-            (true, false) => Ok(into(edge, vpc, Mapping::default())),
+            (true, false) => Ok(Crossing::in_over(Edge { gateway: edge, vpc }, None, row.mtu)),
         }
     }
 
-    /// For whom a public address stands, and the gateway through which the internet reaches them.
-    fn behind(&self, address: Ipv4Addr) -> Option<(Public, GatewayIdx)> {
+    /// For whom a public address stands: the edge through which the internet reaches them, and the
+    /// private address.
+    fn behind(&self, address: Ipv4Addr) -> Option<(Edge, Ipv4Addr)> {
         let at = self.by_public.binary_search_by_key(&address, |p| p.address).ok()?;
         let public = *self.by_public.get(at)?;
-        let gateway = (*self.internet_of.get(public.vpc.row())?)?;
-        Some((public, gateway))
+        Some((self.internet_edge(public.vpc)?, public.private))
     }
 
-    fn vpc_with_internet(
-        &self,
-        address: IpAddr,
-        vpcs: &[Option<VpcRow>],
-    ) -> Option<(VpcIdx, GatewayIdx)> {
+    fn vpc_with_internet(&self, address: IpAddr, vpcs: &[Option<VpcRow>]) -> Option<Edge> {
         let holds = |vpc: &VpcIdx| {
             let row = vpcs.get(vpc.row()).and_then(Option::as_ref);
             row.is_some_and(|row| row.holds(address))
         };
-        self.by_id.iter().filter(|vpc| holds(vpc)).find_map(|vpc| {
-            let gateway = (*self.internet_of.get(vpc.row())?)?;
-            Some((*vpc, gateway))
-        })
+        self.by_id.iter().filter(|vpc| holds(vpc)).find_map(|vpc| self.internet_edge(*vpc))
+    }
+
+    fn internet_edge(&self, vpc: VpcIdx) -> Option<Edge> {
+        let gateway = (*self.internet_of.get(vpc.row())?)?;
+        Some(Edge { gateway, vpc })
     }
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{AccountRef, Label, SubnetRef, TableRef, VpcRef};
+use super::{AccountRef, Label, Link, SubnetRef, TableRef, VpcRef};
 use crate::base::diag::Spanned;
 use crate::cloud::account::Region;
 use crate::cloud::gateway::Line;
@@ -17,6 +17,8 @@ pub struct Gateway {
     pub label: Spanned<Label>,
     /// What it is.
     pub kind: GatewayKind,
+    /// What crosses it goes through, each direction by itself. Left empty by a NAT gateway.
+    pub link: Link,
 }
 
 /// What a declared gateway is.

@@ -40,10 +40,10 @@ impl Type {
     /// The keys that must be given beside `type`, and those that may be.
     const fn keys(self) -> (&'static [&'static str], &'static [&'static str]) {
         match self {
-            Type::Internet => (&["vpc"], &[]),
-            Type::Line(_) => (&["vpc"], &["on_premises", "propagate_to"]),
+            Type::Internet => (&["vpc"], &["link"]),
+            Type::Line(_) => (&["vpc"], &["on_premises", "propagate_to", "link"]),
             Type::Nat => (&["subnet"], &["public_ip"]),
-            Type::Endpoint => (&["vpc", "service", "cidrs"], &["route_tables"]),
+            Type::Endpoint => (&["vpc", "service", "cidrs"], &["route_tables", "link"]),
         }
     }
 }
@@ -72,7 +72,8 @@ impl Decoder<'_> {
                 GatewayKind::Endpoint { vpc: vpc?, service: service?, route_tables }
             }
         };
-        Some(Gateway { label, kind })
+        let link = self.link(fields.get("link"));
+        Some(Gateway { label, kind, link })
     }
 
     /// Complains about keys that a gateway of this type lacks or does not have.

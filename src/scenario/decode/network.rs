@@ -189,7 +189,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn link(&mut self, node: Option<&Node>) -> Link {
+    pub(super) fn link(&mut self, node: Option<&Node>) -> Link {
         let Some(node) = node else { return Link::default() };
         let fields = Fields::of(node, &LINK);
         let delay = |decoder: &mut Self, key| {

@@ -4,6 +4,7 @@ use super::leaf::{
     ACCOUNT, ADDRESS, BLOCK, GATEWAY as GATEWAY_REF, GATEWAY_TYPE, INSTANCE, IPV4, LABEL, LINE,
     PUBLIC_ADDRESS, PUBLIC_IP, REGION, SUBNET, TABLE, VPC,
 };
+use super::network::LINK;
 use super::step::action;
 use super::{Field, Mapping, Shape};
 
@@ -33,7 +34,7 @@ pub static GATEWAY: Mapping = Mapping {
     what: "a gateway",
     doc: "A gateway of a VPC: `internet` has `vpc`; `vpn` and `direct-connect` have `vpc`, \
           `on_premises` and `propagate_to`; `nat` has `subnet` and `public_ip`; `endpoint` has \
-          `vpc`, `service`, `cidrs` and `route_tables`.",
+          `vpc`, `service`, `cidrs` and `route_tables`. All but `nat` can have `link`.",
     fields: &[
         Field::required("type", Shape::Leaf(&GATEWAY_TYPE), "what it is"),
         Field::optional(
@@ -74,6 +75,12 @@ pub static GATEWAY: Mapping = Mapping {
             "the blocks of the service",
         ),
         ROUTE_TABLES_FIELD,
+        Field::optional(
+            "link",
+            Shape::Mapping(&LINK),
+            "latency 10ms",
+            "what crosses it goes through, each direction by itself; not of type `nat`",
+        ),
     ],
     one_of: &[],
 };

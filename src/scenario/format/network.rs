@@ -170,7 +170,7 @@ pub static LINK: Mapping = Mapping {
         Field::optional(
             "latency",
             Shape::Leaf(&SPAN),
-            "`0s` for instances, `50us` for VPCs, `250us` for peerings",
+            "`0s` for instances, `50us` for VPCs, `250us` for peerings, `10ms` for gateways",
             "time every packet takes, at most 1h",
         ),
         Field::optional(

@@ -1,20 +1,21 @@
 //! An observer that keeps its own books: whatever it hears must be possible, and add up.
 //!
-//! Holds S12 (one fate a packet, also if it is cut up or sent on), S13 (bytes), S15 (order) and S16
-//! (causality) as checks made at every happening. Shares nothing with the simulator but what it is
+//! Holds S12 (one fate a packet, also if it is cut up or sent on), S13 (bytes), S15 (order), S16
+//! (causality) and what edges serve as checks made at every happening. Shares nothing with the simulator but what it is
 //! told.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr};
 
 use vpclab::base::id::InterfaceIdx;
 use vpclab::base::time::{Instant, Span};
-use vpclab::forward::gate::{Mapping, Realm, Via};
+use vpclab::forward::gate::{Edge, Mapping, Realm, Via};
 use vpclab::forward::{Crossing, DropReason};
 use vpclab::sim::{
     Happening, Leg, LinkOf, LinkSpec, Observer, ProbeId, ProbeTally, Subject, World,
 };
-use vpclab::wire::Packet;
+use vpclab::wire::{FlowKey, Packet, Quoted, quoted};
 
 /// What was heard of one leg of one probe.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -148,12 +149,16 @@ impl Monitor {
     fn least(&self, world: World<'_>, from: InterfaceIdx, crossing: Crossing) -> Span {
         let spec = |of, default| self.links.get(&of).copied().unwrap_or(default);
         let own = spec(LinkOf::Interface(world.rows.interface_id(from)), LinkSpec::INTERFACE);
+        let over = |edge: Edge| {
+            spec(LinkOf::Gateway(world.rows.gateway_id(edge.gateway)), LinkSpec::GATEWAY).latency
+        };
         let other = match (crossing.via(), crossing.into_realm()) {
             (Via::Peering(row), _) => {
                 spec(LinkOf::Peering(world.rows.peering_id(row)), LinkSpec::PEERING).latency
             }
-            (Via::Gateway(row), _) => {
-                spec(LinkOf::Gateway(world.rows.gateway_id(row)), LinkSpec::GATEWAY).latency
+            (Via::Gateway(_), _) => {
+                let edges = crossing.edges().into_iter().flatten();
+                edges.map(over).fold(Span::ZERO, |sum, latency| sum + latency)
             }
             (_, Realm::Vpc(row)) => {
                 spec(LinkOf::Vpc(world.rows.vpc_id(row)), LinkSpec::VPC).latency
@@ -259,11 +264,47 @@ fn assert_intact(sent: &Packet, packet: &Packet, crossing: Crossing) {
     } else if crossing.mapping() == Mapping::default() && crossing.mtu().holds(sent.len()) {
         assert_eq!(sent.bytes(), packet.bytes());
     } else if crossing.mtu().holds(sent.len()) {
-        let quotes = |p: &Packet| p.payload().to_vec();
-        assert_eq!((sent.len(), quotes(sent)), (packet.len(), quotes(packet)));
-        assert_eq!(sent.hop_limit(), packet.hop_limit());
+        let same = |p: &Packet| (p.len(), p.hop_limit(), p.protocol(), p.icmp());
+        assert_eq!(same(sent), same(packet));
+        match (quoted(sent), quoted(packet)) {
+            // The packet that an error quotes is changed like the error.
+            (Some(before), Some(after)) => {
+                let Mapping { source, destination } = crossing.mapping();
+                let changed = |address: IpAddr, own: IpAddr, to: Option<Ipv4Addr>| {
+                    to.filter(|_| address == own).map_or(address, IpAddr::V4)
+                };
+                let flow = FlowKey {
+                    source: changed(before.flow.source, sent.destination(), destination),
+                    destination: changed(before.flow.destination, sent.source(), source),
+                    ..before.flow
+                };
+                assert_eq!(after, Quoted { flow, ..before });
+            }
+            _ => assert_eq!(sent.payload(), packet.payload()),
+        }
     }
     assert!(crossing.mtu().holds(packet.len()), "{packet:?} is too long for its way");
+}
+
+/// An edge serves the VPC that it is attached to: what has come over edges left a VPC, or entered one,
+/// to which they are attached at this very moment.
+fn assert_attached(world: World<'_>, from: InterfaceIdx, at: InterfaceIdx, crossing: Crossing) {
+    if !matches!(crossing.via(), Via::Gateway(_)) {
+        return;
+    }
+    let attached = crossing.edges().map(|edge| {
+        edge.and_then(|edge| world.cloud.gateway(world.rows.gateway_id(edge.gateway))?.vpc)
+    });
+    let home = |row| world.cloud.interface(world.rows.interface_id(row)).map(|i| i.vpc);
+    assert_eq!(attached[1], home(at), "{crossing:?} into a VPC that its edge does not serve");
+    // Whoever sent it may be gone.
+    if let Some(home) = home(from) {
+        assert_eq!(
+            attached[0],
+            Some(home),
+            "{crossing:?} out of a VPC that its edge does not serve"
+        );
+    }
 }
 
 impl Observer for Monitor {
@@ -300,6 +341,7 @@ impl Observer for Monitor {
             Happening::Relayed { packet, sent, at, from, crossing, left } => {
                 let (of, number) = self.land(subject, from, sent, left);
                 assert_intact(sent, packet, crossing);
+                assert_attached(world, from, at, crossing);
                 let least = number.map_or(Span::ZERO, |_| self.least(world, from, crossing));
                 assert!(world.now >= left + least, "{packet:?} is sent on before its time");
                 self.relayed += 1;
@@ -308,6 +350,7 @@ impl Observer for Monitor {
             Happening::Arrived { packet, sent, at, from, crossing, left } => {
                 let (of, number) = self.land(subject, from, sent, left);
                 assert_intact(sent, packet, crossing);
+                assert_attached(world, from, at, crossing);
                 let whole = &mut self.wholes[of];
                 whole.under_way -= 1;
                 if whole.under_way == 0 && !whole.failed {

@@ -24,7 +24,7 @@ use vpclab::sim::{Datagrams, LinkOf, LinkSpec, Load, ProbeId, Sim, Source, Twin}
 use vpclab::wire::{EchoKind, Packet, TcpFlags, build, clear_dont_fragment, fragment, fragment_v6};
 
 use super::monitor::Monitor;
-use crate::support::plan::{Tweak, over};
+use crate::support::plan::{Tweak, moving, over};
 use crate::support::traffic::{Ends, ends, hops, with_protocol};
 use crate::support::whole::{Act, Whole, WholePlan, whole_plans};
 
@@ -307,6 +307,12 @@ fn make(sim: &mut Sim, hosts: &mut Vec<InterfaceId>, tweak: Tweak) -> Option<()>
         Tweak::AcceptPeering(nth) => {
             let (caller, peering) = peering(nth)?;
             (caller, Command::AcceptVpcPeeringConnection { peering })
+        }
+        Tweak::MoveGateway(nth, to) => {
+            let [(from, detach), (to, attach)] = moving(cloud, nth, to)?;
+            let (caller, next) = (owner(from)?, owner(to)?);
+            sim.apply(&caller, &detach).ok()?;
+            (next, attach)
         }
         // Its time passes anyway; a shorter settling brings deadlines into the show.
         Tweak::Wait(tenths) => {

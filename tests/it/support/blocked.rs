@@ -594,7 +594,7 @@ fn walk(
     for _ in 0..=WALK_RELAYS_MAX {
         let connections = &mut memory.connections;
         let crossing = snapshot.leave(from, &packet, connections).map_err(|drop| drop.reason)?;
-        packet = crossing.mapped(&packet).unwrap_or(packet);
+        packet = crossing.mapped(&packet).map_err(|drop| drop.reason)?.into_owned();
         let at = snapshot.enter(crossing, &packet, connections).map_err(|drop| drop.reason)?;
         let id = rows.interface_id(at);
         match memory.middleboxes.next(&lab.cloud, id, &packet, now) {

@@ -39,8 +39,9 @@ pub(crate) enum Way {
     At(InterfaceId),
     /// Over the peering, to whoever has the address in the VPC at its other end.
     Over(PeeringId, VpcId),
-    /// Over the gateway, to whoever has the address in this VPC or outside the cloud.
-    Through(GatewayId, Beyond),
+    /// Out of a VPC over the first gateway, into one over the second, to whoever has the address
+    /// in that VPC or outside the cloud. Each with its VPC.
+    Through([Option<(GatewayId, VpcId)>; 2], Beyond),
     /// To whoever has the address in the same network outside the cloud.
     Outside(Site),
 }
@@ -153,8 +154,11 @@ pub(crate) fn enter(cloud: &Cloud, now: Instant, left: Left) -> Result<Interface
             having(peer)
         }
         Way::Outside(site) => return outside(site).ok_or(NoSuchHost),
-        Way::Through(gateway, beyond) => {
-            demand(cloud.gateway(gateway).is_some_and(|g| g.vpc.is_some()), Blackhole)?;
+        Way::Through(gateways, beyond) => {
+            for (gateway, vpc) in gateways.into_iter().flatten() {
+                let attached = cloud.gateway(gateway).and_then(|gateway| gateway.vpc);
+                demand(attached == Some(vpc), Blackhole)?;
+            }
             match beyond {
                 Beyond::Vpc(vpc) => having(vpc),
                 Beyond::Site(site) => return outside(site).ok_or(NoSuchHost),
@@ -175,7 +179,8 @@ pub(crate) fn enter(cloud: &Cloud, now: Instant, left: Left) -> Result<Interface
 fn longest(cloud: &Cloud, way: Way) -> usize {
     match way {
         Way::Subnet(_) | Way::Inside(_) | Way::At(_) => 9_001,
-        Way::Through(GatewayId::Endpoint(_), _) => 9_001,
+        Way::Through([Some((GatewayId::Endpoint(_), _)), _], _)
+        | Way::Through([_, Some((GatewayId::Endpoint(_), _))], _) => 9_001,
         Way::Through(..) | Way::Outside(_) => 1_500,
         Way::Over(..) if cloud.profile() == Profile::Seed => 1_500,
         Way::Over(peering, _) => {

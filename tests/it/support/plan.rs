@@ -14,8 +14,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestError, TestRunner};
 use vpclab::base::id::{AccountId, InterfaceId, PeeringId, SubnetId, VpcId};
 use vpclab::base::time::Span;
+use vpclab::cloud::Cloud;
 use vpclab::cloud::account::Region;
 use vpclab::cloud::command::Command;
+use vpclab::cloud::gateway::GatewayId;
 use vpclab::cloud::instance::SourceDestCheck;
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::route_table::RouteTarget;
@@ -110,6 +112,8 @@ pub(crate) enum Tweak {
     Assign(Pick),
     DeletePeering(Pick),
     AcceptPeering(Pick),
+    /// To another VPC.
+    MoveGateway(Pick, Pick),
     Wait(u8),
 }
 
@@ -272,6 +276,29 @@ fn route() -> impl Strategy<Value = RoutePlan> {
         .prop_map(|(vpc, table, towards, scope, via)| RoutePlan { vpc, table, towards, scope, via })
 }
 
+/// What moves a gateway to another VPC, each command with the VPC it is about.
+pub(crate) fn moving(cloud: &Cloud, nth: Pick, to: Pick) -> Option<[(VpcId, Command); 2]> {
+    let attached: Vec<(GatewayId, VpcId)> =
+        cloud.gateways().filter_map(|(id, gateway)| Some((id, gateway.vpc?))).collect();
+    let (id, from) = pick(&attached, nth)?;
+    let others: Vec<VpcId> = cloud.vpcs().map(|(id, _)| id).filter(|id| *id != from).collect();
+    let to = pick(&others, to)?;
+    let at = |vpc| match id {
+        GatewayId::Internet(gateway) => Some([
+            Command::DetachInternetGateway { gateway, vpc },
+            Command::AttachInternetGateway { gateway, vpc },
+        ]),
+        GatewayId::Vpn(gateway) => Some([
+            Command::DetachVpnGateway { gateway, vpc },
+            Command::AttachVpnGateway { gateway, vpc },
+        ]),
+        // An endpoint stays where it was made.
+        GatewayId::Endpoint(_) => None,
+    };
+    let ([detach, _], [_, attach]) = (at(from)?, at(to)?);
+    Some([(from, detach), (to, attach)])
+}
+
 pub(crate) fn tweak() -> impl Strategy<Value = Tweak> {
     let pick = any::<Pick>();
     prop_oneof![
@@ -284,6 +311,7 @@ pub(crate) fn tweak() -> impl Strategy<Value = Tweak> {
         1 => pick.prop_map(Tweak::Assign),
         2 => pick.prop_map(Tweak::DeletePeering),
         1 => pick.prop_map(Tweak::AcceptPeering),
+        2 => (pick, pick).prop_map(|(gateway, to)| Tweak::MoveGateway(gateway, to)),
         1 => any::<u8>().prop_map(Tweak::Wait),
     ]
 }
@@ -493,6 +521,11 @@ impl World {
             }
             Tweak::AcceptPeering(nth) => {
                 return self.lab.accept(pick(&self.peerings, nth)?).ok();
+            }
+            Tweak::MoveGateway(nth, to) => {
+                let [(from, detach), (to, attach)] = moving(&self.lab.cloud, nth, to)?;
+                self.lab.ask(from, &detach).ok()?;
+                return self.lab.ask(to, &attach).ok().map(|_| ());
             }
             Tweak::Wait(tenths) => {
                 self.lab.now = self.lab.now + Span::from_millis(100).times(tenths.into());

@@ -21,7 +21,7 @@ pub(super) fn leave_over(
     let Way::Inside(vpc) = left.way else { unreachable!("{:?}", left.way) };
     demand(has_address_space(cloud, vpc, left.probe.source), SpoofedSource)?;
     if gateway.site() != Site::Internet {
-        left.way = Way::Through(gateway, Beyond::Site(gateway.site()));
+        left.way = Way::Through([Some((gateway, vpc)), None], Beyond::Site(gateway.site()));
         return Ok(left);
     }
     if let IpAddr::V4(source) = left.probe.source {
@@ -31,14 +31,14 @@ pub(super) fn leave_over(
         let public = publics(cloud).find_map(stands).ok_or(NoPublicAddress)?;
         left.probe.source = public.into();
     }
-    let beyond = match on_the_internet(cloud, left.probe.destination) {
-        Some((_, vpc, private)) => {
+    let out = Some((gateway, vpc));
+    left.way = match on_the_internet(cloud, left.probe.destination) {
+        Some((inwards, there, private)) => {
             left.probe.destination = private;
-            Beyond::Vpc(vpc)
+            Way::Through([out, Some((inwards, there))], Beyond::Vpc(there))
         }
-        None => Beyond::Site(Site::Internet),
+        None => Way::Through([out, None], Beyond::Site(Site::Internet)),
     };
-    left.way = Way::Through(gateway, beyond);
     Ok(left)
 }
 
@@ -54,7 +54,7 @@ pub(super) fn leave_from_outside(cloud: &Cloud, mut probe: Probe) -> Result<Left
     if site == Site::Internet {
         if let Some((gateway, vpc, private)) = on_the_internet(cloud, destination) {
             probe.destination = private;
-            let way = Way::Through(gateway, Beyond::Vpc(vpc));
+            let way = Way::Through([None, Some((gateway, vpc))], Beyond::Vpc(vpc));
             return Ok(Left { way, probe, own: true });
         }
         // An address that no VPC has is nobody's.
@@ -64,7 +64,8 @@ pub(super) fn leave_from_outside(cloud: &Cloud, mut probe: Probe) -> Result<Left
     let vpc = cloud.gateway(host.beyond).unwrap().vpc.ok_or(Blackhole)?;
     demand(has_address_space(cloud, vpc, destination), Transit)?;
     demand(site != Site::Internet, NoPublicAddress)?;
-    Ok(Left { way: Way::Through(host.beyond, Beyond::Vpc(vpc)), probe, own: true })
+    let way = Way::Through([None, Some((host.beyond, vpc))], Beyond::Vpc(vpc));
+    Ok(Left { way, probe, own: true })
 }
 
 /// Whose address this is on the internet, if it is one of the cloud: the gateway that leads to it,
