@@ -5,6 +5,7 @@
 //! the network may change afterwards.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::base::id::{InterfaceId, SecurityGroupId};
 use crate::base::time::Instant;
@@ -21,7 +22,7 @@ use crate::forward::{Drop, DropReason, Judgement, Location, is_open};
 use crate::report::names::Names;
 use crate::report::remedy::Remedy;
 use crate::sim::World;
-use crate::wire::Packet;
+use crate::wire::{FlowKey, Packet};
 
 /// One line of a walk.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -125,6 +126,26 @@ pub fn packet(packet: &Packet) -> String {
     let protocol = packet.protocol().to_string();
     // The flow ends with the protocol and the summary begins with it.
     format!("{flow}{}", summary.strip_prefix(&protocol).unwrap_or(&summary))
+}
+
+/// What is wrong with an answer that came from another address than the one that was asked.
+pub fn other_source(answer: &Packet, question: &Packet) -> Line {
+    let (came, asked) = (answer.flow(), question.flow().reversed());
+    let finding = if (came.source, came.source_port) != (asked.source, asked.source_port) {
+        let asked = source_of(&asked);
+        format!("is not who was asked, {asked}: the answer is not taken for one")
+    } else {
+        "answers with another port or identifier than the one that asked".to_owned()
+    };
+    Line { subject: source_of(&came), finding }
+}
+
+/// The source of a flow, with its port if it has one.
+fn source_of(flow: &FlowKey) -> String {
+    match flow.protocol.has_ports() {
+        true => SocketAddr::new(flow.source, flow.source_port).to_string(),
+        false => flow.source.to_string(),
+    }
 }
 
 /// Every step in words.

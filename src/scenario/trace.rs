@@ -1,6 +1,7 @@
 //! One packet through the network of a file, there and back: what `vpclab trace` shows.
 //!
-//! Holds the question and the two walks. No time passes and no link is asked: what is told is where
+//! Holds the question and the two walks. An answer has passed if it comes from the address and port
+//! that were asked, whatever the protocol: nobody else's is taken for it. No time passes and no link is asked: what is told is where
 //! the network's configuration leads the packet.
 
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use super::near::nearest;
 use super::run::Built;
 use super::stage::{Labels, Trouble};
 use crate::base::id::InterfaceId;
-use crate::forward::repair::{Ground, Intent, Ways, diagnose};
+use crate::forward::repair::{Ground, Intent, Ways, answers, diagnose};
 use crate::forward::walk::{End, Walk};
 use crate::forward::{Memory, Reference, walk};
 use crate::report::names::Names;
@@ -59,7 +60,7 @@ pub struct Traced {
 pub enum Passed {
     /// Both did.
     Both,
-    /// One of them did not, or reached another host.
+    /// One of them did not, or reached another host, or the answer came from another one.
     No,
 }
 
@@ -115,10 +116,14 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
     let answering = arrived.filter(owns);
     if let (Some(at), Some(answer)) = (answering, build::answer(&there.packet)) {
         let back = walk(world, at, &answer, &mut memory)?;
+        let mut walk = leg(world, Leg::Answer, at, &answer, &back, Some(known.interface));
         if back.end == End::Delivered(known.interface) {
-            passed = Passed::Both;
+            match answers(&back.packet, &packet) {
+                true => passed = Passed::Both,
+                false => walk.told.lines.push(told::other_source(&back.packet, &packet)),
+            }
         }
-        walks.push(leg(world, Leg::Answer, at, &answer, &back, Some(known.interface)));
+        walks.push(walk);
     }
     let intent = Intent { from: known.interface, packet: &packet, meant, ways: Ways::ThereAndBack };
     let World { cloud, rows, memory, now, .. } = world;

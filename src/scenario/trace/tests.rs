@@ -46,3 +46,96 @@ fn questions_that_cannot_be_asked() {
         assert_eq!(traced(from, to, Carrying::Echo), Err(want.to_owned()), "{from} -> {to}");
     }
 }
+
+/// The walks through another network, and whether both passed.
+fn traced_in(network: &str, from: &str, to: &str, carrying: Carrying) -> Traced {
+    let loaded = parse("x.yaml", network).expect("it is well-formed");
+    let mut built = build(&loaded, None, Twin::Compiled).expect("the cloud takes it");
+    let (from, to) = (from.parse().expect("a label"), to.parse().expect("a destination"));
+    trace(&mut built, &Question { from, to, family: None, carrying }).expect("an answer")
+}
+
+/// A private subnet `p` behind a NAT instance, and a host `corp` on premises.
+const BEHIND_NAT: &str = "\
+vpclab: 1
+name: behind NAT
+vpcs:
+  A:
+    cidr: 10.0.0.0/16
+    route_tables: [public]
+    subnets: {public: {cidr: 10.0.0.0/24, route_table: public}, p: {cidr: 10.0.1.0/24}}
+gateways:
+  igw: {type: internet, vpc: A}
+  vgw: {type: vpn, vpc: A, on_premises: [192.168.0.0/16]}
+outside:
+  web: {ip: 198.18.0.10, beyond: igw}
+  corp: {ip: 192.168.0.1, beyond: vgw}
+";
+
+/// An answer that a NAT instance makes its own is nobody's answer: what brings it so to the sender is
+/// no repair, what leads it past the NAT instance is.
+#[test]
+fn an_answer_from_another_address_is_none() {
+    let with = |table: &str, public: &str, check: &str| {
+        format!(
+            "{BEHIND_NAT}routes: {{A: {{0.0.0.0/0: nat{table}}}, A/public: {{0.0.0.0/0: igw{public}}}}}\n\
+             instances:\n  nat: {{subnet: A/public, public_ip: auto, role: nat{check}}}\n  p: {{subnet: A/p}}\n"
+        )
+    };
+    let (route, off) = (", 192.168.0.1/32: vgw", ", source_dest_check: false");
+    let change = ["add 192.168.0.1/32 -> vgw to table A"];
+    let others = ["dest-check at nat", "no-such-host at igw", "other-source at nat"];
+    for carrying in [Carrying::Echo, Carrying::Udp(53), Carrying::Tcp(80)] {
+        for (network, passed, blockers, changes) in [
+            (with("", "", ""), Passed::No, &others[..], &change[..]),
+            (with("", route, off), Passed::No, &others[2..], &change),
+            (with(route, "", ""), Passed::Both, &[], &[]),
+        ] {
+            let traced = traced_in(&network, "corp", "p", carrying);
+            let remedy = &traced.walks[1].told.remedy;
+            let met = remedy.blockers.iter().map(|b| format!("{} at {}", b.reason, b.at));
+            assert_eq!(met.collect::<Vec<_>>(), blockers, "{carrying:?}, {network}");
+            assert_eq!(remedy.changes, changes, "{carrying:?}, {network}");
+            assert_eq!(traced.passed, passed, "{carrying:?}, {network}");
+        }
+    }
+    let traced = traced_in(&with("", route, off), "corp", "p", Carrying::Tcp(80));
+    let line = traced.walks[1].told.lines.last().map(|line| (&*line.subject, &*line.finding));
+    let finding = "is not who was asked, 10.0.1.4:80: the answer is not taken for one";
+    assert_eq!(line, Some(("10.0.0.4:1024", finding)));
+}
+
+/// A route through a NAT instance that works is one change, and leaves a private subnet private.
+#[test]
+fn a_private_subnet_is_led_through_the_nat_instance_that_works() {
+    let with = |nat: &str| {
+        format!(
+            "{BEHIND_NAT}routes: {{A/public: {{0.0.0.0/0: igw}}}}\n\
+             instances:\n  nat: {{subnet: A/public, {nat}}}\n  p: {{subnet: A/p}}\n"
+        )
+    };
+    let through = ["add 0.0.0.0/0 -> nat to table A"];
+    let around = ["add 0.0.0.0/0 -> igw to table A", "give p a public address for 10.0.1.4"];
+    for (nat, changes) in [
+        ("public_ip: auto, source_dest_check: false, role: nat", &through[..]),
+        ("public_ip: auto, role: nat", &around),
+        ("public_ip: auto, source_dest_check: false", &around),
+        ("source_dest_check: false, role: nat", &around),
+    ] {
+        let traced = traced_in(&with(nat), "p", "web", Carrying::Echo);
+        assert_eq!(traced.walks[0].told.remedy.changes, changes, "{nat}");
+    }
+}
+
+#[test]
+fn what_no_route_can_lead_to_is_said_to_be_so() {
+    for to in ["169.254.169.254", "169.254.169.253"] {
+        let traced = traced_in(NETWORK, "a", to, Carrying::Echo);
+        let why = traced.walks[0].told.remedy.no_offer.as_deref();
+        let want = format!(
+            "{to} is in a range of the cloud's own services, which are not emulated and which no \
+             route covers"
+        );
+        assert_eq!(why, Some(want.as_str()));
+    }
+}
