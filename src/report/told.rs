@@ -24,6 +24,9 @@ use crate::report::remedy::Remedy;
 use crate::sim::World;
 use crate::wire::{FlowKey, Packet};
 
+/// From so many equal rounds on, all but the first are counted only (ours).
+const ROUNDS_MIN: usize = 3;
+
 /// One line of a walk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Line {
@@ -148,10 +151,36 @@ fn source_of(flow: &FlowKey) -> String {
     }
 }
 
-/// Every step in words.
+/// Every step in words. The rounds of a loop are told once.
 pub fn lines(steps: &[Step], world: World<'_>) -> Vec<Line> {
     let names = Names(world.cloud);
-    steps.iter().filter_map(|step| line(step, names)).collect()
+    let lines: Vec<Line> = steps.iter().filter_map(|step| line(step, names)).collect();
+    without_rounds(&lines)
+}
+
+/// The lines, with a count in place of all but the first of three or more equal rounds. Costs a
+/// comparison for each pair of lines at most: walks have a few hundred lines.
+fn without_rounds(mut lines: &[Line]) -> Vec<Line> {
+    let mut out = Vec::with_capacity(lines.len());
+    while let [first, after @ ..] = lines {
+        let round = (1..=lines.len() / ROUNDS_MIN).find_map(|length| {
+            let (round, others) = lines.split_at(length);
+            let again = others.chunks_exact(length).take_while(|other| *other == round).count();
+            (again + 1 >= ROUNDS_MIN).then_some((length, again))
+        });
+        match round {
+            Some((length, again)) => {
+                out.extend_from_slice(&lines[..length]);
+                out.push(Line::new("...", format!("{again} more rounds like this one")));
+                lines = &lines[length * (again + 1)..];
+            }
+            None => {
+                out.push(first.clone());
+                lines = after;
+            }
+        }
+    }
+    out
 }
 
 fn line(step: &Step, names: Names<'_>) -> Option<Line> {
