@@ -12,7 +12,7 @@ fn traced(from: &str, to: &str, carrying: Carrying) -> Result<(Vec<String>, Pass
     let mut built = build(&loaded, None, Twin::Compiled).expect("the cloud takes it");
     let from = from.parse().expect("a label");
     let to = to.parse().expect("a destination");
-    let question = Question { from, to, family: None, carrying };
+    let question = Question { from, to, family: None, carrying, payload: None };
     let traced = trace(&mut built, &question).map_err(|error| error.to_string())?;
     let endings = traced.walks.iter().map(|walk| walk.told.ending.to_string()).collect();
     Ok((endings, traced.passed))
@@ -52,7 +52,8 @@ fn traced_in(network: &str, from: &str, to: &str, carrying: Carrying) -> Traced 
     let loaded = parse("x.yaml", network).expect("it is well-formed");
     let mut built = build(&loaded, None, Twin::Compiled).expect("the cloud takes it");
     let (from, to) = (from.parse().expect("a label"), to.parse().expect("a destination"));
-    trace(&mut built, &Question { from, to, family: None, carrying }).expect("an answer")
+    trace(&mut built, &Question { from, to, family: None, carrying, payload: None })
+        .expect("an answer")
 }
 
 /// A private subnet `p` behind a NAT instance, and a host `corp` on premises.
@@ -137,5 +138,62 @@ fn what_no_route_can_lead_to_is_said_to_be_so() {
              route covers"
         );
         assert_eq!(why, Some(want.as_str()));
+    }
+}
+
+/// What nobody listens on answers with a reset, which is told.
+#[test]
+fn a_port_that_nobody_serves_resets() {
+    let network =
+        NETWORK.replace("b: {vpc: B, ip: 10.1.0.10}", "b: {vpc: B, ip: 10.1.0.10, listen: 80}");
+    for (port, answer, first) in [
+        (80, "tcp syn+ack", None),
+        (443, "tcp rst+ack", Some("does not listen on port 443 and answers with a reset")),
+    ] {
+        let traced = traced_in(&network, "a", "b", Carrying::Tcp(port));
+        let told = &traced.walks[1].told;
+        assert!(told.packet.contains(answer), "{told}");
+        let said = told.lines.iter().find(|line| line.subject == "b").map(|line| &*line.finding);
+        assert_eq!((said, traced.passed), (first, Passed::Both), "{told}");
+    }
+}
+
+/// A loop is told once, with how often it goes round.
+#[test]
+fn the_rounds_of_a_loop_are_counted() {
+    let network = "\
+vpclab: 1
+name: loop
+vpcs:
+  A:
+    cidr: 10.0.0.0/16
+    route_tables: [r1, r2]
+    subnets: {x: {cidr: 10.0.2.0/24, route_table: r1}, y: {cidr: 10.0.3.0/24, route_table: r2}}
+routes: {A/r1: {0.0.0.0/0: ry}, A/r2: {0.0.0.0/0: rx}}
+instances:
+  rx: {subnet: A/x, source_dest_check: false, role: router}
+  ry: {subnet: A/y, source_dest_check: false, role: router}
+";
+    let traced = traced_in(network, "rx", "198.18.0.10", Carrying::Echo);
+    let told = &traced.walks[0].told;
+    let rounds = told.lines.iter().find(|line| line.subject == "...").map(|line| &*line.finding);
+    assert_eq!(rounds, Some("30 more rounds like this one"), "{told}");
+    assert!(told.lines.len() < 40, "{told}");
+}
+
+#[test]
+fn longer_packets_meet_the_mtu() {
+    let loaded = parse("x.yaml", NETWORK).expect("it is well-formed");
+    let mut built = build(&loaded, None, Twin::Compiled).expect("the cloud takes it");
+    for (carrying, payload, passed) in [
+        (Carrying::Echo, 1_472, Passed::Both),
+        (Carrying::Echo, 1_473, Passed::No),
+        (Carrying::Udp(53), 1_472, Passed::Both),
+        (Carrying::Udp(53), 1_473, Passed::No),
+    ] {
+        let (from, to) = ("a".parse().expect("a label"), "b".parse().expect("a destination"));
+        let question = Question { from, to, family: None, carrying, payload: Some(payload) };
+        let traced = trace(&mut built, &question).expect("an answer");
+        assert_eq!(traced.passed, passed, "{carrying:?} {payload}");
     }
 }
