@@ -19,11 +19,12 @@ use crate::wire::Family;
 pub(super) struct Args {
     /// The file whose declared network is looked at; its steps are not taken
     file: PathBuf,
-    /// The instance that sends
-    #[arg(long, value_name = "INSTANCE")]
+    /// The instance, or host outside the cloud, that sends
+    #[arg(long, value_name = "HOST")]
     from: String,
-    /// The instance or address that it sends to; `VPC:ADDRESS` where two VPCs have the address
-    #[arg(long, value_name = "INSTANCE|ADDRESS")]
+    /// The instance, outside host or address that it sends to; `public(INSTANCE)` for an instance's public
+    /// address, `VPC:ADDRESS` where two VPCs have the address
+    #[arg(long, value_name = "HOST|ADDRESS")]
     to: String,
     /// What the packet carries
     #[arg(long, value_enum, default_value_t = Proto::Icmp)]
@@ -31,6 +32,10 @@ pub(super) struct Args {
     /// The port it is for, with `--proto udp` or `tcp` [default: 443]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+    /// Bytes of payload, with `--proto icmp` or `udp`: does the way take a packet of this length, which
+    /// may not be cut up? [default: 56 and 0]
+    #[arg(long, value_name = "BYTES")]
+    size: Option<u16>,
     /// Use the instance's IPv6 address
     #[arg(long)]
     ipv6: bool,
@@ -88,6 +93,9 @@ fn question(args: &Args) -> Result<Question, String> {
     if args.proto == Proto::Icmp && args.port.is_some() {
         return Err("--port needs `--proto udp` or `--proto tcp`".to_owned());
     }
+    if args.proto == Proto::Tcp && args.size.is_some() {
+        return Err("--size needs `--proto icmp` or `--proto udp`".to_owned());
+    }
     let port = args.port.unwrap_or(PORT_DEFAULT);
     let wrong = |flag: &str, error: &dyn std::fmt::Display| format!("--{flag}: {error}");
     Ok(Question {
@@ -99,5 +107,6 @@ fn question(args: &Args) -> Result<Question, String> {
             Proto::Udp => Carrying::Udp(port),
             Proto::Tcp => Carrying::Tcp(port),
         },
+        payload: args.size,
     })
 }

@@ -1,8 +1,8 @@
 //! Every blocker of a packet and its answer, and the smallest change that would let both through.
 //!
 //! Holds the search: mend the first blocker in a copy of the cloud, walk again, until the packet
-//! (and its answer, if one is wanted) arrives where it was meant to; then leave out again every
-//! change that turns out not to be needed. A repair that is offered was therefore carried out and
+//! (and its answer, if one is wanted, from the address that was asked) arrives where it was meant to;
+//! then leave out again every change that turns out not to be needed. A repair that is offered was therefore carried out and
 //! seen to work, and does not work without any one of its parts (invariant S20). Where none can be
 //! offered, the cause is a value ([`NoOffer`]). Refuses to offer what no configuration can mend: lost
 //! bytes, full queues, overlapping blocks, addresses that nobody has.
@@ -12,12 +12,11 @@ mod edges;
 mod filters;
 mod mend;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use super::walk::End;
-use super::{DropReason, Memory, Rows};
+use super::{DropReason, Location, Memory, Rows};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
@@ -28,6 +27,7 @@ use crate::cloud::refusal::Refusal;
 use crate::cloud::security_group::GroupRule;
 use crate::wire::Packet;
 use bench::Bench;
+pub use bench::answers;
 
 /// One change to the network, made by one or a few requests to the cloud.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +123,8 @@ pub enum Towards {
     Gateway(GatewayId),
     /// Through this NAT gateway of the table's VPC.
     Nat(NatGatewayId),
+    /// Through the NAT instance behind this interface of the table's VPC.
+    NatInstance(InterfaceId),
 }
 
 /// Whether an answer must come back as well.
@@ -130,8 +132,10 @@ pub enum Towards {
 pub enum Ways {
     /// The packet must arrive.
     There,
-    /// And its answer too.
+    /// And its answer too, from the address and port that were asked: nobody takes another one's.
     ThereAndBack,
+    /// The packet is an answer itself, and must arrive. What was asked is not known.
+    Back,
 }
 
 /// On which way a packet was blocked.
@@ -185,6 +189,9 @@ pub enum NoOffer {
     Overlap(VpcId, VpcId),
     /// This peering is being set up: it takes time, not a change.
     Settling(PeeringId),
+    /// No table forwards to this address, whatever its routes cover: it is one of the cloud's own
+    /// services, which are not emulated.
+    NeverForwarded(IpAddr),
     /// The destination lies outside the cloud, and the VPC has no gateway that leads there.
     NoGateway(VpcId),
     /// This gateway leads there, but an edge serves its own VPC alone.
@@ -209,13 +216,25 @@ pub enum NoOffer {
     TooManyChanges,
 }
 
+/// What is wrong with the way of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It is dropped.
+    Dropped(DropReason, Location),
+    /// It arrives at this host, and was meant for another one.
+    OtherHost(InterfaceId),
+    /// It is an answer that a NAT device or gateway, this one, makes one of another address than the
+    /// address that was asked: who has asked does not take it for an answer.
+    OtherSource(Location),
+}
+
 /// One obstacle on the way.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Blocker {
     /// On which way.
     pub way: Way,
-    /// What happened there: a drop, or the arrival at another host than the one that was meant.
-    pub end: End,
+    /// What happened there.
+    pub fault: Fault,
     /// The changes that bring the packet past it, in order, or why there are none.
     pub mend: Result<Vec<Fix>, NoOffer>,
 }
@@ -256,21 +275,21 @@ pub fn diagnose(ground: Ground<'_>, intent: Intent<'_>) -> Diagnosis {
             }
             bench.carry_out(fix).map(|()| fix)
         });
-        let (way, end) = (blocked.way, blocked.walk.end);
+        let (way, fault) = (blocked.way, blocked.fault);
         // What takes two changes to mend, a peering and a route over it, is one blocker.
-        let same = blockers.last_mut().filter(|last| (last.way, last.end) == (way, end));
+        let same = blockers.last_mut().filter(|last| (last.way, last.fault) == (way, fault));
         match (fix, same) {
             (Ok(fix), same) => {
                 fixes.push(fix);
                 match same.and_then(|last| last.mend.as_mut().ok()) {
                     Some(before) => before.push(fix),
-                    None => blockers.push(Blocker { way, end, mend: Ok(vec![fix]) }),
+                    None => blockers.push(Blocker { way, fault, mend: Ok(vec![fix]) }),
                 }
             }
             (Err(cause), same) => {
                 match same {
                     Some(last) => last.mend = Err(cause.clone()),
-                    None => blockers.push(Blocker { way, end, mend: Err(cause.clone()) }),
+                    None => blockers.push(Blocker { way, fault, mend: Err(cause.clone()) }),
                 }
                 return Diagnosis { blockers, repair: Err(cause) };
             }

@@ -9,10 +9,13 @@ use crate::cloud::filter::Direction;
 use crate::cloud::gateway::GatewayId;
 use crate::cloud::network_acl::AclEntry;
 use crate::forward::reason::MISDELIVERED;
-use crate::forward::repair::{Blocker, Diagnosis, Fix, NoOffer, Towards, Way};
-use crate::forward::walk::End;
+use crate::forward::repair::{Blocker, Diagnosis, Fault, Fix, NoOffer, Towards, Way};
 use crate::report::names::Names;
 use crate::sim::World;
+
+/// The label of an answer that comes from another address than the one that was asked: no drop and no
+/// arrival elsewhere, and yet nobody takes it for an answer.
+pub const OTHER_SOURCE: &str = "other-source";
 
 /// A diagnosis in words; empty for a packet that passed, or about which nobody asked.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -93,9 +96,10 @@ fn told(mend: &Result<Vec<Fix>, NoOffer>, world: World<'_>) -> (Vec<String>, Opt
 
 fn obstacle(blocker: &Blocker, world: World<'_>) -> Obstacle {
     let names = Names(world.cloud);
-    let (reason, at) = match blocker.end {
-        End::Delivered(at) => (MISDELIVERED, names.interface(at)),
-        End::Dropped(reason, at) => (reason.label(), names.location(at)),
+    let (reason, at) = match blocker.fault {
+        Fault::Dropped(reason, at) => (reason.label(), names.location(at)),
+        Fault::OtherHost(at) => (MISDELIVERED, names.interface(at)),
+        Fault::OtherSource(at) => (OTHER_SOURCE, names.location(at)),
     };
     let (changes, no_offer) = told(&blocker.mend, world);
     Obstacle { way: blocker.way, reason, at, changes, no_offer }
@@ -161,6 +165,7 @@ fn towards(towards: Towards, names: Names<'_>) -> String {
         Towards::Vpc(vpc) => format!("peering with {}", names.vpc(vpc)),
         Towards::Gateway(gateway) => names.gateway(gateway),
         Towards::Nat(nat) => names.nat(nat),
+        Towards::NatInstance(id) => names.interface(id),
     }
 }
 
@@ -193,6 +198,9 @@ fn why_not(cause: &NoOffer, world: World<'_>) -> String {
         NoOffer::Settling(peering) => {
             format!("{} is being set up, which takes time and no change", names.peering(*peering))
         }
+        NoOffer::NeverForwarded(address) => format!(
+            "{address} is in a range of the cloud's own services, which are not emulated and which no route covers"
+        ),
         NoOffer::NoGateway(vpc) => {
             format!("{} has no gateway that leads to the destination", names.vpc(*vpc))
         }

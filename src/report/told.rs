@@ -5,6 +5,7 @@
 //! the network may change afterwards.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::base::id::{InterfaceId, SecurityGroupId};
 use crate::base::time::Instant;
@@ -21,7 +22,10 @@ use crate::forward::{Drop, DropReason, Judgement, Location, is_open};
 use crate::report::names::Names;
 use crate::report::remedy::Remedy;
 use crate::sim::World;
-use crate::wire::Packet;
+use crate::wire::{FlowKey, Packet};
+
+/// From so many equal rounds on, all but the first are counted only (ours).
+const ROUNDS_MIN: usize = 3;
 
 /// One line of a walk.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -127,10 +131,56 @@ pub fn packet(packet: &Packet) -> String {
     format!("{flow}{}", summary.strip_prefix(&protocol).unwrap_or(&summary))
 }
 
-/// Every step in words.
+/// What is wrong with an answer that came from another address than the one that was asked.
+pub fn other_source(answer: &Packet, question: &Packet) -> Line {
+    let (came, asked) = (answer.flow(), question.flow().reversed());
+    let finding = if (came.source, came.source_port) != (asked.source, asked.source_port) {
+        let asked = source_of(&asked);
+        format!("is not who was asked, {asked}: the answer is not taken for one")
+    } else {
+        "answers with another port or identifier than the one that asked".to_owned()
+    };
+    Line { subject: source_of(&came), finding }
+}
+
+/// The source of a flow, with its port if it has one.
+fn source_of(flow: &FlowKey) -> String {
+    match flow.protocol.has_ports() {
+        true => SocketAddr::new(flow.source, flow.source_port).to_string(),
+        false => flow.source.to_string(),
+    }
+}
+
+/// Every step in words. The rounds of a loop are told once.
 pub fn lines(steps: &[Step], world: World<'_>) -> Vec<Line> {
     let names = Names(world.cloud);
-    steps.iter().filter_map(|step| line(step, names)).collect()
+    let lines: Vec<Line> = steps.iter().filter_map(|step| line(step, names)).collect();
+    without_rounds(&lines)
+}
+
+/// The lines, with a count in place of all but the first of three or more equal rounds. Costs a
+/// comparison for each pair of lines at most: walks have a few hundred lines.
+fn without_rounds(mut lines: &[Line]) -> Vec<Line> {
+    let mut out = Vec::with_capacity(lines.len());
+    while let [first, after @ ..] = lines {
+        let round = (1..=lines.len() / ROUNDS_MIN).find_map(|length| {
+            let (round, others) = lines.split_at(length);
+            let again = others.chunks_exact(length).take_while(|other| *other == round).count();
+            (again + 1 >= ROUNDS_MIN).then_some((length, again))
+        });
+        match round {
+            Some((length, again)) => {
+                out.extend_from_slice(&lines[..length]);
+                out.push(Line::new("...", format!("{again} more rounds like this one")));
+                lines = &lines[length * (again + 1)..];
+            }
+            None => {
+                out.push(first.clone());
+                lines = after;
+            }
+        }
+    }
+    out
 }
 
 fn line(step: &Step, names: Names<'_>) -> Option<Line> {

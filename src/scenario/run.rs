@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::ast::{self, Because, Destination, Expect, Loss, Step, Toggle};
+use super::ast::{self, Action, Because, Destination, Expect, Loss, Step, Toggle};
 use super::judge::{self, Evidence, Judgement};
 use super::load::{Failure, Loaded};
 use super::stage::{Stage, Trouble};
@@ -16,11 +16,12 @@ use crate::base::diag::{Diagnostic, Diagnostics, Sources, quote};
 use crate::base::limit::REPAIRS_PER_STEP_MAX;
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
-use crate::forward::repair::{Ground, Intent, Ways, diagnose};
-use crate::report::explain::{Explainer, Stray, Stretch};
+use crate::forward::repair::{Ground, Intent, Way, Ways, diagnose};
+use crate::report::explain::{Asked, Explainer, Stray, Stretch};
 use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
 use crate::report::remedy::Remedy;
 use crate::sim::{Datagrams, Leg, Observer, ProbeId, RunError, Sim, Twin, World};
+use crate::wire::Packet;
 
 /// How to run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -229,6 +230,9 @@ impl Run<'_> {
 
     fn take(&mut self, row: usize, step: &Step, observer: &mut impl Observer) -> Result<(), Cut> {
         let expect = step.expect.as_ref().map(|expect| &expect.value);
+        if may_change_network(&step.action) {
+            self.settle();
+        }
         let done = step::act(&mut self.stage, step, self.directory);
         observer.look(self.stage.sim.world());
         match done {
@@ -328,6 +332,22 @@ impl Run<'_> {
         self.keep(row, probe, verdict);
     }
 
+    /// Looks for the repairs of what went astray in the background, before the network becomes another
+    /// one.
+    fn settle(&mut self) {
+        let mut explainer = std::mem::take(&mut self.explainer);
+        for (row, probe) in &self.background {
+            let wanted = match self.settings.repairs {
+                Repairs::All => true,
+                Repairs::Failed => self.steps[*row].expected.is_some(),
+            };
+            if wanted {
+                explainer.settle(*probe, REPAIRS_PER_STEP_MAX, |stray| self.remedy(*probe, stray));
+            }
+        }
+        self.explainer = explainer;
+    }
+
     /// The targets of a ping: one probe each, all started at once, each judged by itself.
     fn take_targets(
         &mut self,
@@ -379,6 +399,9 @@ impl Run<'_> {
         let mut walks: Vec<LegWalk> = Vec::new();
         for (leg, told, stray) in self.explainer.walks(probe) {
             let mut told = told.clone();
+            if !wanted {
+                told.remedy = Remedy::default();
+            }
             let room = self.steps[row].walks.len() + walks.len() < REPAIRS_PER_STEP_MAX;
             if wanted
                 && room
@@ -395,20 +418,56 @@ impl Run<'_> {
         self.explainer.forget(probe);
     }
 
-    /// What stands in the way of a packet that went astray, and of its answer if it gets one.
+    /// What stands in the way of a packet that went astray, and of its answer if it gets one: in the
+    /// network as it is, at the moment when that happened.
     fn remedy(&self, probe: ProbeId, stray: &Stray) -> Remedy {
-        let is_answered = stray.packet.icmp_echo().is_some()
-            || stray.packet.tcp().is_some()
-            || self.stage.sim.datagrams(probe) == Datagrams::Returned;
+        let world = self.stage.sim.world();
+        let World { cloud, rows, memory, .. } = world;
+        let ground = Ground { cloud, rows, memory, now: stray.at };
+        let is_answered = |packet: &Packet| {
+            packet.icmp_echo().is_some()
+                || packet.tcp().is_some()
+                || self.stage.sim.datagrams(probe) == Datagrams::Returned
+        };
+        let both = |packet: &Packet| match is_answered(packet) {
+            true => Ways::ThereAndBack,
+            false => Ways::There,
+        };
+        // Best is the whole way, from the question on. But its first blocker must be the one that
+        // this packet met: questions of a probe may differ.
+        let is_all_known = (stray.leg, stray.stretch) == (Leg::Request, Stretch::Whole);
+        if let Some(Asked { from, meant, packet }) = stray.asked.as_ref().filter(|_| !is_all_known)
+        {
+            let intent = Intent { from: *from, packet, meant: *meant, ways: both(packet) };
+            let found = diagnose(ground, intent);
+            let way = if stray.leg == Leg::Answer { Way::Back } else { Way::There };
+            let first = found.blockers.first();
+            if first.is_some_and(|first| (first.way, first.fault) == (way, stray.fault)) {
+                return Remedy::of(&found, world);
+            }
+        }
         let ways = match (stray.leg, stray.stretch) {
-            (Leg::Request, Stretch::Whole) if is_answered => Ways::ThereAndBack,
+            (Leg::Answer, _) => Ways::Back,
+            (Leg::Request, Stretch::Whole) => both(&stray.packet),
             _ => Ways::There,
         };
         let intent = Intent { from: stray.from, packet: &stray.packet, meant: stray.meant, ways };
-        let world = self.stage.sim.world();
-        let World { cloud, rows, memory, now, .. } = world;
-        Remedy::of(&diagnose(Ground { cloud, rows, memory, now }, intent), world)
+        Remedy::of(&diagnose(ground, intent), world)
     }
+}
+
+/// May this step make another network of it?
+fn may_change_network(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Ping(_)
+            | Action::Udp(_)
+            | Action::Tcp(_)
+            | Action::Send(_)
+            | Action::Replay(_)
+            | Action::Flows(_)
+            | Action::Wait(_)
+    )
 }
 
 /// The reason for which a target is expected not to answer.

@@ -1,6 +1,7 @@
 //! One packet through the network of a file, there and back: what `vpclab trace` shows.
 //!
-//! Holds the question and the two walks. No time passes and no link is asked: what is told is where
+//! Holds the question and the two walks. Where nobody listens, the answer is a reset. An answer has passed if it comes from the address and port
+//! that were asked, whatever the protocol: nobody else's is taken for it. No time passes and no link is asked: what is told is where
 //! the network's configuration leads the packet.
 
 use std::net::SocketAddr;
@@ -10,13 +11,13 @@ use super::near::nearest;
 use super::run::Built;
 use super::stage::{Labels, Trouble};
 use crate::base::id::InterfaceId;
-use crate::forward::repair::{Ground, Intent, Ways, diagnose};
+use crate::forward::repair::{Ground, Intent, Ways, answers, diagnose};
 use crate::forward::walk::{End, Walk};
 use crate::forward::{Memory, Reference, walk};
 use crate::report::names::Names;
 use crate::report::outcome::LegWalk;
 use crate::report::remedy::Remedy;
-use crate::report::told::{self, Ending, Told};
+use crate::report::told::{self, Ending, Line, Told};
 use crate::sim::{Leg, World};
 use crate::wire::build::{self, BuildError};
 use crate::wire::{EchoKind, Family, Packet, TcpFlags};
@@ -43,6 +44,8 @@ pub struct Question {
     pub family: Option<Family>,
     /// What.
     pub carrying: Carrying,
+    /// Bytes of payload, if not the usual.
+    pub payload: Option<u16>,
 }
 
 /// The answer.
@@ -59,7 +62,7 @@ pub struct Traced {
 pub enum Passed {
     /// Both did.
     Both,
-    /// One of them did not, or reached another host.
+    /// One of them did not, or reached another host, or the answer came from another one.
     No,
 }
 
@@ -95,7 +98,7 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
     let known = stage.host(&question.from).map_err(wrong)?;
     let (to, meant) = stage.destination(&question.to, question.family).map_err(wrong)?;
     let source = stage.source_address(&question.from, &known, to).map_err(wrong)?;
-    let packet = request(question.carrying, (source, SOURCE_PORT).into(), to)
+    let packet = request(question, (source, SOURCE_PORT).into(), to)
         .map_err(|error| NoAnswer(error.to_string()))?;
     let world = stage.sim.world();
     let mut memory = world.memory.clone();
@@ -113,12 +116,30 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
         inside || world.cloud.outside_host(*at).is_some_and(|host| host.owns(own))
     };
     let answering = arrived.filter(owns);
-    if let (Some(at), Some(answer)) = (answering, build::answer(&there.packet)) {
+    // The port that nobody listens on, if there is one.
+    let unserved = match question.carrying {
+        Carrying::Tcp(port) => answering.filter(|at| !stage.sim.serves(*at, port)).map(|_| port),
+        Carrying::Echo | Carrying::Udp(_) => None,
+    };
+    let answer = match unserved {
+        Some(_) => build::tcp_reset(&there.packet),
+        None => build::answer(&there.packet),
+    };
+    if let (Some(at), Some(answer)) = (answering, answer) {
         let back = walk(world, at, &answer, &mut memory)?;
-        if back.end == End::Delivered(known.interface) {
-            passed = Passed::Both;
+        let mut walk = leg(world, Leg::Answer, at, &answer, &back, Some(known.interface));
+        if let Some(port) = unserved {
+            let subject = walk.told.sender.clone();
+            let finding = format!("does not listen on port {port} and answers with a reset");
+            walk.told.lines.insert(0, Line { subject, finding });
         }
-        walks.push(leg(world, Leg::Answer, at, &answer, &back, Some(known.interface)));
+        if back.end == End::Delivered(known.interface) {
+            match answers(&back.packet, &packet) {
+                true => passed = Passed::Both,
+                false => walk.told.lines.push(told::other_source(&back.packet, &packet)),
+            }
+        }
+        walks.push(walk);
     }
     let intent = Intent { from: known.interface, packet: &packet, meant, ways: Ways::ThereAndBack };
     let World { cloud, rows, memory, now, .. } = world;
@@ -130,14 +151,20 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
     Ok(Traced { walks, passed })
 }
 
+/// As much as `ping` sends.
+const ECHO_PAYLOAD: u16 = 56;
+
 fn request(
-    carrying: Carrying,
+    question: &Question,
     source: SocketAddr,
     to: std::net::IpAddr,
 ) -> Result<Packet, BuildError> {
-    match carrying {
-        Carrying::Echo => build::echo(EchoKind::Request, source.ip(), to, 1, 1, &[0; 56]),
-        Carrying::Udp(port) => build::udp(source, (to, port).into(), &[]),
+    let payload = |usual: u16| vec![0; usize::from(question.payload.unwrap_or(usual))];
+    match question.carrying {
+        Carrying::Echo => {
+            build::echo(EchoKind::Request, source.ip(), to, 1, 1, &payload(ECHO_PAYLOAD))
+        }
+        Carrying::Udp(port) => build::udp(source, (to, port).into(), &payload(0)),
         Carrying::Tcp(port) => build::tcp(source, (to, port).into(), TcpFlags::SYN, 1, 0, &[]),
     }
 }

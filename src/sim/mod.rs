@@ -319,6 +319,13 @@ impl Sim {
         }
     }
 
+    /// Does the host behind an interface serve this TCP port?
+    pub fn serves(&self, interface: InterfaceId, port: u16) -> bool {
+        let row = self.rows.interface(interface);
+        let host = row.and_then(|row| self.hosts.get(row.row())?.as_ref());
+        host.and_then(|host| host.tcp.as_ref()).is_some_and(|tcp| tcp.stack.serves(port))
+    }
+
     /// Opens a TCP connection now and sends over it. Its segments are the requests of the probe, the
     /// peer's the answers; the probe is done when the connection is.
     ///

@@ -277,6 +277,11 @@ impl TcpStack {
         }
     }
 
+    /// Is this port served?
+    pub fn serves(&self, port: u16) -> bool {
+        self.listening.contains_key(&port)
+    }
+
     /// Opens a connection. The SYN comes from [`poll`](TcpStack::poll).
     ///
     /// # Errors

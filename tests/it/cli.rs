@@ -302,6 +302,12 @@ fn trace_explains_one_packet() {
     let said = trace(&["b", "--to", "a", "--port", "80"]);
     assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
     assert!(said.err.starts_with("error: --port needs `--proto udp`"), "{}", said.err);
+    let said = trace(&["b", "--to", "a", "--size", "1473"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.out.contains("DROP too-big at AB"), "{}", said.out);
+    let said = trace(&["b", "--to", "a", "--proto", "tcp", "--size", "9"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
+    assert!(said.err.starts_with("error: --size needs `--proto icmp`"), "{}", said.err);
     let said = trace(&["b", "--to", "c", "--json"]);
     assert_eq!(said.code, Some(1));
     serde_json::from_str::<serde_json::Value>(&said.out).expect("JSON");

@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Fix, Ground, Intent, NoOffer, Towards, Way, Ways};
+use super::{Fault, Fix, Ground, Intent, NoOffer, Towards, Way, Ways};
 use crate::base::id::*;
 use crate::base::time::{Instant, Span};
 use crate::cloud::Cloud;
@@ -17,8 +17,9 @@ use crate::cloud::filter::Direction;
 use crate::cloud::gateway::{GatewayId, PublicAddress};
 use crate::cloud::instance::SourceDestCheck;
 use crate::cloud::route_table::RouteTarget;
-use crate::forward::walk::{End, Walk};
-use crate::forward::{Memory, Reference, Rows};
+use crate::forward::connections::with_echo;
+use crate::forward::walk::{End, Step, Walk};
+use crate::forward::{Location, Memory, Reference, Rows};
 use crate::wire::{Packet, build};
 
 /// The copy.
@@ -26,12 +27,14 @@ pub(super) struct Bench<'m> {
     pub(super) cloud: Cloud,
     pub(super) now: Instant,
     rows: Rows,
-    memory: &'m Memory,
+    pub(super) memory: &'m Memory,
 }
 
 /// A walk that did not end where it should.
 pub(super) struct Blocked {
     pub(super) way: Way,
+    pub(super) fault: Fault,
+    /// As far as the fault.
     pub(super) walk: Walk,
     /// Who should get it, where that is known.
     pub(super) meant: Option<InterfaceId>,
@@ -50,23 +53,29 @@ impl<'m> Bench<'m> {
     pub(super) fn blocked(&self, intent: Intent<'_>) -> Result<Option<Blocked>, NoOffer> {
         let mut memory = self.memory.clone();
         let there = self.walk(intent.from, intent.packet, &mut memory)?;
-        let arrived = match there.end {
-            End::Delivered(at) if intent.meant.is_none_or(|meant| meant == at) => at,
-            _ => {
+        let way = if intent.ways == Ways::Back { Way::Back } else { Way::There };
+        let arrived = match ended(&there, intent.meant) {
+            Ok(at) => at,
+            Err(fault) => {
                 let meant = intent.meant;
-                return Ok(Some(Blocked { way: Way::There, walk: there, meant }));
+                return Ok(Some(Blocked { way, fault, walk: there, meant }));
             }
         };
-        if intent.ways == Ways::There {
+        if intent.ways != Ways::ThereAndBack {
             return Ok(None);
         }
         // What gets no answer is through when it has arrived.
         let Some(answer) = build::answer(&there.packet) else { return Ok(None) };
         let back = self.walk(arrived, &answer, &mut memory)?;
-        if back.end == End::Delivered(intent.from) {
+        let (way, meant) = (Way::Back, Some(intent.from));
+        if let Err(fault) = ended(&back, meant) {
+            return Ok(Some(Blocked { way, fault, walk: back, meant }));
+        }
+        if answers(&back.packet, intent.packet) {
             return Ok(None);
         }
-        Ok(Some(Blocked { way: Way::Back, walk: back, meant: Some(intent.from) }))
+        let (at, walk) = until_another_source(back, arrived, &answer);
+        Ok(Some(Blocked { way, fault: Fault::OtherSource(at), walk, meant }))
     }
 
     fn walk(
@@ -218,6 +227,7 @@ impl<'m> Bench<'m> {
             }
             Towards::Gateway(gateway) => RouteTarget::Gateway(gateway),
             Towards::Nat(nat) => RouteTarget::Nat(nat),
+            Towards::NatInstance(interface) => RouteTarget::Interface(interface),
         };
         Ok((vpc, target))
     }
@@ -235,4 +245,54 @@ impl<'m> Bench<'m> {
         self.now = self.now + self.cloud.settle() + Span::TICK;
         Ok(events.into_iter().map(|event| event.change).collect())
     }
+}
+
+/// Where the packet arrived, if it should have.
+fn ended(walk: &Walk, meant: Option<InterfaceId>) -> Result<InterfaceId, Fault> {
+    match walk.end {
+        End::Dropped(reason, at) => Err(Fault::Dropped(reason, at)),
+        End::Delivered(at) if meant.is_some_and(|meant| meant != at) => Err(Fault::OtherHost(at)),
+        End::Delivered(at) => Ok(at),
+    }
+}
+
+/// Does the sender of the question take this, which has come to it, for the answer? Its addresses and
+/// its ports, or the identifier of an echo, must be those of the question.
+pub fn answers(answer: &Packet, question: &Packet) -> bool {
+    let ends = |packet: &Packet| with_echo(packet.flow(), packet.icmp_echo());
+    ends(answer) == with_echo(question.flow().reversed(), question.icmp_echo())
+}
+
+/// The walk of an answer up to where it got another source, and where that was.
+fn until_another_source(
+    mut walk: Walk,
+    answering: InterfaceId,
+    answer: &Packet,
+) -> (Location, Walk) {
+    let mut sender = answering;
+    let mut changed = None;
+    for (row, step) in walk.steps.iter().enumerate() {
+        match step {
+            Step::Relayed { interface, translated } => {
+                if translated.is_some_and(|flow| flow.source != answer.source()) {
+                    changed = Some((row, Location::Interface(*interface)));
+                    break;
+                }
+                sender = *interface;
+            }
+            Step::PublicAddress { gateway, found: Some(_), .. } => {
+                changed = Some((row, Location::Gateway(*gateway)));
+                break;
+            }
+            _ => {}
+        }
+    }
+    // What nobody on the way has changed was sent so: by the host that answers.
+    let (row, at) = changed.unwrap_or((walk.steps.len(), Location::Interface(answering)));
+    walk.steps.truncate(row);
+    walk.sender = sender;
+    if walk.packet.destination() == answer.destination() {
+        walk.packet = answer.clone();
+    }
+    (at, walk)
 }

@@ -9,12 +9,13 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::bench::{Bench, Blocked};
 use super::mend::Missing;
-use super::{Fix, NoOffer, Towards};
+use super::{Fault, Fix, NoOffer, Towards};
 use crate::base::id::*;
 use crate::cloud::gateway::{GatewayId, OutsideHost, Site};
-use crate::cloud::instance::{Host, Interface};
+use crate::cloud::instance::{Host, Interface, SourceDestCheck};
 use crate::forward::DropReason;
-use crate::forward::walk::{End, Step};
+use crate::forward::middlebox::Role;
+use crate::forward::walk::Step;
 
 impl Bench<'_> {
     /// Is it the public address of an interface?
@@ -25,8 +26,8 @@ impl Bench<'_> {
         }
     }
 
-    /// A default route: over the VPC's internet gateway, or through a NAT gateway for a sender for
-    /// whom no public address stands.
+    /// A default route: over the VPC's internet gateway, or through a NAT gateway, else a NAT instance,
+    /// for a sender for whom no public address stands.
     pub(super) fn missing_to_internet(
         &self,
         sender: &Interface,
@@ -43,7 +44,7 @@ impl Bench<'_> {
             && self.cloud.public_address(blocked.walk.sender, private).is_none()
             && let Some(nat) = self.nat_for(sender)
         {
-            return Ok(Missing::Route(everything, Towards::Nat(nat)));
+            return Ok(Missing::Route(everything, nat));
         }
         match self.cloud.internet_gateway_of(vpc) {
             Some(gateway) => Ok(Missing::Route(everything, Towards::Gateway(gateway))),
@@ -51,19 +52,36 @@ impl Bench<'_> {
         }
     }
 
-    /// A NAT gateway whose own packets follow another table than the sender's: through one that
-    /// follows the same, they would come back to it.
-    fn nat_for(&self, sender: &Interface) -> Option<NatGatewayId> {
+    /// A NAT device whose own packets follow another table than the sender's: through one that
+    /// follows the same, they would come back to it. A gateway, or else an instance that works: it
+    /// runs, takes packets for others, and has a public address.
+    fn nat_for(&self, sender: &Interface) -> Option<Towards> {
         if let Host::NatGateway(_) = sender.host {
             return None;
         }
         let table = self.cloud.table_of(sender.subnet);
-        let elsewhere = |interface: InterfaceId| {
-            let interface = self.cloud.interface(interface);
-            interface.is_some_and(|interface| self.cloud.table_of(interface.subnet) != table)
+        let elsewhere = |interface: &Interface| {
+            interface.vpc == sender.vpc && self.cloud.table_of(interface.subnet) != table
         };
-        let mut nats = self.cloud.nat_gateways().filter(|(_, nat)| nat.vpc == sender.vpc);
-        nats.find(|(_, nat)| elsewhere(nat.interface)).map(|(id, _)| id)
+        let mut gateways = self.cloud.nat_gateways();
+        let gateway =
+            gateways.find(|(_, nat)| self.cloud.interface(nat.interface).is_some_and(elsewhere));
+        if let Some((id, _)) = gateway {
+            return Some(Towards::Nat(id));
+        }
+        let works = |id: InterfaceId, interface: &Interface| {
+            let v4 = interface.addresses.iter().find_map(|address| match address {
+                IpAddr::V4(address) => Some(*address),
+                IpAddr::V6(_) => None,
+            });
+            self.memory.middleboxes.role(id) == Some(Role::Nat)
+                && interface.source_dest_check == SourceDestCheck::Off
+                && self.cloud.runs(id)
+                && v4.is_some_and(|private| self.cloud.public_address(id, private).is_some())
+        };
+        let mut instances = self.cloud.interfaces();
+        let instance = instances.find(|(id, i)| elsewhere(i) && works(*id, i));
+        instance.map(|(id, _)| Towards::NatInstance(id))
     }
 
     /// A route for the prefix that the gateway announces, or the gateway itself.
@@ -97,7 +115,7 @@ impl Bench<'_> {
     /// The detached gateway at which the packet stopped, attached again to the VPC that it is for, if
     /// nothing there has taken its place.
     pub(super) fn detached(&self, blocked: &Blocked) -> Option<Result<Fix, NoOffer>> {
-        let End::Dropped(DropReason::Blackhole, _) = blocked.walk.end else { return None };
+        let Fault::Dropped(DropReason::Blackhole, _) = blocked.fault else { return None };
         let Some(Step::Gateway { gateway, attached: None }) = blocked.walk.steps.last() else {
             return None;
         };
@@ -136,8 +154,8 @@ impl Bench<'_> {
     /// Why nothing in the cloud's tables helps a host outside.
     pub(super) fn cannot_from_outside(&self, host: &OutsideHost, blocked: &Blocked) -> NoOffer {
         let inside = |vpc: &crate::cloud::vpc::Vpc| vpc.contains(blocked.walk.packet.destination());
-        match (blocked.walk.end, host.site()) {
-            (End::Dropped(DropReason::NoSuchHost, _), _) => NoOffer::NobodyHasIt,
+        match (blocked.fault, host.site()) {
+            (Fault::Dropped(DropReason::NoSuchHost, _), _) => NoOffer::NobodyHasIt,
             (_, Site::Internet) if self.cloud.vpcs().any(|(_, vpc)| inside(vpc)) => {
                 NoOffer::PrivateFromOutside
             }

@@ -6,7 +6,7 @@
 use ipnet::IpNet;
 
 use super::bench::{Bench, Blocked};
-use super::{Fix, NoOffer, Towards, Way};
+use super::{Fault, Fix, NoOffer, Towards, Way};
 use crate::base::id::*;
 use crate::cloud::cidr::any_overlap;
 use crate::cloud::filter::Direction;
@@ -14,7 +14,7 @@ use crate::cloud::gateway::{GatewayId, Site};
 use crate::cloud::instance::Interface;
 use crate::cloud::peering::{Peering, Status};
 use crate::cloud::route_table::{Hop, RouteTarget};
-use crate::forward::walk::{End, Match, Step};
+use crate::forward::walk::{Match, Step};
 use crate::forward::{DropReason, Location};
 
 /// Where a packet should go from the hop at which it was blocked.
@@ -44,10 +44,10 @@ impl Bench<'_> {
     /// # Errors
     /// Why nothing would.
     pub(super) fn mend(&self, blocked: &Blocked) -> Result<Fix, NoOffer> {
-        let (reason, at) = match blocked.walk.end {
-            // It reached another host: only a more specific route can tell the two apart.
-            End::Delivered(_) => return self.reroute(blocked),
-            End::Dropped(reason, at) => (reason, at),
+        let (reason, at) = match blocked.fault {
+            // Only a more specific route can tell the two hosts apart, or lead past who changes it.
+            Fault::OtherHost(_) | Fault::OtherSource(_) => return self.reroute(blocked),
+            Fault::Dropped(reason, at) => (reason, at),
         };
         match reason {
             DropReason::InterfaceDown => match at {
@@ -63,6 +63,9 @@ impl Bench<'_> {
             DropReason::GroupEgress => self.allow_in_group(blocked, at, Direction::Egress),
             DropReason::GroupIngress => self.allow_in_group(blocked, at, Direction::Ingress),
             DropReason::AclEgress | DropReason::AclIngress => self.allow_in_acl(blocked, at),
+            DropReason::NoRoute if is_never_forwarded(blocked) => {
+                Err(NoOffer::NeverForwarded(blocked.walk.packet.destination()))
+            }
             DropReason::NoRoute | DropReason::Blackhole | DropReason::Transit => {
                 self.reopen(blocked).unwrap_or_else(|| self.route(blocked))
             }
@@ -241,6 +244,11 @@ fn goal_outside(beyond: GatewayId) -> Goal {
         Site::Internet => Goal::Internet,
         Site::Behind(gateway) => Goal::Beyond(gateway),
     }
+}
+
+/// Is the destination one that no table forwards to?
+fn is_never_forwarded(blocked: &Blocked) -> bool {
+    matches!(blocked.walk.steps.last(), Some(Step::NeverForwarded { .. }))
 }
 
 /// The table that was asked last, and its longest match.

@@ -165,7 +165,7 @@ fn every_blocker_is_found_in_order() {
         .blockers
         .iter()
         .map(|blocker| {
-            let End::Dropped(reason, at) = blocker.end else { panic!("{blocker:?}") };
+            let Fault::Dropped(reason, at) = blocker.fault else { panic!("{blocker:?}") };
             let fixes: Vec<String> =
                 blocker.mend.as_ref().unwrap().iter().map(|fix| told(&world, fix)).collect();
             format!("{:?} {reason} {}: {}", blocker.way, world.named(&at), fixes.join("; "))
@@ -285,7 +285,7 @@ fn what_lies_behind_the_last_blocker_is_not_known() {
     let ground = Ground { cloud: &world.cloud, rows: &rows, memory: &memory, now: NOW };
     let found = diagnose(ground, intent);
     let ends: Vec<_> =
-        found.blockers.iter().map(|blocker| (blocker.mend.is_ok(), blocker.end)).collect();
+        found.blockers.iter().map(|blocker| (blocker.mend.is_ok(), blocker.fault)).collect();
     assert_eq!(
         world.named(&ends),
         "[(true, Dropped(AclEgress, Acl(A-acl))), (false, Dropped(NoSuchHost, Vpc(B)))]"

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::report::outcome::Verdict::{Failed, Held, Unjudged};
+use crate::report::told::Ending;
 use crate::scenario::rows::{NETWORK, outcome, steps};
 
 /// The beginnings of steps in nanoseconds.
@@ -202,4 +203,142 @@ fn walks_are_those_of_their_own_packets() {
     // The route it took is a blackhole by now: only the way is told.
     assert!(shown[2].contains("AB  took the packet when it left"), "{}", shown[2]);
     assert!(shown[2].contains("was deleted when the packet arrived"), "{}", shown[2]);
+}
+
+/// How the walks of a step ended that did not arrive, with the blockers and the changes found for each.
+#[track_caller]
+fn remedies(text: &str, step: usize, repairs: Repairs) -> Vec<(String, Vec<String>, String)> {
+    let outcome =
+        outcome(text, Settings { repairs, ..Settings::default() }).expect("it can be run");
+    let told = outcome.steps[step].walks.iter().map(|walk| &walk.told);
+    let astray = told.filter(|told| !matches!(told.ending, Ending::Delivered { .. }));
+    astray
+        .map(|told| {
+            let blockers = told.remedy.blockers.iter().map(ToString::to_string).collect();
+            (told.ending.to_string(), blockers, told.remedy.changes.join("; "))
+        })
+        .collect()
+}
+
+/// What went astray in the background is explained by the network in which it did, not by that at the
+/// end of the run.
+#[test]
+fn repairs_are_of_the_network_in_which_the_packet_died() {
+    let down = |expect: &str| {
+        format!(
+            "{NETWORK}steps:\n- stop-instance: b\n\
+             - flows: {{pairs: [a -> b], packets: 10, rate: 10/s, background: true}}\n{expect}\
+             - wait: 500ms\n- start-instance: b\n- wait: 1s\n- delete-peering: AB\n"
+        )
+    };
+    let died = ("DROP interface-down at b", "out: interface-down at b", "start b");
+    let lossy = format!("{NETWORK}steps:\n").replace(
+        "AB: {requester: A, accepter: B}",
+        "AB: {requester: A, accepter: B, link: {loss: 10%}}",
+    ) + "- flows: {pairs: [a -> b], packets: 100, background: true}\n- wait: 1s\n- delete-peering: AB\n";
+    for (text, step, repairs, want) in [
+        (down(""), 1, Repairs::All, Some(died)),
+        (down("  expect: {delivered: 10}\n"), 1, Repairs::Failed, Some(died)),
+        (
+            down("  expect: {delivered: 5, dropped: {interface-down: 5}}\n"),
+            1,
+            Repairs::Failed,
+            Some((died.0, "", "")),
+        ),
+        (lossy, 0, Repairs::All, Some(("DROP link-loss at AB", "", ""))),
+    ] {
+        let found = remedies(&text, step, repairs);
+        let found = found.first().map(|(end, blockers, change)| {
+            (end.as_str(), blockers.first().map_or("", String::as_str), change.as_str())
+        });
+        assert_eq!(found, want, "{text}");
+    }
+}
+
+/// Two routers that send it to one another: what mends it is found from where the packet began, not
+/// from its last hop.
+#[test]
+fn a_loop_is_mended_from_the_sender_on() {
+    let text = "\
+vpclab: 1
+name: loop
+vpcs:
+  A:
+    cidr: 10.0.0.0/16
+    route_tables: [pub, r1, r2]
+    subnets:
+      pub: {cidr: 10.0.0.0/24, route_table: pub}
+      x: {cidr: 10.0.2.0/24, route_table: r1}
+      y: {cidr: 10.0.3.0/24, route_table: r2}
+gateways: {igw: {type: internet, vpc: A}, nat: {type: nat, subnet: A/pub}}
+outside: {web: {ip: 198.18.0.10, beyond: igw}}
+routes: {A/pub: {0.0.0.0/0: igw}, A/r1: {0.0.0.0/0: ry}, A/r2: {0.0.0.0/0: rx}}
+instances:
+  rx: {subnet: A/x, source_dest_check: false, role: router}
+  ry: {subnet: A/y, source_dest_check: false, role: router}
+steps:
+- ping: rx -> web
+";
+    let [(end, blockers, change)] = &remedies(text, 0, Repairs::All)[..] else { panic!("one end") };
+    assert_eq!(end, "DROP hop-limit at rx");
+    assert_eq!(blockers[..], ["out: hop-limit at rx"]);
+    assert_eq!(change, "add 198.18.0.10/32 -> nat to table A/r2");
+}
+
+/// A lost answer is diagnosed as an answer: what lets it through is for every port that a client may
+/// choose.
+#[test]
+fn a_lost_answer_is_diagnosed_as_an_answer() {
+    let text = "\
+vpclab: 1
+name: answers
+vpcs:
+  A:
+    cidr: 10.0.0.0/16
+    subnets: {s: {cidr: 10.0.0.0/24, network_acl: x}, t: {cidr: 10.0.1.0/24}}
+network_acls: {A/x: {ingress: {100: {allow: tcp 443, from: 0.0.0.0/0}}, egress: {100: {allow: all, to: 0.0.0.0/0}}}}
+instances: {a: {subnet: A/s}, b: {subnet: A/t, listen: 80}}
+steps:
+";
+    for (step, allow) in [
+        ("tcp: {from: a, to: b, timeout: 1s}", "tcp 1024-65535"),
+        ("udp: {from: a, to: b, port: 53, answer: true}", "udp 1024-65535"),
+        ("ping: a -> b", "icmp 0"),
+    ] {
+        let found = remedies(&format!("{text}- {step}\n"), 0, Repairs::All);
+        let [(end, blockers, change)] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(end, "DROP acl-ingress at A/x");
+        assert_eq!(blockers[..], ["back: acl-ingress at A/x"], "{step}");
+        let want = format!("add ingress entry 110 to acl A/x: allow {allow} from 10.0.1.4/32");
+        assert_eq!(change, &want, "{step}");
+    }
+}
+
+/// An answer that a NAT device makes its own comes back and is taken by nobody: that is said, and what
+/// mends it.
+#[test]
+fn an_answer_from_another_address_is_told() {
+    let text = "\
+vpclab: 1
+name: other source
+vpcs:
+  A:
+    cidr: 10.0.0.0/16
+    route_tables: [public]
+    subnets: {public: {cidr: 10.0.0.0/24, route_table: public}, p: {cidr: 10.0.1.0/24}}
+gateways: {vgw: {type: vpn, vpc: A, on_premises: [192.168.0.0/16]}}
+outside: {corp: {ip: 192.168.0.1, beyond: vgw}}
+routes: {A: {0.0.0.0/0: nat}, A/public: {192.168.0.0/16: vgw}}
+instances:
+  nat: {subnet: A/public, source_dest_check: false, role: nat}
+  p: {subnet: A/p, listen: 80}
+steps:
+- tcp: {from: corp, to: p, timeout: 1s}
+";
+    let outcome = outcome(text, Settings { repairs: Repairs::All, ..Settings::default() });
+    let step = &outcome.expect("it can be run").steps[0];
+    let told = &step.walks.iter().find(|walk| walk.leg == Leg::Answer).expect("an answer").told;
+    let last = told.lines.last().map(|line| line.subject.as_str());
+    assert_eq!(last, Some("10.0.0.4:1024"), "{told}");
+    assert_eq!(told.remedy.changes, ["add 192.168.0.1/32 -> vgw to table A"]);
 }

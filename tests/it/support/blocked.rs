@@ -576,7 +576,21 @@ pub(crate) fn outcome(lab: &Lab, rows: &Rows, memory: &Memory, sent: &Sent) -> R
     if sent.ways == Ways::ThereAndBack
         && let Some(answer) = build::answer(&arrived)
     {
-        arrive(at, &answer, Some(sent.from)).map_err(|why| format!("answer {why}"))?;
+        let back = arrive(at, &answer, Some(sent.from));
+        let (_, back) = back.map_err(|why| format!("answer {why}"))?;
+        // A connected socket takes nothing else.
+        let asked = &sent.packet;
+        let sockets = (asked.destination(), asked.source());
+        let same_ports = match (asked.flow(), back.flow()) {
+            (there, back) if asked.icmp_echo().is_none() => {
+                (there.source_port, there.destination_port)
+                    == (back.destination_port, back.source_port)
+            }
+            _ => asked.icmp_echo().map(|e| e.ident) == back.icmp_echo().map(|e| e.ident),
+        };
+        if (back.source(), back.destination()) != sockets || !same_ports {
+            return Err("answer from another address".to_owned());
+        }
     }
     Ok(())
 }

@@ -108,6 +108,7 @@ fn target(lab: &Lab, vpc: VpcId, towards: Towards) -> Option<(VpcId, RouteTarget
         Towards::Vpc(other) => other,
         Towards::Gateway(gateway) => return Some((vpc, RouteTarget::Gateway(gateway))),
         Towards::Nat(nat) => return Some((vpc, RouteTarget::Nat(nat))),
+        Towards::NatInstance(interface) => return Some((vpc, RouteTarget::Interface(interface))),
     };
     let active = lab.cloud.peerings().filter(|p| p.status(lab.now) == Status::Active);
     let mut ids = active.filter(|p| p.other_end(vpc) == Some(towards)).map(|p| p.id());
