@@ -157,7 +157,8 @@ mod tests {
         let mut host = Host::default();
         let tcp = host.tcp(&[ours], Mtu::ETHERNET, Seed(1).stream("tcp"));
         let [at, sender] = [0, 1].map(InterfaceIdx::from_row);
-        let subject = Subject { probe: ProbeId::numbered(7), leg: Leg::Request, sender, meant: Some(at) };
+        let subject =
+            Subject { probe: ProbeId::numbered(7), leg: Leg::Request, sender, meant: Some(at) };
         for port in 1..=10_000 {
             let (from, to) = ((theirs, port).into(), (ours, 80).into());
             let segment = build::tcp(from, to, TcpFlags::SYN, 1, 0, &[]).unwrap();
