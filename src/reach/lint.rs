@@ -10,6 +10,7 @@ mod edges;
 mod evidence;
 mod groups;
 mod lens;
+mod middleboxes;
 mod peerings;
 mod quotas;
 mod returns;
@@ -24,6 +25,7 @@ pub use rule::{LintRule, Severity};
 
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
+use crate::forward::middlebox::Middleboxes;
 use lens::Lens;
 
 /// Something that will surprise.
@@ -43,14 +45,16 @@ impl Finding {
 }
 
 /// Every finding about `cloud` as it is at `now`, by rule, then by id of the subject. The same cloud
-/// gives the same findings in the same order.
+/// gives the same findings in the same order. Of `middleboxes` only the roles are looked at: what
+/// instances do with packets for others, of which a cloud knows nothing.
 ///
 /// Costs about the number of routes into peerings times the number of subnets of the two VPCs that
 /// such a route joins; a few times the number of everything else.
-pub fn check(cloud: &Cloud, now: Instant) -> Vec<Finding> {
-    let lens = Lens::new(cloud, now);
+pub fn check(cloud: &Cloud, middleboxes: &Middleboxes, now: Instant) -> Vec<Finding> {
+    let lens = Lens::new(cloud, middleboxes, now);
     let mut found = Vec::new();
     routes::check(&lens, &mut found);
+    middleboxes::check(&lens, &mut found);
     returns::check(&lens, &mut found);
     acls::check(&lens, &mut found);
     groups::check(&lens, &mut found);

@@ -3,6 +3,8 @@
 //! Holds the sentences, with names in place of ids. Refuses to find anything, and to leave anything
 //! out: what is listed is what the finding holds, long lists cut after a few with their number.
 
+mod middleboxes;
+
 use std::fmt;
 
 use crate::cloud::Cloud;
@@ -158,6 +160,9 @@ impl Words<'_> {
                 let message = format!("no packet takes {route}: all of it goes to {by}");
                 (message, vec![format!("delete {destination}, or what it was to take from")])
             }
+            Evidence::CheckedMiddlebox { role, routes } => self.checked(*role, routes),
+            Evidence::IdleMiddlebox { routes } => self.idle(routes),
+            Evidence::RoutingLoop { ring, destinations } => self.ring(ring, destinations),
             Evidence::NoReturnRoute { routes, lost } => {
                 let message =
                     format!("nothing answers over {}: {}", self.routes(routes), self.lost(lost));
@@ -180,6 +185,12 @@ impl Words<'_> {
                     listed_by(" and ", spokes)
                 );
                 (message, vec!["route the parts of the common block by themselves".to_owned()])
+            }
+            Evidence::Ipv4OnlyPeering { ends: [a, b] } => {
+                let (a, b) = (names.vpc(*a), names.vpc(*b));
+                let message =
+                    format!("{a} and {b} have IPv6 blocks, and only IPv4 routes lead into it");
+                (message, vec!["add routes for the IPv6 blocks on both sides".to_owned()])
             }
             Evidence::ShadowedEntry { direction, entry, by } => {
                 let message = format!(
@@ -224,6 +235,11 @@ impl Words<'_> {
                     format!("nothing gets in or out of {who}: none of their groups has a rule");
                 (message, vec!["authorise what they need".to_owned()])
             }
+            Evidence::AclDeniesAll { directions } => {
+                let ways = listed_by(" and no ", directions.iter().map(ToString::to_string));
+                let message = format!("it guards a subnet, and no {ways} entry allows anything");
+                (message, vec!["allow what the subnet needs, and its answers".to_owned()])
+            }
             Evidence::IgwNoPublicAddress { table, destination, gateway, instances } => {
                 let name = |id: &_| {
                     let resource = ResourceId::Instance(*id);
@@ -243,6 +259,15 @@ impl Words<'_> {
                 let (subnet, table) = (names.subnet(*subnet), names.table(*table));
                 let message = format!(
                     "it stands in subnet {subnet}, and table {table} leads to no internet gateway"
+                );
+                let help =
+                    format!("route 0.0.0.0/0 in table {table} to the VPC's internet gateway");
+                (message, vec![help])
+            }
+            Evidence::PublicNoGateway { address, table } => {
+                let table = names.table(*table);
+                let message = format!(
+                    "it has the public address {address}, and table {table} leads to no internet gateway: answers are lost"
                 );
                 let help =
                     format!("route 0.0.0.0/0 in table {table} to the VPC's internet gateway");

@@ -39,7 +39,8 @@ pub fn lint(loaded: &Loaded, directory: &Path, moment: Moment) -> Result<Linted,
         (Subject::Group(group), LintRule::UnusedGroup) => !open.contains(&group),
         _ => true,
     };
-    let found = lint::check(cloud, now).into_iter().filter(of_file);
+    let found =
+        lint::check(cloud, &sim.world().memory.middleboxes, now).into_iter().filter(of_file);
     let mut findings: Vec<_> = found.map(|finding| told(&finding, cloud)).collect();
     // By name: ids are in no order that a reader of the file would know.
     findings.sort();

@@ -23,7 +23,6 @@ use crate::cloud::peering::{FailureCause, State};
 use crate::cloud::quota::Quotas;
 use crate::cloud::refusal::Refusal;
 use crate::report::names::Names;
-use crate::sim::tcp::Serve;
 use crate::sim::{LinkOf, LinkSpec, Sim};
 
 /// Builds the network of a file at virtual zero. Peerings are settled at once; from then on
@@ -434,10 +433,7 @@ pub(super) fn start_instance(
     let caller = caller.unwrap_or(&owner);
     let interface = stage.run_instance(caller, &instance.label.value, subnet, plan)?;
     stage.sim.set_role(interface, instance.role);
-    for port in &instance.listen {
-        stage.sim.listen(interface, port.value, Serve::Sink).map_err(Trouble::Tcp)?;
-    }
-    Ok(())
+    stage.listen(interface, instance.listen.iter().map(|port| port.value))
 }
 
 fn link_spec(link: &ast::Link, default: LinkSpec) -> LinkSpec {

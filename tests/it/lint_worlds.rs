@@ -4,6 +4,7 @@
 //! Refuses to repeat the forwarder: what becomes of a packet is what `support/small.rs` expects.
 #![allow(clippy::unwrap_used, reason = "helpers of tests; a failure names the line")]
 
+use vpclab::forward::middlebox::Middleboxes;
 use vpclab::forward::{DropReason, Rows};
 use vpclab::reach::lint::{self, Evidence, Finding, LintRule, Subject};
 use vpclab::wire::Packet;
@@ -35,7 +36,7 @@ fn look_at(world: &SmallWorld, _: &Rows, packets: &[(usize, usize, Packet)], tal
     const BEYOND: &[LintRule] = &[HubTransit, EdgeTransit, NotInPeer, WiderThanPeer];
     const RETURN: &[LintRule] = &[NoReturnRoute, PartialReturn, AsymmetricReturn];
     tally.worlds += 1;
-    let findings = lint::check(&world.lab.cloud, world.lab.now);
+    let findings = lint::check(&world.lab.cloud, &Middleboxes::default(), world.lab.now);
     for (x, y, _) in packets {
         let of_x = about(world, &findings, *x);
         let context = || {

@@ -34,10 +34,12 @@ pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
         }
         if is_used(lens, id, acl) {
             let families = families(lens, acl.vpc);
-            for requests in Direction::ALL {
-                let evidence = unanswered(acl, requests, &families);
-                found.extend(evidence.map(|evidence| Finding { subject, evidence }));
-            }
+            let unanswered = Direction::ALL.map(|requests| unanswered(acl, requests, &families));
+            let evidence: Vec<Evidence> = unanswered.into_iter().flatten().collect();
+            // Who is told which answers are lost needs not be told that everything is.
+            let denied = if evidence.is_empty() { denies_all(acl) } else { None };
+            let evidence = evidence.into_iter().chain(denied);
+            found.extend(evidence.map(|evidence| Finding { subject, evidence }));
         }
     }
 }
@@ -52,6 +54,21 @@ fn is_used(lens: &Lens<'_>, id: NetworkAclId, acl: &NetworkAcl) -> bool {
 fn families(lens: &Lens<'_>, vpc: VpcId) -> Vec<Family> {
     let blocks = lens.cloud.vpc(vpc).map_or(&[][..], |vpc| vpc.blocks());
     blocks.iter().map(|block| Family::of(block.addr())).collect()
+}
+
+/// The directions in which nothing passes, if there is any.
+fn denies_all(acl: &NetworkAcl) -> Option<Evidence> {
+    let denies = |direction: &Direction| {
+        let entries = acl.entries(*direction);
+        let decides = |(number, entry): (&RuleNumber, &AclEntry)| {
+            entry.action == AclAction::Allow
+                && covered_by(entries, *number, entry)
+                    .is_none_or(|(_, by)| by.action == AclAction::Allow)
+        };
+        !entries.iter().any(decides)
+    };
+    let directions: Vec<Direction> = Direction::ALL.into_iter().filter(denies).collect();
+    (!directions.is_empty()).then_some(Evidence::AclDeniesAll { directions })
 }
 
 fn covers(wide: &AclEntry, narrow: &AclEntry) -> bool {

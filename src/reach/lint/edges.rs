@@ -1,6 +1,6 @@
 //! Rules about a VPC's own edges: the way to the internet.
 //!
-//! Holds the two mistakes that leave a subnet or a NAT gateway without it. Using a peer's edge is in
+//! Holds the mistakes that leave a subnet, a NAT gateway or a public address without it. Using a peer's edge is in
 //! `routes.rs`.
 
 use super::lens::Lens;
@@ -14,6 +14,7 @@ use std::net::IpAddr;
 
 pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
     without_public_address(lens, found);
+    without_gateway(lens, found);
     for (id, nat) in lens.cloud.nat_gateways() {
         let Some(subnet) = lens.cloud.interface(nat.interface).map(|i| i.subnet) else { continue };
         let Some(table) = lens.cloud.table_of(subnet) else { continue };
@@ -60,5 +61,25 @@ fn without_public_address(lens: &Lens<'_>, found: &mut Vec<Finding>) {
         let destination = route.destination;
         let evidence = Evidence::IgwNoPublicAddress { table, destination, gateway, instances };
         found.push(Finding { subject: Subject::Subnet(subnet), evidence });
+    }
+}
+
+/// Instances with a public address in subnets whose table leads to no internet gateway. A route to an
+/// instance may lead there by a firewall, as internet gateways go by the address alone.
+fn without_gateway(lens: &Lens<'_>, found: &mut Vec<Finding>) {
+    for (_, public) in lens.cloud.public_addresses() {
+        let Some((_, id, _)) = public.association else { continue };
+        let Some(interface) = lens.cloud.interface(id).filter(|i| i.instance().is_some()) else {
+            continue;
+        };
+        let Some(table) = lens.cloud.table_of(interface.subnet) else { continue };
+        let is_to_instance =
+            |route: &Route| matches!(route.hop, Hop::To(RouteTarget::Interface(_)));
+        let leads =
+            internet_route(lens, table).is_some() || lens.routes(table).iter().any(is_to_instance);
+        if !leads {
+            let evidence = Evidence::PublicNoGateway { address: public.address, table };
+            found.push(Finding { subject: Subject::Interface(id), evidence });
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! Holds one variant per rule, with the ids and blocks that its sentence names. Refuses text: a
 //! report resolves the names.
 
+use std::net::Ipv4Addr;
+
 use ipnet::IpNet;
 
 use super::rule::LintRule;
@@ -15,6 +17,7 @@ use crate::cloud::peering::Status;
 use crate::cloud::quota::Quota;
 use crate::cloud::route_table::{Hop, RouteTarget};
 use crate::cloud::security_group::GroupRule;
+use crate::forward::middlebox::Role;
 use crate::wire::Protocol;
 
 /// What a finding is about.
@@ -177,6 +180,17 @@ pub enum Evidence {
         target: RouteTarget,
         by: Vec<IpNet>,
     },
+    CheckedMiddlebox {
+        role: Option<Role>,
+        routes: Vec<(RouteTableId, IpNet)>,
+    },
+    IdleMiddlebox {
+        routes: Vec<(RouteTableId, IpNet)>,
+    },
+    RoutingLoop {
+        ring: Vec<(InterfaceId, RouteTableId)>,
+        destinations: Vec<IpNet>,
+    },
     NoReturnRoute {
         routes: PeeringRoutes,
         lost: Vec<Lost>,
@@ -191,6 +205,9 @@ pub enum Evidence {
     },
     HubOverlap {
         spokes: Vec<(VpcId, PeeringId, IpNet)>,
+    },
+    Ipv4OnlyPeering {
+        ends: [VpcId; 2],
     },
     ShadowedEntry {
         direction: Direction,
@@ -215,6 +232,9 @@ pub enum Evidence {
     SilentGroup {
         interfaces: Vec<InterfaceId>,
     },
+    AclDeniesAll {
+        directions: Vec<Direction>,
+    },
     IgwNoPublicAddress {
         table: RouteTableId,
         destination: IpNet,
@@ -223,6 +243,10 @@ pub enum Evidence {
     },
     NatNoInternet {
         subnet: SubnetId,
+        table: RouteTableId,
+    },
+    PublicNoGateway {
+        address: Ipv4Addr,
         table: RouteTableId,
     },
     UnusedPeering {
@@ -249,18 +273,24 @@ impl Evidence {
             Evidence::WiderThanPeer { .. } => LintRule::WiderThanPeer,
             Evidence::BlackholeRoute { .. } => LintRule::BlackholeRoute,
             Evidence::ShadowedRoute { .. } => LintRule::ShadowedRoute,
+            Evidence::CheckedMiddlebox { .. } => LintRule::CheckedMiddlebox,
+            Evidence::IdleMiddlebox { .. } => LintRule::IdleMiddlebox,
+            Evidence::RoutingLoop { .. } => LintRule::RoutingLoop,
             Evidence::NoReturnRoute { .. } => LintRule::NoReturnRoute,
             Evidence::PartialReturn { .. } => LintRule::PartialReturn,
             Evidence::AsymmetricReturn { .. } => LintRule::AsymmetricReturn,
             Evidence::HubOverlap { .. } => LintRule::HubOverlap,
+            Evidence::Ipv4OnlyPeering { .. } => LintRule::Ipv4OnlyPeering,
             Evidence::ShadowedEntry { .. } => LintRule::ShadowedEntry,
             Evidence::RedundantEntry { .. } => LintRule::RedundantEntry,
             Evidence::AclNoAnswers { .. } => LintRule::AclNoAnswers,
             Evidence::StaleGroupRule { .. } => LintRule::StaleGroupRule,
             Evidence::UnusedGroup => LintRule::UnusedGroup,
             Evidence::SilentGroup { .. } => LintRule::SilentGroup,
+            Evidence::AclDeniesAll { .. } => LintRule::AclDeniesAll,
             Evidence::IgwNoPublicAddress { .. } => LintRule::IgwNoPublicAddress,
             Evidence::NatNoInternet { .. } => LintRule::NatNoInternet,
+            Evidence::PublicNoGateway { .. } => LintRule::PublicNoGateway,
             Evidence::UnusedPeering { .. } => LintRule::UnusedPeering,
             Evidence::ExpiringRequest { .. } => LintRule::ExpiringRequest,
             Evidence::NearQuota { .. } => LintRule::NearQuota,

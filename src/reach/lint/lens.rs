@@ -14,10 +14,12 @@ use crate::cloud::Cloud;
 use crate::cloud::peering::Peering;
 use crate::cloud::route_table::{Blackhole, Route, RouteState, RouteTarget};
 use crate::cloud::vpc::Vpc;
+use crate::forward::middlebox::Middleboxes;
 
 /// A cloud at one moment.
 pub(super) struct Lens<'c> {
     pub(super) cloud: &'c Cloud,
+    pub(super) middleboxes: &'c Middleboxes,
     pub(super) now: Instant,
     /// The addresses of the interfaces of each VPC that has any.
     inhabitants: BTreeMap<VpcId, BTreeSet<IpAddr>>,
@@ -75,7 +77,7 @@ pub(super) struct PeerRoute<'c> {
 }
 
 impl<'c> Lens<'c> {
-    pub(super) fn new(cloud: &'c Cloud, now: Instant) -> Lens<'c> {
+    pub(super) fn new(cloud: &'c Cloud, middleboxes: &'c Middleboxes, now: Instant) -> Lens<'c> {
         let mut inhabitants: BTreeMap<VpcId, BTreeSet<IpAddr>> = BTreeMap::new();
         for (_, interface) in cloud.interfaces() {
             inhabitants.entry(interface.vpc).or_default().extend(&interface.addresses);
@@ -88,7 +90,7 @@ impl<'c> Lens<'c> {
             }
         }
         let routes = cloud.tables().map(|(id, _)| (id, Routes::of(cloud, id, now))).collect();
-        Lens { cloud, now, inhabitants, users, routes }
+        Lens { cloud, middleboxes, now, inhabitants, users, routes }
     }
 
     /// Does anybody live at one of these addresses? In a VPC without interfaces, which is one that

@@ -10,26 +10,29 @@ use crate::base::time::Span;
 use crate::cloud::peering::State;
 use crate::cloud::route_table::RouteTarget;
 use crate::cloud::vpc::Vpc;
+use crate::wire::Family;
 
 /// How long before its end a request is said to expire.
 const NOTICE: Span = Span::from_days(1);
 
 pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
-    let routed: BTreeSet<PeeringId> = lens
-        .cloud
-        .tables()
-        .flat_map(|(_, table)| table.routes())
-        .filter_map(|(_, target)| match target {
-            RouteTarget::Peering(id) => Some(id),
+    let routes = lens.cloud.tables().flat_map(|(_, table)| table.routes());
+    let routed: BTreeSet<(PeeringId, Family)> = routes
+        .filter_map(|(destination, target)| match target {
+            RouteTarget::Peering(id) => Some((id, Family::of(destination.addr()))),
             RouteTarget::Interface(_) | RouteTarget::Gateway(_) | RouteTarget::Nat(_) => None,
         })
         .collect();
     for peering in lens.cloud.peerings() {
         let subject = Subject::Peering(peering.id());
+        let ends = [peering.requester().vpc, peering.accepter().vpc];
+        let [v4, v6] = [Family::V4, Family::V6].map(|f| routed.contains(&(peering.id(), f)));
         match peering.state(lens.now) {
-            State::Active { .. } if !routed.contains(&peering.id()) => {
-                let ends = [peering.requester().vpc, peering.accepter().vpc];
+            State::Active { .. } if !v4 && !v6 => {
                 found.push(Finding { subject, evidence: Evidence::UnusedPeering { ends } });
+            }
+            State::Active { .. } if !v6 && ends.iter().all(|id| has_ipv6(lens, *id)) => {
+                found.push(Finding { subject, evidence: Evidence::Ipv4OnlyPeering { ends } });
             }
             State::PendingAcceptance { expires_at } if expires_at <= lens.now + NOTICE => {
                 let asked = peering.accepter().vpc;
@@ -42,6 +45,11 @@ pub(super) fn check(lens: &Lens<'_>, found: &mut Vec<Finding>) {
     for (id, hub) in lens.cloud.vpcs() {
         overlaps(lens, id, hub, found);
     }
+}
+
+fn has_ipv6(lens: &Lens<'_>, vpc: VpcId) -> bool {
+    let blocks = lens.cloud.vpc(vpc).map_or(&[][..], |vpc| vpc.blocks());
+    blocks.iter().any(|block| Family::of(block.addr()) == Family::V6)
 }
 
 /// VPCs around a hub that share addresses: with each, those after it that overlap it, unless both

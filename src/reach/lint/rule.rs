@@ -86,6 +86,15 @@ lint_rules! {
     6 ShadowedRoute Hint "shadowed-route",
         "Other routes of the same table, as a rule longer ones, take every address of this one, so no packet takes it.",
         "Delete it, or one of the others if this was to count.";
+    7 CheckedMiddlebox Warning "checked-middlebox",
+        "Routes lead to an instance, or its role is to send on what it gets, and the source/destination check of its interface is on. The interface drops every packet that is neither from nor to itself, with `dest-check`: the classic mistake with NAT instances.",
+        "Switch the check off: `source_dest_check: false`, which EC2 does by ModifyNetworkInterfaceAttribute.";
+    8 IdleMiddlebox Warning "idle-middlebox",
+        "Routes lead to an instance that sends nothing on: it has no role. What it gets on behalf of others ends there.",
+        "Give the instance the role of a router or a NAT instance, or point the routes elsewhere.";
+    9 RoutingLoop Warning "routing-loop",
+        "Instances that send on what they get route to each other in a ring, or one routes to itself: the table of its own subnet leads back to it. Packets go round until their hop limit is used up, and are dropped with `hop-limit`.",
+        "Put one of them into a subnet whose table leads on, to a gateway for example.";
 
     // ---- answers: does what was let through find its way back? ---------------------------------
     10 NoReturnRoute Warning "no-return-route",
@@ -100,6 +109,10 @@ lint_rules! {
     13 HubOverlap Hint "hub-overlap",
         "Two VPCs whose blocks overlap are both peered with the same VPC. Its tables can lead a common address to one of them only, whoever asked; the longest route decides alone.",
         "Route the parts of the common block by themselves, one table for each side if need be, or readdress one of the two.";
+
+    14 Ipv4OnlyPeering Hint "ipv4-only-peering",
+        "Both VPCs of a peering have IPv6 blocks, and only IPv4 routes lead into it: IPv6 packets for the peer find no route, or leave by another one. Routes are per family.",
+        "Add routes for the IPv6 blocks on both sides, and rules for them in groups and ACLs, unless IPv4 is all that is wanted.";
 
     // ---- filters -------------------------------------------------------------------------------
     20 ShadowedEntry Warning "shadowed-entry",
@@ -120,6 +133,9 @@ lint_rules! {
     25 SilentGroup Warning "silent-group",
         "Interfaces have this security group, and none of their groups has any rule: nothing gets in or out.",
         "Authorise what they need. A group that only serves to be named in other groups' rules goes beside one that has rules.";
+    26 AclDeniesAll Warning "acl-denies-all",
+        "A network ACL guards a subnet and allows nothing in one direction or both. What no entry allows is denied, answers included, and ACLs keep no state: nobody in the subnet has a connection with anybody outside it.",
+        "Add entries that allow the traffic of the subnet and its answers; an ACL is born with none, unlike the one that a VPC is born with.";
 
     // ---- edges ---------------------------------------------------------------------------------
     30 IgwNoPublicAddress Warning "igw-no-public-address",
@@ -128,6 +144,9 @@ lint_rules! {
     31 NatNoInternet Warning "nat-no-internet",
         "A NAT gateway stands in a subnet whose table does not lead to an internet gateway, so what it has translated goes nowhere.",
         "Put it into a public subnet: one whose table has a route for 0.0.0.0/0 to the VPC's internet gateway.";
+    32 PublicNoGateway Warning "public-no-gateway",
+        "An instance has a public address, and the table of its subnet leads neither to an internet gateway nor to an instance that might. Requests from the internet arrive, and every answer is lost.",
+        "Route 0.0.0.0/0 in the subnet's table to the VPC's internet gateway, or take the public address away.";
 
     // ---- peerings and quotas -------------------------------------------------------------------
     40 UnusedPeering Hint "unused-peering",

@@ -111,6 +111,8 @@ pub struct OutsideHost {
     pub addresses: Vec<Spanned<IpAddr>>,
     /// The gateway to which it hands its packets.
     pub beyond: Spanned<Label>,
+    /// The TCP ports that it serves.
+    pub listen: Vec<Spanned<u16>>,
 }
 
 /// What a step does to gateways, public addresses and hosts outside the cloud.

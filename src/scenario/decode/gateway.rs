@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 
+use super::network::whole_numbers;
 use super::{Decoder, Fields, word};
 use crate::base::diag::{Diagnostic, Spanned};
 use crate::cloud::gateway::Line;
@@ -116,7 +117,8 @@ impl Decoder<'_> {
     ) -> Option<OutsideHost> {
         let addresses = fields.get("ip").map(|n| self.read_all(n)).unwrap_or_default();
         let beyond = fields.get("beyond").and_then(|n| self.read(n))?;
-        (!addresses.is_empty()).then_some(OutsideHost { label, addresses, beyond })
+        let listen = fields.get("listen").map(whole_numbers).unwrap_or_default();
+        (!addresses.is_empty()).then_some(OutsideHost { label, addresses, beyond, listen })
     }
 
     pub(super) fn declared_outside_host(

@@ -212,7 +212,7 @@ impl Decoder<'_> {
 }
 
 /// One whole number or a list of them.
-fn whole_numbers(node: &Node) -> Vec<Spanned<u16>> {
+pub(super) fn whole_numbers(node: &Node) -> Vec<Spanned<u16>> {
     match &node.value {
         Value::List(items) => items.iter().filter_map(whole_number).collect(),
         _ => whole_number(node).into_iter().collect(),

@@ -4,7 +4,7 @@ use super::leaf::{
     ACCOUNT, ADDRESS, BLOCK, GATEWAY as GATEWAY_REF, GATEWAY_TYPE, INSTANCE, IPV4, LABEL, LINE,
     PUBLIC_ADDRESS, PUBLIC_IP, REGION, SUBNET, TABLE, VPC,
 };
-use super::network::LINK;
+use super::network::{LINK, LISTEN_FIELD};
 use super::step::action;
 use super::{Field, Mapping, Shape};
 
@@ -98,7 +98,7 @@ pub static OUTSIDE_HOST: Mapping = Mapping {
     name: "outside-host",
     what: "an outside host",
     doc: "A host outside the cloud: on the internet, on premises, or of a service.",
-    fields: &[IP_FIELD, BEYOND_FIELD],
+    fields: &[IP_FIELD, BEYOND_FIELD, LISTEN_FIELD],
     one_of: &[],
 };
 
@@ -234,7 +234,7 @@ pub static PLACE_OUTSIDE_HOST: Mapping = Mapping {
     name: "place-outside-host",
     what: "`place-outside-host`",
     doc: "Puts a host outside the cloud. The lab's own: EC2 has no such call.",
-    fields: &[NAME_FIELD, IP_FIELD, BEYOND_FIELD],
+    fields: &[NAME_FIELD, IP_FIELD, BEYOND_FIELD, LISTEN_FIELD],
     one_of: &[],
 };
 

@@ -265,7 +265,8 @@ const ROLE_FIELD: Field = Field::optional(
      own address; both need `source_dest_check: false`",
 );
 const PORTS: Shape = Shape::Either(&[Shape::Leaf(&TCP_PORT), Shape::List(&Shape::Leaf(&TCP_PORT))]);
-const LISTEN_FIELD: Field = Field::optional(
+/// The ports that an instance or a host outside the cloud serves.
+pub(super) const LISTEN_FIELD: Field = Field::optional(
     "listen",
     PORTS,
     "none",

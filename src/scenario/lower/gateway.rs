@@ -180,7 +180,9 @@ impl Builder<'_> {
             let Ok(beyond) = self.stage.gateway(&host.beyond.value, "gateway") else { continue };
             let addresses = host.addresses.iter().map(|address| address.value).collect();
             let label = &host.label.value;
-            let placed = self.stage.place_outside_host(&beyond.owner, label, beyond.id, addresses);
+            let ports = host.listen.iter().map(|port| port.value);
+            let (owner, beyond) = (&beyond.owner, beyond.id);
+            let placed = self.stage.place_outside_host(owner, label, beyond, addresses, ports);
             if let Err(trouble) = placed {
                 let place = host.addresses.first().map_or(host.label.place, |a| a.place);
                 self.report(place, "this outside host", &trouble);

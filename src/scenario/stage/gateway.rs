@@ -12,6 +12,7 @@ use crate::cloud::command::Command;
 use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::gateway::GatewayId;
 use crate::scenario::ast::Label;
+use crate::sim::tcp::Serve;
 
 /// What a file calls a gateway, and who owns it.
 #[derive(Clone, Debug)]
@@ -190,6 +191,7 @@ impl Stage {
         label: &Label,
         beyond: GatewayId,
         addresses: Vec<IpAddr>,
+        ports: impl IntoIterator<Item = u16>,
     ) -> Result<(), Trouble> {
         let command = Command::PlaceOutsideHost { beyond, addresses };
         let changes = self.ask(caller, &command)?;
@@ -202,6 +204,19 @@ impl Stage {
         let interface = host.interface;
         let known = KnownOutside { host, owner: caller.clone() };
         self.labels.outside.insert(label.clone(), known);
-        Ok(self.name(caller, ResourceId::Interface(interface), label)?)
+        self.name(caller, ResourceId::Interface(interface), label)?;
+        self.listen(interface, ports)
+    }
+
+    /// Serves TCP ports at an instance or a host outside the cloud.
+    pub(in crate::scenario) fn listen(
+        &mut self,
+        interface: InterfaceId,
+        ports: impl IntoIterator<Item = u16>,
+    ) -> Result<(), Trouble> {
+        for port in ports {
+            self.sim.listen(interface, port, Serve::Sink).map_err(Trouble::Tcp)?;
+        }
+        Ok(())
     }
 }

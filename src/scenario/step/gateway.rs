@@ -155,7 +155,8 @@ impl Desk<'_> {
                 let caller = self.caller(beyond.owner)?;
                 let addresses = host.addresses.iter().map(|address| address.value).collect();
                 let label = &host.label.value;
-                self.stage.place_outside_host(&caller, label, beyond.id, addresses)?;
+                let ports = host.listen.iter().map(|port| port.value);
+                self.stage.place_outside_host(&caller, label, beyond.id, addresses, ports)?;
             }
             G::RemoveOutsideHost(label) => {
                 let known = self.stage.outside_host(&label.value)?;
