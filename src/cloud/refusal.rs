@@ -346,9 +346,9 @@ pub enum Refusal {
         "The destination CIDR block {0} is equal to or more specific than one of this VPC's CIDR blocks. This route can target only an interface or an instance."
     )]
     RouteInsideLocal(IpNet),
-    /// More specific than local needs a whole subnet as destination.
+    /// More specific than local needs a whole subnet as destination; equal to local is no better.
     #[error(
-        "The destination CIDR block {0} is more specific than a local route and is not the block of a subnet of this VPC."
+        "The destination CIDR block {0} is equal to or more specific than one of this VPC's CIDR blocks and is not the block of a subnet of this VPC."
     )]
     RouteInsideLocalNotSubnet(IpNet),
     /// The destination is reserved by the cloud.

@@ -170,10 +170,25 @@ impl Evidence<'_> {
 
     /// Judges; without an expectation only says what happened.
     pub(super) fn judge(&self, expect: Option<&Expect>) -> Judgement {
-        let actual = self.actual();
+        let mut actual = self.actual();
+        if let Some(Expect::Counts { dropped, .. }) = expect {
+            actual += &self.unlisted(dropped);
+        }
         match expect.map(|expect| self.holds(expect)) {
             Some(held) => Judgement::new(actual, held),
             None => Judgement { actual, verdict: Verdict::Unjudged },
+        }
+    }
+
+    /// Which drops an expectation of counts does not allow, because it does not list them.
+    fn unlisted(&self, listed: &[(Spanned<DropReason>, Spanned<Bounds>)]) -> String {
+        let drops = self.tally().requests.drops;
+        let is_listed = |reason: DropReason| listed.iter().any(|(label, _)| label.value == reason);
+        let unlisted = drops.iter().filter(|(reason, _)| !is_listed(*reason));
+        let unlisted: Vec<&str> = unlisted.map(|(reason, _)| reason.label()).collect();
+        match unlisted[..] {
+            [] => String::new(),
+            _ => format!("; not listed under `dropped`: {}", unlisted.join(", ")),
         }
     }
 
@@ -329,7 +344,11 @@ impl Evidence<'_> {
         }
         let mixed = (1..requests.delivered).contains(&requests.misdelivered);
         if requests.delivered < requests.sent || mixed {
-            return counts(&requests);
+            let all_back = answers.delivered == answers.sent && answers.misdelivered == 0;
+            return match all_back {
+                true => counts(&requests),
+                false => format!("{}; answers: {}", counts(&requests), counts(&answers)),
+            };
         }
         if requests.misdelivered > 0 {
             return format!("misdelivered{}", self.host_list(Leg::Request));

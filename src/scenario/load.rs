@@ -3,6 +3,7 @@
 //! Holds which files may be read (invariants for input: size before reading, below the scenario's own
 //! directory, no links) and the order of the passes. Refuses to look into what they find.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,10 @@ use thiserror::Error;
 
 use super::ast::{File, FilePath, Network};
 use super::decode::{self, Decoded};
+use super::format::NETWORK_FILE;
+use super::yaml::{Entry, Node, Value};
 use super::{code, names, totals, yaml};
-use crate::base::diag::{Diagnostic, Diagnostics, Sources, quote};
+use crate::base::diag::{Diagnostic, Diagnostics, Place, Sources, quote};
 use crate::base::limit::SCENARIO_BYTES_MAX;
 
 /// A scenario in which nothing was found to be wrong.
@@ -161,6 +164,17 @@ fn assemble(
     let Some(root) = yaml::parse(id, &sources, &mut diagnostics) else {
         return Err(Failure { diagnostics, sources });
     };
+    if is_network_file(&root) {
+        let message =
+            "a scenario needs the key `name`; without it and `steps` this is a network file";
+        diagnostics.push(
+            Diagnostic::at(Place::new(id, 0..0), code::MISSING_KEY, message)
+                .help("give the scenario that names it: `network: FILE`")
+                .help("or give it a `name`: then it is a scenario without steps"),
+        );
+        decode::network(&root, &mut diagnostics, &mut BTreeSet::new());
+        return Err(Failure { diagnostics, sources });
+    }
     let Decoded { mut file, mut unread } = decode::scenario(&root, &mut diagnostics);
     if let Some(path) = &file.network_file {
         let included = include(&path.value);
@@ -189,6 +203,14 @@ fn assemble(
     } else {
         Err(Failure { diagnostics, sources })
     }
+}
+
+/// Does it read like a file for scenarios to name, rather than like a scenario without a name?
+fn is_network_file(root: &Node) -> bool {
+    let Value::Mapping(entries) = &root.value else { return false };
+    let is_known = |entry: &Entry| NETWORK_FILE.field(&entry.key).is_some();
+    let is_named = entries.iter().any(|entry| entry.key == "name");
+    entries.len() > 1 && !is_named && entries.iter().all(is_known)
 }
 
 /// Puts what a network file declares before what the scenario itself does.

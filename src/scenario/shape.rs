@@ -172,11 +172,7 @@ impl Checker<'_> {
             return;
         }
         if is_null(&node.value) {
-            let want = shape.what();
-            self.diagnostics.push(
-                Diagnostic::at(owner, code::WRONG_KIND, format!("{name} has no value"))
-                    .help(format!("give it {want}, or leave it out")),
-            );
+            self.no_value(shape, name, owner, ", or leave it out");
             return;
         }
         match (shape.for_value(&node.value), &node.value) {
@@ -213,6 +209,9 @@ impl Checker<'_> {
         let mut meant: Vec<&str> = Vec::new();
         for entry in entries {
             match mapping.field(&entry.key) {
+                Some(field) if field.need == Need::Required && is_null(&entry.value.value) => {
+                    self.no_value(&field.shape, &quote(field.key), entry.key_place, "");
+                }
                 Some(field) => {
                     self.value(&entry.value, &field.shape, &quote(field.key), entry.key_place);
                 }
@@ -234,6 +233,15 @@ impl Checker<'_> {
             }
         }
         self.one_of(entries, mapping, owner, unknown);
+    }
+
+    /// Complains about a key without a value; `else_` is what may be done but giving it one.
+    fn no_value(&mut self, shape: &Shape, name: &str, owner: Place, else_: &str) {
+        let want = shape.what();
+        self.diagnostics.push(
+            Diagnostic::at(owner, code::WRONG_KIND, format!("{name} has no value"))
+                .help(format!("give it {want}{else_}")),
+        );
     }
 
     /// Complains about a key, and gives the one that was probably meant.

@@ -43,9 +43,11 @@ fn what_happened_has_one_name() {
             ("replied", false),
             ("delivered", false),
             ("{delivered: 0, dropped: {transit: 1}}", true),
-            ("{delivered: 0}", false),
         ],
     );
+    // What would hold but for a drop that is not listed says so.
+    let text = "- ping: a -> c\n  expect: {delivered: 0}\n";
+    last(text, "dropped: transit, at: AB; not listed under `dropped`: transit", Failed);
     // The main table of a VPC is meant by the VPC's label too.
     check(
         "ping: c -> b",
