@@ -150,8 +150,8 @@ pub enum Origin {
     Relayed,
 }
 
-/// A packet's permit to enter one network, once. Made when it leaves; whoever holds it can enter
-/// that network and do nothing else.
+/// A packet's permit to enter one network. Made when it leaves; whoever holds it can enter that
+/// network and do nothing else. Observers may keep a copy: it never leads on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Crossing {
     way: Way,
