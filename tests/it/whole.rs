@@ -185,11 +185,14 @@ impl Story {
         let flock = std::mem::take(&mut self.flock);
         let lab = &self.whole.world.lab;
         let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
+        self.seen.batched += flock.len();
         let flock = Flock::leave(&flock, &self.fabric, &reference, &self.of_fabric)?;
         self.change(change)?;
         let lab = &self.whole.world.lab;
         let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
-        self.seen.batched += flock.enter(&self.fabric, &reference, lab.now)?;
+        for (reason, count) in flock.enter(&self.fabric, &reference, lab.now)? {
+            *self.seen.dropped.entry(reason).or_default() += count;
+        }
         Ok(())
     }
 

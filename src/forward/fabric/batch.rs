@@ -200,6 +200,11 @@ impl Fabric {
         }
         let lanes = &mut *batch.lanes;
         for at in routed.iter() {
+            if let Some(sender) = hosts.interfaces.get(lanes.from[at].row()) {
+                self.tables.prefetch(sender.table, lanes.head[at].destination);
+            }
+        }
+        for at in routed.iter() {
             let Some(sender) = hosts.interfaces.get(lanes.from[at].row()) else { continue };
             let code = self.tables.get(sender.table, lanes.head[at].destination);
             let Some(code) = code else {
@@ -277,7 +282,7 @@ impl Fabric {
             worker.drop(drop);
             return false;
         }
-        self.tables.prefetch(sender.table, head.destination);
+        self.tables.prefetch_table(sender.table);
         true
     }
 

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `rows` | an interface in half a line of the cache, a peering in one, with all that the gate asks |
 //! | `directory` | who has an address: one open-addressed table for all VPCs |
-//! | `routes` | the route tables |
+//! | `lpm`, `routes` | the route tables, and what their codes mean |
 //! | `compile`, `update` | from the cloud to rows, all of them or those that an event touched |
 //! | `scalar` | `leave` and `enter` for one packet, of any kind |
 //! | `batch` | the same in stages over a batch, for the kinds that are common |
@@ -22,6 +22,7 @@
 mod batch;
 mod compile;
 mod directory;
+pub mod lpm;
 mod prefetch;
 mod routes;
 mod rows;
@@ -61,6 +62,19 @@ struct Hosts {
     directory_v6: FxHashMap<(VpcIdx, u128), InterfaceIdx>,
     filters: Filters,
     edges: Edges,
+}
+
+impl Fabric {
+    /// What the rows, the directory of IPv4 addresses and the route tables take, in bytes; filters,
+    /// edges and what few interfaces have are not counted.
+    pub fn bytes(&self) -> usize {
+        let hosts = &self.hosts;
+        size_of_val(&hosts.interfaces[..])
+            + size_of_val(&hosts.peerings[..])
+            + size_of_val(&hosts.vpcs[..])
+            + hosts.directory.bytes()
+            + self.tables.bytes()
+    }
 }
 
 impl Forwarder for Fabric {

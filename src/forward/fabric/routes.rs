@@ -6,12 +6,12 @@
 
 use ipnet::IpNet;
 
+use super::lpm;
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::route_table::{Blackhole, Hop, RouteState, RouteTarget};
 use crate::forward::Rows;
-use crate::forward::lpm::{self, Ranges};
 
 /// A route's target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,91 +61,99 @@ impl Code {
     }
 }
 
-/// A table of one kind of routes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct ByAddress {
-    v4: Ranges<u32, Code>,
-    v6: Ranges<u128, Code>,
-}
-
-impl ByAddress {
-    fn build(routes: impl Iterator<Item = (IpNet, Code)>) -> ByAddress {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for (net, value) in routes {
-            match net {
-                IpNet::V4(net) => v4.push(lpm::Block {
-                    first: u32::from(net.network()),
-                    last: u32::from(net.broadcast()),
-                    value,
-                }),
-                IpNet::V6(net) => v6.push(lpm::Block {
-                    first: u128::from(net.network()),
-                    last: u128::from(net.broadcast()),
-                    value,
-                }),
-            }
-        }
-        ByAddress { v4: Ranges::build(v4), v6: Ranges::build(v6) }
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Table {
-    routes: ByAddress,
+/// Every route table of one version of the network.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    routes: lpm::Tables,
     /// The routes that cannot be used, if those let packets fall through to the others: they come
     /// into it where no other route covers the destination.
-    unusable: Option<Box<ByAddress>>,
-}
-
-/// Every route table of one version of the network.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Tables {
-    rows: Vec<Option<Table>>,
+    unusable: Option<lpm::Tables>,
+    /// Whether there is a table in a row.
+    there: Vec<bool>,
 }
 
 impl Tables {
     pub(super) fn compile(cloud: &Cloud, rows: &Rows, now: Instant) -> Tables {
-        let table = |row| table(cloud, rows, TableIdx::from_row(row), now);
-        Tables { rows: (0..rows.table_count()).map(table).collect() }
+        let falls_through = cloud.blackhole() == Blackhole::FallsThrough;
+        let mut tables = Tables {
+            routes: lpm::Tables::default(),
+            unusable: falls_through.then(lpm::Tables::default),
+            there: vec![false; rows.table_count()],
+        };
+        for row in 0..rows.table_count() {
+            tables.refresh(cloud, rows, TableIdx::from_row(row), now);
+        }
+        tables
     }
 
     /// Compiles one table anew.
     pub(super) fn refresh(&mut self, cloud: &Cloud, rows: &Rows, at: TableIdx, now: Instant) {
-        if self.rows.len() <= at.row() {
-            self.rows.resize(at.row() + 1, None);
+        let id = rows.table_id(at);
+        if self.there.len() <= at.row() {
+            self.there.resize(at.row() + 1, false);
         }
-        self.rows[at.row()] = table(cloud, rows, at, now);
+        self.there[at.row()] = cloud.table(id).is_some();
+        let all = cloud.routes(id).filter_map(|route| {
+            let code = Code::of(target(cloud, rows, route.hop));
+            Some((route.destination, lpm::Code::new(code.0)?, route.hop))
+        });
+        let routes = |of: Vec<(IpNet, lpm::Code, Hop)>| {
+            of.into_iter().map(|(destination, code, _)| (destination, code))
+        };
+        // No quota lets a table or a cloud come near the limits of `lpm`.
+        let set = |tables: &mut lpm::Tables, of| {
+            let done = tables.set(at, routes(of));
+            debug_assert_eq!(done, Ok(()), "{id}");
+        };
+        match &mut self.unusable {
+            None => set(&mut self.routes, all.collect()),
+            Some(last) => {
+                let is_active = |hop| cloud.route_state(hop, now) == RouteState::Active;
+                let (usable, unusable) = all.partition(|(_, _, hop)| is_active(*hop));
+                set(&mut self.routes, usable);
+                set(last, unusable);
+            }
+        }
     }
 
     /// Is there such a table?
     pub(super) fn has(&self, table: TableIdx) -> bool {
-        self.rows.get(table.row()).is_some_and(Option::is_some)
+        self.there.get(table.row()).copied().unwrap_or_default()
     }
 
     /// The target of the longest route of a table that covers the address, if one does.
+    #[inline(always)]
     pub(super) fn get(&self, table: TableIdx, address: u32) -> Option<Code> {
-        let table = self.rows.get(table.row())?.as_ref()?;
-        let last = || table.unusable.as_ref()?.v4.get(address);
-        table.routes.v4.get(address).or_else(last)
+        let last = || self.unusable.as_ref()?.get(table, address);
+        self.routes.get(table, address).or_else(last).map(|code| Code(code.number()))
     }
 
     /// The same for an IPv6 address.
     pub(super) fn get_v6(&self, table: TableIdx, address: u128) -> Option<Code> {
-        let table = self.rows.get(table.row())?.as_ref()?;
-        let last = || table.unusable.as_ref()?.v6.get(address);
-        table.routes.v6.get(address).or_else(last)
+        let last = || self.unusable.as_ref()?.get_v6(table, address);
+        self.routes.get_v6(table, address).or_else(last).map(|code| Code(code.number()))
     }
 
-    /// Asks for what a look-up will read first.
-    pub(super) fn prefetch(&self, table: TableIdx, _address: u32) {
-        super::prefetch::element(&self.rows, table.row());
+    /// Asks for the table's own line.
+    #[inline(always)]
+    pub(super) fn prefetch_table(&self, table: TableIdx) {
+        self.routes.prefetch_table(table);
+    }
+
+    /// Asks for what a look-up reads next.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, table: TableIdx, address: u32) {
+        self.routes.prefetch(table, address);
+    }
+
+    /// What they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.routes.bytes() + self.unusable.as_ref().map_or(0, lpm::Tables::bytes) + self.there.len()
     }
 }
 
-fn table(cloud: &Cloud, rows: &Rows, at: TableIdx, now: Instant) -> Option<Table> {
-    let id = rows.table_id(at);
-    cloud.table(id)?;
-    let target = |hop| match hop {
+fn target(cloud: &Cloud, rows: &Rows, hop: Hop) -> Target {
+    match hop {
         Hop::Local => Target::Local,
         Hop::To(RouteTarget::Gateway(id)) => {
             rows.gateway(id).map_or(Target::Unknown, Target::Gateway)
@@ -160,17 +168,7 @@ fn table(cloud: &Cloud, rows: &Rows, at: TableIdx, now: Instant) -> Option<Table
         Hop::To(RouteTarget::Peering(id)) => {
             rows.peering(id).map_or(Target::Unknown, Target::Peering)
         }
-    };
-    let all = cloud.routes(id).map(|route| (route.destination, target(route.hop), route.hop));
-    let build = |routes: Vec<(IpNet, Target, Hop)>| {
-        ByAddress::build(routes.into_iter().map(|(net, target, _)| (net, Code::of(target))))
-    };
-    if cloud.blackhole() == Blackhole::Drops {
-        return Some(Table { routes: build(all.collect()), unusable: None });
     }
-    let (usable, unusable) =
-        all.partition(|(_, _, hop)| cloud.route_state(*hop, now) == RouteState::Active);
-    Some(Table { routes: build(usable), unusable: Some(Box::new(build(unusable))) })
 }
 
 #[cfg(test)]

@@ -56,13 +56,14 @@ impl<'p> Flock<'p> {
         Ok(Flock { packets, batch, worker, of_batch, of_reference, left })
     }
 
-    /// Lets those arrive that have left, perhaps in another version of the network.
+    /// Lets those arrive that have left, perhaps in another version of the network. Gives what was
+    /// dropped on the whole way.
     pub(crate) fn enter(
         mut self,
         fabric: &Fabric,
         reference: &Reference<'_>,
         now: Instant,
-    ) -> Result<usize, TestCaseError> {
+    ) -> Result<BTreeMap<DropReason, u64>, TestCaseError> {
         self.of_reference.set_now(now);
         self.of_batch.set_now(now);
         fabric.enter_all(&mut self.batch, &mut self.of_batch, &mut self.worker);
@@ -99,6 +100,6 @@ impl<'p> Flock<'p> {
         }
         let told: Vec<Delivery> = std::iter::from_fn(|| worker.take()).collect();
         prop_assert_eq!(told, deliveries);
-        Ok(self.packets.len())
+        Ok(dropped)
     }
 }
