@@ -79,8 +79,12 @@ fn main() {
 fn print(what: &str, mut nanos: Vec<f64>, floor: Option<f64>) -> f64 {
     nanos.sort_by(f64::total_cmp);
     let (low, median, high) = (nanos[0], nanos[nanos.len() / 2], nanos[nanos.len() - 1]);
-    let ratio = floor.map_or(String::new(), |floor| format!("  {:.2} of the floor", floor / median));
-    println!("    {what:<22} {median:>8.2} ns ({low:.2}..{high:.2})  {:>7.1} Mpps{ratio}", 1e3 / median);
+    let ratio =
+        floor.map_or(String::new(), |floor| format!("  {:.2} of the floor", floor / median));
+    println!(
+        "    {what:<22} {median:>8.2} ns ({low:.2}..{high:.2})  {:>7.1} Mpps{ratio}",
+        1e3 / median
+    );
     median
 }
 
@@ -191,7 +195,8 @@ impl World {
 fn mix<T>(all: &mut [T]) {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for at in (1..all.len()).rev() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         all.swap(at, (state >> 33) as usize % (at + 1));
     }
 }
@@ -281,7 +286,8 @@ impl Builder {
         };
         let peering = self.cloud.peerings().find(ends_here).unwrap().id();
         for n in 0..routes.saturating_sub(3) {
-            let first = Ipv4Addr::new(20, 0, 0, 0).to_bits() + (u32::try_from(n).unwrap() * 256 * 5);
+            let first =
+                Ipv4Addr::new(20, 0, 0, 0).to_bits() + (u32::try_from(n).unwrap() * 256 * 5);
             let destination = Ipv4Net::new(first.into(), 24).unwrap().into();
             let target = RouteTarget::Peering(peering);
             self.ask(at, &Command::CreateRoute { table, destination, target });

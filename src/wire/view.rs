@@ -100,3 +100,71 @@ impl Packet {
         View::new(self.bytes(), *self.layout())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::units::Mtu;
+    use crate::wire::{build, clear_dont_fragment, fragment};
+
+    /// What the head says is what the packet says.
+    fn check(packet: &Packet) {
+        let head = packet.view().head();
+        let has_one = packet.family() == Family::V4 && !packet.is_fragment();
+        assert_eq!(head.is_some(), has_one, "{packet:?}");
+        let Some(head) = head else { return };
+        assert!(head.is_there() && !Head::default().is_there());
+        assert_eq!(IpAddr::from(head.source.to_be_bytes()), packet.source());
+        assert_eq!(IpAddr::from(head.destination.to_be_bytes()), packet.destination());
+        assert_eq!(usize::from(head.length), packet.len());
+        assert_eq!(head.protocol, packet.protocol());
+        assert_eq!(head.cut == Cut::Allowed, packet.may_be_fragmented());
+    }
+
+    proptest! {
+        /// Of any bytes, broken ones too, a view and a packet are made alike.
+        #[test]
+        fn a_view_is_a_packet_that_owns_nothing(
+            ends: (u32, u32, u16, u16),
+            v6: bool,
+            data in prop::collection::vec(any::<u8>(), 0..64),
+            flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        ) {
+            let address = |n: u32| match v6 {
+                false => IpAddr::from(n.to_be_bytes()),
+                true => IpAddr::from(u128::from(n).to_be_bytes()),
+            };
+            let (from, to) = (address(ends.0), address(ends.1));
+            let ends = (SocketAddr::new(from, ends.2), SocketAddr::new(to, ends.3));
+            let packet = build::udp(ends.0, ends.1, &data).unwrap();
+            let mut bytes = packet.bytes().to_vec();
+            for (at, flip) in flips {
+                let at = at.index(bytes.len());
+                bytes[at] ^= flip;
+            }
+            let packet = Packet::parse(bytes.clone().into());
+            match (View::parse(&bytes), packet) {
+                (Ok(view), Ok(packet)) => {
+                    prop_assert_eq!(view, packet.view());
+                    check(&packet);
+                }
+                (view, packet) => prop_assert_eq!(view.err(), packet.err()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_fragment_has_no_head() {
+        let ends = ["10.0.0.4:1", "10.0.0.5:2"].map(|end| end.parse().unwrap());
+        let whole = build::udp(ends[0], ends[1], &[7; 2_000]).unwrap();
+        let whole = clear_dont_fragment(&whole).unwrap_or(whole);
+        check(&whole);
+        let parts = fragment(&whole, Mtu::ETHERNET, 1).unwrap();
+        assert_eq!(parts.len(), 2);
+        parts.iter().for_each(check);
+    }
+}

@@ -126,8 +126,9 @@ fn way_of(crossing: Crossing, rows: &Rows) -> Way {
 
 impl Story {
     fn begin(plan: &WholePlan) -> Story {
-        let whole = Whole::build(plan);
-        let lab = &whole.world.lab;
+        let mut whole = Whole::build(plan);
+        let lab = &mut whole.world.lab;
+        lab.journal.clear();
         let rows = Rows::of(&lab.cloud);
         let snapshot = Snapshot::compile(&lab.cloud, &rows, lab.now);
         let fabric = Fabric::compile(&lab.cloud, &rows, lab.now);
@@ -208,10 +209,11 @@ impl Story {
         }
         // The world is another now, and packets that were on their way arrive in it.
         self.set_roles();
-        let lab = &self.whole.world.lab;
+        let lab = &mut self.whole.world.lab;
         self.rows.update(&lab.cloud);
+        let changes = std::mem::take(&mut lab.journal);
         self.snapshot = Snapshot::compile(&lab.cloud, &self.rows, lab.now);
-        self.fabric = Fabric::compile(&lab.cloud, &self.rows, lab.now);
+        self.fabric.update(&lab.cloud, &self.rows, &changes, lab.now);
         self.of_reference.set_now(lab.now);
         self.of_snapshot.set_now(lab.now);
         self.of_fabric.set_now(lab.now);

@@ -250,15 +250,15 @@ impl Fabric {
         let Some(packet) = lanes.packet[at] else { return false };
         let from = lanes.from[at];
         let common = packet.view().head().zip(hosts.interfaces.get(from.row()));
-        let common = common.filter(|(head, sender)| {
-            sender.flags.has(Flags::RUNS) && sender.is_first(head.source)
-        });
+        let common = common
+            .filter(|(head, sender)| sender.flags.has(Flags::RUNS) && sender.is_first(head.source));
         let Some((head, sender)) = common else {
             self.leave_in_turn(at, batch, memory, worker);
             return false;
         };
         lanes.head[at] = head;
-        let passes = hosts.groups(sender, from, Direction::Egress, packet, &head, Origin::Own, memory);
+        let passes =
+            hosts.groups(sender, from, Direction::Egress, packet, &head, Origin::Own, memory);
         if passes != Passes::Yes {
             let drop = refused(passes, DropReason::GroupEgress, from);
             lanes.fate[at] = Fate::Dropped(drop);
@@ -430,12 +430,7 @@ impl Hosts {
         self.directory.prefetch(key);
     }
 
-    fn enter_all(
-        &self,
-        batch: &mut Batch<'_>,
-        memory: &mut impl Tracking,
-        worker: &mut Worker,
-    ) {
+    fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
         let mut arriving = List::new();
         let lanes = &mut *batch.lanes;
         for place in places(batch.len) {

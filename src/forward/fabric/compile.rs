@@ -8,9 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::directory::{Directory, Key};
 use super::routes::Tables;
-use super::rows::{
-    Flags, InterfaceRow, MoreOfInterface, PeeringEnd, PeeringRow, VpcRow,
-};
+use super::rows::{Flags, InterfaceRow, MoreOfInterface, PeeringEnd, PeeringRow, VpcRow};
 use super::{Fabric, Hosts};
 use crate::base::id::*;
 use crate::base::time::Instant;
@@ -50,7 +48,8 @@ impl Fabric {
         }
         let peering = |row| hosts.peering_row(cloud, rows, PeeringIdx::from_row(row), now);
         hosts.peerings = (0..rows.peering_count()).map(peering).collect();
-        Fabric { hosts, tables: Tables::compile(cloud, rows, now) }
+        let tables = Tables::compile(cloud, rows, now);
+        Fabric { hosts, tables, until: cloud.next_deadline(now) }
     }
 }
 
@@ -132,9 +131,8 @@ impl Hosts {
         let filter = self.filters.of(cloud, interface, now);
         let acl = rows.acl(cloud.acl_of(interface.subnet)?)?;
         let checked = interface.source_dest_check == SourceDestCheck::On;
-        let mut flags = Flags::THERE
-            .with_if(cloud.runs(id), Flags::RUNS)
-            .with_if(checked, Flags::CHECKED);
+        let mut flags =
+            Flags::THERE.with_if(cloud.runs(id), Flags::RUNS).with_if(checked, Flags::CHECKED);
         let groups = self.filters.groups_open(filter);
         let into = self.filters.acl_open(acl, Direction::Ingress);
         let out = self.filters.acl_open(acl, Direction::Egress);

@@ -14,10 +14,8 @@ struct Slot {
     owner: InterfaceIdx,
 }
 
-/// Nobody has ever been here: a search ends.
+/// Nobody is here: a search ends.
 const EMPTY: Slot = Slot { tag: 0, owner: InterfaceIdx::NOWHERE };
-/// Somebody has been here: a search goes on. No hash is wanted of nobody's row.
-const LEFT: Slot = Slot { tag: 1, owner: InterfaceIdx::NOWHERE };
 
 /// An address in a VPC, hashed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,8 +45,6 @@ pub(super) struct Directory {
     /// How far a hash is shifted to give a place.
     shift: u32,
     /// How many slots are not [`EMPTY`].
-    used: usize,
-    /// How many have an owner.
     count: usize,
 }
 
@@ -57,7 +53,7 @@ impl Directory {
     pub(super) fn with_room(count: usize) -> Directory {
         let size = (count.max(4) * 2).next_power_of_two();
         let shift = 64 - size.trailing_zeros();
-        Directory { slots: vec![EMPTY; size].into(), shift, used: 0, count: 0 }
+        Directory { slots: vec![EMPTY; size].into(), shift, count: 0 }
     }
 
     /// Where the search for this key begins.
@@ -77,7 +73,18 @@ impl Directory {
         key: Key,
         is_it: impl Fn(InterfaceIdx) -> bool,
     ) -> Option<InterfaceIdx> {
-        self.search(key, is_it).map(|(_, owner)| owner)
+        let mut at = self.place(key);
+        loop {
+            let slot = *self.slots.get(at)?;
+            // A table is never more than half used, so the search ends.
+            if slot == EMPTY {
+                return None;
+            }
+            if slot.tag == key.tag() && is_it(slot.owner) {
+                return Some(slot.owner);
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
     }
 
     /// The first row that may have the address: whoever asks has to make sure.
@@ -85,54 +92,25 @@ impl Directory {
         self.find(key, |_| true)
     }
 
-    fn search(
-        &self,
-        key: Key,
-        is_it: impl Fn(InterfaceIdx) -> bool,
-    ) -> Option<(usize, InterfaceIdx)> {
-        let mut at = self.place(key);
-        loop {
-            let slot = *self.slots.get(at)?;
-            if slot.owner == InterfaceIdx::NOWHERE {
-                // A table is never more than half used, so there is an empty slot.
-                if slot == EMPTY {
-                    return None;
-                }
-            } else if slot.tag == key.tag() && is_it(slot.owner) {
-                return Some((at, slot.owner));
-            }
-            at = (at + 1) & (self.slots.len() - 1);
-        }
-    }
-
     /// Notes who has an address.
     pub(super) fn insert(&mut self, key: Key, owner: InterfaceIdx) {
-        debug_assert!((self.used + 1) * 2 <= self.slots.len(), "the caller has made room");
+        debug_assert!((self.count + 1) * 2 <= self.slots.len(), "the caller has made room");
         let mut at = self.place(key);
         while self.slots[at] != EMPTY {
             at = (at + 1) & (self.slots.len() - 1);
         }
         self.slots[at] = Slot { tag: key.tag(), owner };
-        self.used += 1;
         self.count += 1;
     }
 
     /// Or must it be built anew before so many more addresses come?
     pub(super) const fn has_room_for(&self, more: usize) -> bool {
-        (self.used + more) * 2 <= self.slots.len()
+        (self.count + more) * 2 <= self.slots.len()
     }
 
     /// How many addresses it knows.
     pub(super) const fn len(&self) -> usize {
         self.count
-    }
-
-    /// Forgets who had an address.
-    pub(super) fn remove(&mut self, key: Key, owner: InterfaceIdx) {
-        if let Some((at, _)) = self.search(key, |have| have == owner) {
-            self.slots[at] = LEFT;
-            self.count -= 1;
-        }
     }
 
     /// What the table takes.
@@ -150,36 +128,27 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Like a map, through any order of coming and going, with rebuilding when it is full.
+        /// Like a map, with rebuilding when it is full.
         #[test]
         fn it_is_a_map(
-            steps in prop::collection::vec((0_u32..4, 0_u32..40, any::<bool>()), 0..200),
+            pairs in prop::collection::btree_set((0_u32..4, 0_u32..40), 0..160),
         ) {
             let mut map: BTreeMap<(u32, u32), InterfaceIdx> = BTreeMap::new();
             let mut directory = Directory::with_room(0);
             let key = |(vpc, address): (u32, u32)| Key::of(VpcIdx::from_row(vpc as usize), address);
-            for (at, (vpc, address, comes)) in steps.into_iter().enumerate() {
+            for (at, pair) in pairs.into_iter().enumerate() {
+                if !directory.has_room_for(1) {
+                    directory = Directory::with_room(directory.len() + 1);
+                    map.iter().for_each(|(pair, owner)| directory.insert(key(*pair), *owner));
+                }
                 let owner = InterfaceIdx::from_row(at);
-                match (comes, map.remove(&(vpc, address))) {
-                    (_, Some(had)) => directory.remove(key((vpc, address)), had),
-                    (true, None) => {
-                        if !directory.has_room_for(1) {
-                            directory = Directory::with_room(directory.len() + 1);
-                            map.iter().for_each(|(k, owner)| directory.insert(key(*k), *owner));
-                        }
-                        directory.insert(key((vpc, address)), owner);
-                        map.insert((vpc, address), owner);
-                    }
-                    (false, None) => {}
-                }
+                directory.insert(key(pair), owner);
+                map.insert(pair, owner);
                 prop_assert_eq!(directory.len(), map.len());
-                for vpc in 0..4 {
-                    for address in 0..40 {
-                        let want = map.get(&(vpc, address)).copied();
-                        let is_it = |row| Some(row) == want;
-                        prop_assert_eq!(directory.find(key((vpc, address)), is_it), want);
-                    }
-                }
+            }
+            for pair in (0..4).flat_map(|vpc| (0..41).map(move |address| (vpc, address))) {
+                let want = map.get(&pair).copied();
+                prop_assert_eq!(directory.find(key(pair), |row| Some(row) == want), want);
             }
         }
     }

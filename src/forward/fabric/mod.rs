@@ -27,6 +27,7 @@ mod prefetch;
 mod routes;
 mod rows;
 mod scalar;
+mod update;
 mod worker;
 
 pub use batch::{BATCH, Batch, Fate};
@@ -38,6 +39,7 @@ use super::snapshot::edges::Edges;
 use super::snapshot::filters::Filters;
 use super::{Connections, Crossing, Drop, Forwarder};
 use crate::base::id::*;
+use crate::base::time::Instant;
 use crate::wire::Packet;
 use directory::Directory;
 use routes::Tables;
@@ -49,6 +51,8 @@ use rows::{InterfaceRow, MoreOfInterface, PeeringRow, VpcRow};
 pub struct Fabric {
     hosts: Hosts,
     tables: Tables,
+    /// The first moment at which passing time alone makes it outdated.
+    until: Instant,
 }
 
 /// Who is where, and which peerings are open: all that `enter` sees. No route table is among it.

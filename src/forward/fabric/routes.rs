@@ -116,6 +116,35 @@ impl Tables {
         }
     }
 
+    /// Brings the route of one table for one destination up to date. Does not grow with the table,
+    /// unless routes that cannot be used let packets fall through to others.
+    pub(super) fn refresh_route(
+        &mut self,
+        cloud: &Cloud,
+        rows: &Rows,
+        (at, destination): (TableIdx, IpNet),
+        now: Instant,
+    ) {
+        if self.unusable.is_some() {
+            return self.refresh(cloud, rows, at, now);
+        }
+        let route = cloud.route_to(rows.table_id(at), destination);
+        let code =
+            route.and_then(|route| lpm::Code::new(Code::of(target(cloud, rows, route.hop)).0));
+        match code {
+            Some(code) => {
+                let done = self.routes.insert(at, destination, code);
+                debug_assert!(done.is_ok(), "no quota lets it come near the limits of `lpm`");
+            }
+            None => drop(self.routes.remove(at, destination)),
+        }
+    }
+
+    /// Do routes that cannot be used let packets fall through to others?
+    pub(super) const fn falls_through(&self) -> bool {
+        self.unusable.is_some()
+    }
+
     /// Is there such a table?
     pub(super) fn has(&self, table: TableIdx) -> bool {
         self.there.get(table.row()).copied().unwrap_or_default()
@@ -148,7 +177,9 @@ impl Tables {
 
     /// What they take.
     pub(super) fn bytes(&self) -> usize {
-        self.routes.bytes() + self.unusable.as_ref().map_or(0, lpm::Tables::bytes) + self.there.len()
+        self.routes.bytes()
+            + self.unusable.as_ref().map_or(0, lpm::Tables::bytes)
+            + self.there.len()
     }
 }
 

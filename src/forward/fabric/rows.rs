@@ -50,6 +50,12 @@ impl Flags {
         if holds { self.with(more) } else { self }
     }
 
+    /// `self` without these.
+    #[must_use]
+    pub(super) const fn without(self, gone: Flags) -> Flags {
+        Flags(self.0 & !gone.0)
+    }
+
     /// Are all of these set?
     pub(super) const fn has(self, all: Flags) -> bool {
         self.0 & all.0 == all.0

@@ -117,7 +117,12 @@ impl Filters {
     }
 
     /// The row of an interface's groups, compiled when the list is met for the first time.
-    pub(in crate::forward) fn of(&mut self, cloud: &Cloud, interface: &Interface, now: Instant) -> FilterIdx {
+    pub(in crate::forward) fn of(
+        &mut self,
+        cloud: &Cloud,
+        interface: &Interface,
+        now: Instant,
+    ) -> FilterIdx {
         if let Host::NatGateway(_) = interface.host {
             return FilterIdx::NONE;
         }
@@ -216,7 +221,12 @@ impl Filters {
     }
 
     /// Does a packet pass an ACL?
-    pub(in crate::forward) fn acl_passes(&self, acl: AclIdx, direction: Direction, packet: &Packet) -> bool {
+    pub(in crate::forward) fn acl_passes(
+        &self,
+        acl: AclIdx,
+        direction: Direction,
+        packet: &Packet,
+    ) -> bool {
         let Some(both) = self.acls.get(acl.row()).and_then(Option::as_ref) else { return false };
         let entries = &both[side(direction)];
         if entries.open[family_row(packet)] {
