@@ -20,7 +20,8 @@ use vpclab::cloud::gateway::Site;
 use vpclab::forward::gate::{Realm, Via};
 use vpclab::forward::middlebox::{Middleboxes, Next};
 use vpclab::forward::{
-    Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot, fabric::Fabric,
+    Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot,
+    fabric::{Fabric, Publisher, Reader},
 };
 use vpclab::wire::{Packet, fragment};
 
@@ -88,7 +89,10 @@ struct Story {
     whole: Whole,
     rows: Rows,
     snapshot: Snapshot,
-    fabric: Fabric,
+    publisher: Publisher,
+    reader: Reader,
+    /// Does not look for a new version all the time, so that both copies are in use.
+    slow_reader: Reader,
     of_reference: Connections,
     of_snapshot: Connections,
     of_fabric: Connections,
@@ -132,13 +136,16 @@ impl Story {
         let rows = Rows::of(&lab.cloud);
         let snapshot = Snapshot::compile(&lab.cloud, &rows, lab.now);
         let fabric = Fabric::compile(&lab.cloud, &rows, lab.now);
+        let publisher = Publisher::new(fabric);
         let mut memory = Connections::default();
         memory.set_limit(plan.tracked);
         memory.set_now(lab.now);
         let mut story = Story {
             rows,
             snapshot,
-            fabric,
+            reader: publisher.reader(),
+            slow_reader: publisher.reader(),
+            publisher,
             of_reference: memory.clone(),
             of_snapshot: memory.clone(),
             of_fabric: memory,
@@ -187,11 +194,11 @@ impl Story {
         let lab = &self.whole.world.lab;
         let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
         self.seen.batched += flock.len();
-        let flock = Flock::leave(&flock, &self.fabric, &reference, &self.of_fabric)?;
+        let flock = Flock::leave(&flock, self.reader.fabric(), &reference, &self.of_fabric)?;
         self.change(change)?;
         let lab = &self.whole.world.lab;
         let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
-        for (reason, count) in flock.enter(&self.fabric, &reference, lab.now)? {
+        for (reason, count) in flock.enter(self.reader.fabric(), &reference, lab.now)? {
             *self.seen.dropped.entry(reason).or_default() += count;
         }
         Ok(())
@@ -213,7 +220,10 @@ impl Story {
         self.rows.update(&lab.cloud);
         let changes = std::mem::take(&mut lab.journal);
         self.snapshot = Snapshot::compile(&lab.cloud, &self.rows, lab.now);
-        self.fabric.update(&lab.cloud, &self.rows, &changes, lab.now);
+        self.publisher.publish(&lab.cloud, &self.rows, &changes, lab.now);
+        if changes.len().is_multiple_of(2) {
+            self.slow_reader.fabric();
+        }
         self.of_reference.set_now(lab.now);
         self.of_snapshot.set_now(lab.now);
         self.of_fabric.set_now(lab.now);
@@ -264,7 +274,7 @@ impl Story {
         let left = reference.leave(from, &packet, &mut self.of_reference);
         let by_snapshot = self.snapshot.leave(from, &packet, &mut self.of_snapshot);
         prop_assert_eq!(left, by_snapshot, "{} sends {:?}", id, packet);
-        let by_fabric = self.fabric.leave(from, &packet, &mut self.of_fabric);
+        let by_fabric = self.reader.fabric().leave(from, &packet, &mut self.of_fabric);
         prop_assert_eq!(left, by_fabric, "fabric: {} sends {:?}", id, packet);
         if self.flock.len() < 2 * FLOCK {
             self.flock.push((from, packet.clone()));
@@ -309,7 +319,7 @@ impl Story {
         let verdict = reference.enter(crossing, packet, &mut self.of_reference);
         let by_snapshot = self.snapshot.enter(crossing, packet, &mut self.of_snapshot);
         prop_assert_eq!(verdict, by_snapshot, "{:?} of {:?}", crossing, packet);
-        let by_fabric = self.fabric.enter(crossing, packet, &mut self.of_fabric);
+        let by_fabric = self.reader.fabric().enter(crossing, packet, &mut self.of_fabric);
         prop_assert_eq!(verdict, by_fabric, "fabric: {:?} of {:?}", crossing, packet);
 
         let fresh = reference.enter(crossing, packet, &mut Connections::default());

@@ -13,6 +13,7 @@
 //! | `compile`, `update` | from the cloud to rows, all of them or those that an event touched |
 //! | `scalar` | `leave` and `enter` for one packet, of any kind |
 //! | `batch` | the same in stages over a batch, for the kinds that are common |
+//! | `publish` | two copies: one is in use while the other is brought up to date |
 //! | `prefetch` | the one instruction that has no safe form |
 //!
 //! While packets flow nothing is allocated for packets of the common kinds, no lock is taken and no
@@ -24,6 +25,7 @@ mod compile;
 mod directory;
 pub mod lpm;
 mod prefetch;
+mod publish;
 mod routes;
 mod rows;
 mod scalar;
@@ -31,6 +33,7 @@ mod update;
 mod worker;
 
 pub use batch::{BATCH, Batch, Fate};
+pub use publish::{Publisher, Reader};
 pub use worker::{Delivery, Worker};
 
 use rustc_hash::FxHashMap;
