@@ -201,6 +201,7 @@ impl Connections {
         Peek(self)
     }
 
+    #[inline]
     fn table(&self, at: InterfaceIdx) -> Option<&Table> {
         self.tables.get(at.row())?.as_deref()
     }
@@ -275,6 +276,7 @@ pub trait Tracking {
 
     /// Is it certain that nothing is remembered of this interface? Then what is allowed both ways
     /// passes without being judged.
+    #[inline]
     fn is_blank(&self, at: InterfaceIdx) -> bool {
         let _ = at;
         false

@@ -9,18 +9,19 @@
 
 use super::directory::Key;
 use super::prefetch;
-use super::routes::{Code, Target};
+use super::routes::Code;
 use super::rows::{Flags, InterfaceRow, Others};
 use super::worker::{Delivery, Worker};
 use super::{Fabric, Hosts};
 use crate::base::id::*;
+use crate::base::units::Mtu;
 use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
-use crate::forward::gate::{Crossing, Origin, Via};
+use crate::forward::gate::{Crossing, OpenEnd, Origin};
 use crate::forward::snapshot::filters::Passes;
 use crate::forward::{Drop, DropReason, Place};
-use crate::wire::{Cut, Head, Packet};
+use crate::wire::{Cut, Head, Packet, Protocol};
 
 /// How many packets a batch takes.
 pub const BATCH: usize = 256;
@@ -50,7 +51,8 @@ pub struct Batch<'p> {
     mapped: Vec<(u8, Packet)>,
 }
 
-/// What is known of each packet, field by field.
+/// What is known of each packet, field by field. Only plain fields: an enum that carries something is
+/// put together on the stack and copied, and the copy has to wait for its parts.
 #[derive(Debug)]
 struct Lanes<'p> {
     packet: [Option<&'p Packet>; BATCH],
@@ -58,10 +60,55 @@ struct Lanes<'p> {
     name: [u32; BATCH],
     head: [Head; BATCH],
     code: [Code; BATCH],
-    crossing: [Option<Crossing>; BATCH],
+    way: [Way; BATCH],
+    into: [VpcIdx; BATCH],
+    end: [OpenEnd; BATCH],
+    /// The crossings that go a rare way.
+    rare: [Option<Crossing>; BATCH],
     key: [Key; BATCH],
     to: [InterfaceIdx; BATCH],
-    fate: [Fate; BATCH],
+    state: [State; BATCH],
+    /// Why those were dropped that were.
+    drop: [Option<Drop>; BATCH],
+}
+
+/// [`Fate`] without what it carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Waits,
+    Left,
+    MustBeCut,
+    Delivered,
+    Dropped,
+}
+
+/// How a packet crosses: with `into` and `end` a crossing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    Subnet,
+    Local,
+    Peering,
+    /// As `rare` says.
+    Rare,
+}
+
+impl Lanes<'_> {
+    #[inline(never)]
+    fn fail(&mut self, at: usize, drop: Drop, worker: &mut Worker) {
+        self.state[at] = State::Dropped;
+        self.drop[at] = Some(drop);
+        worker.drop(drop);
+    }
+
+    /// The crossing of a packet that has left.
+    fn crossing(&self, at: usize) -> Option<Crossing> {
+        match self.way[at] {
+            Way::Subnet => Some(Crossing::in_subnet(self.into[at], Origin::Own)),
+            Way::Local => Some(Crossing::local(self.into[at], Origin::Own)),
+            Way::Peering => Some(Crossing::over(self.end[at], Origin::Own)),
+            Way::Rare => self.rare[at],
+        }
+    }
 }
 
 /// Places in a batch, in its order.
@@ -105,10 +152,14 @@ impl<'p> Batch<'p> {
             name: [0; BATCH],
             head: [Head::default(); BATCH],
             code: [Code::LOCAL; BATCH],
-            crossing: [None; BATCH],
+            way: [Way::Rare; BATCH],
+            into: [VpcIdx::NOWHERE; BATCH],
+            end: [OpenEnd::NOWHERE; BATCH],
+            rare: [None; BATCH],
             key: [Key::of(VpcIdx::NOWHERE, 0); BATCH],
             to: [nowhere; BATCH],
-            fate: [Fate::Waits; BATCH],
+            state: [State::Waits; BATCH],
+            drop: [None; BATCH],
         };
         Batch { len: 0, lanes: Box::new(lanes), mapped: Vec::new() }
     }
@@ -125,7 +176,7 @@ impl<'p> Batch<'p> {
         self.lanes.packet[at] = Some(packet);
         self.lanes.from[at] = from;
         self.lanes.name[at] = name;
-        self.lanes.fate[at] = Fate::Waits;
+        self.lanes.state[at] = State::Waits;
         self.len += 1;
         true
     }
@@ -148,14 +199,19 @@ impl<'p> Batch<'p> {
 
     /// What has become of a packet; `None` behind the last one.
     pub fn fate(&self, at: usize) -> Option<Fate> {
-        self.lanes.fate.get(..self.len)?.get(at).copied()
+        Some(match *self.lanes.state.get(..self.len)?.get(at)? {
+            State::Waits => Fate::Waits,
+            State::Left => Fate::Left,
+            State::MustBeCut => Fate::MustBeCut,
+            State::Delivered => Fate::Delivered(self.lanes.to[at]),
+            State::Dropped => Fate::Dropped(self.lanes.drop[at]?),
+        })
     }
 
-    /// How a packet crosses that has left.
+    /// How a packet crosses that has left, or has arrived.
     pub fn crossing(&self, at: usize) -> Option<Crossing> {
         match self.fate(at)? {
-            Fate::Left | Fate::MustBeCut | Fate::Delivered(_) => self.lanes.crossing[at],
-            // What was dropped at its arrival has left too.
+            Fate::Left | Fate::MustBeCut | Fate::Delivered(_) => self.lanes.crossing(at),
             Fate::Waits | Fate::Dropped(_) => None,
         }
     }
@@ -166,6 +222,20 @@ impl<'p> Batch<'p> {
         let place = u8::try_from(at).ok()?;
         let mapped = self.mapped.iter().find(|(of, _)| *of == place).map(|(_, mapped)| mapped);
         Some(mapped.unwrap_or(packet))
+    }
+
+    /// Notes a crossing of a rare kind, or a rare packet's.
+    #[cold]
+    fn leave_rarely(&mut self, at: usize, crossing: Crossing) {
+        let lanes = &mut *self.lanes;
+        let Some(packet) = lanes.packet[at] else { return };
+        lanes.way[at] = Way::Rare;
+        lanes.rare[at] = Some(crossing);
+        let fits = crossing.mtu().holds(packet.len());
+        lanes.state[at] = if fits { State::Left } else { State::MustBeCut };
+        if let (Some(mapped), Ok(place)) = (crossing.mapped(packet), u8::try_from(at)) {
+            self.mapped.push((place, mapped));
+        }
     }
 }
 
@@ -206,15 +276,12 @@ impl Fabric {
         }
         for at in routed.iter() {
             let Some(sender) = hosts.interfaces.get(lanes.from[at].row()) else { continue };
-            let code = self.tables.get(sender.table, lanes.head[at].destination);
-            let Some(code) = code else {
-                let drop = self.no_route(lanes.from[at], sender);
-                lanes.fate[at] = Fate::Dropped(drop);
-                worker.drop(drop);
+            let Some(code) = self.tables.get(sender.table, lanes.head[at].destination) else {
+                lanes.fail(at, self.no_route(lanes.from[at], sender), worker);
                 continue;
             };
             lanes.code[at] = code;
-            if let Target::Peering(peering) = code.target() {
+            if let Some(peering) = code.peering() {
                 prefetch::element(&hosts.peerings, peering.row());
             }
             #[allow(clippy::cast_possible_truncation, reason = "below the batch's length")]
@@ -249,37 +316,33 @@ impl Fabric {
         let (hosts, lanes) = (&self.hosts, &mut *batch.lanes);
         let Some(packet) = lanes.packet[at] else { return false };
         let from = lanes.from[at];
-        let common = packet.view().head().zip(hosts.interfaces.get(from.row()));
-        let common = common
-            .filter(|(head, sender)| sender.flags.has(Flags::RUNS) && sender.is_first(head.source));
-        let Some((head, sender)) = common else {
+        let head = packet.view().head();
+        let (Some(head), Some(sender)) = (head, hosts.interfaces.get(from.row())) else {
             self.leave_in_turn(at, batch, memory, worker);
             return false;
         };
+        if !sender.flags.has(Flags::RUNS) || !sender.is_first(head.source) {
+            self.leave_in_turn(at, batch, memory, worker);
+            return false;
+        }
         lanes.head[at] = head;
-        let passes =
-            hosts.groups(sender, from, Direction::Egress, packet, &head, Origin::Own, memory);
+        let (protocol, direction) = (head.protocol, Direction::Egress);
+        let passes = hosts.groups((sender, from), direction, packet, protocol, memory);
         if passes != Passes::Yes {
-            let drop = refused(passes, DropReason::GroupEgress, from);
-            lanes.fate[at] = Fate::Dropped(drop);
-            worker.drop(drop);
+            lanes.fail(at, refused(passes, DropReason::GroupEgress, from), worker);
             return false;
         }
         if sender.shares_subnet_with(head.destination) {
-            let crossing = Crossing::in_subnet(sender.vpc, Origin::Own);
-            hosts.let_out(at, sender.vpc, crossing, lanes, worker);
+            lanes.way[at] = Way::Subnet;
+            hosts.let_out(at, sender.vpc, Mtu::JUMBO, lanes, worker);
             return false;
         }
-        if !hosts.acl_passes(sender, Direction::Egress, packet) {
-            let drop = Drop::new(DropReason::AclEgress, Place::Acl(sender.acl));
-            lanes.fate[at] = Fate::Dropped(drop);
-            worker.drop(drop);
+        if !hosts.acl_passes(sender, direction, packet) {
+            lanes.fail(at, Drop::new(DropReason::AclEgress, Place::Acl(sender.acl)), worker);
             return false;
         }
         if cidr::is_never_forwarded_v4(head.destination) {
-            let drop = self.no_route(from, sender);
-            lanes.fate[at] = Fate::Dropped(drop);
-            worker.drop(drop);
+            lanes.fail(at, self.no_route(from, sender), worker);
             return false;
         }
         self.tables.prefetch_table(sender.table);
@@ -304,23 +367,10 @@ impl Fabric {
         memory: &mut impl Tracking,
         worker: &mut Worker,
     ) {
-        let lanes = &mut *batch.lanes;
-        let Some(packet) = lanes.packet[at] else { return };
-        // What is not of a common kind at its arrival either has no head.
-        lanes.head[at] = Head::default();
-        match self.leave_one(lanes.from[at], packet, memory) {
-            Ok(crossing) => {
-                lanes.crossing[at] = Some(crossing);
-                let fits = crossing.mtu().holds(packet.len());
-                lanes.fate[at] = if fits { Fate::Left } else { Fate::MustBeCut };
-                if let (Some(mapped), Ok(place)) = (crossing.mapped(packet), u8::try_from(at)) {
-                    batch.mapped.push((place, mapped));
-                }
-            }
-            Err(drop) => {
-                lanes.fate[at] = Fate::Dropped(drop);
-                worker.drop(drop);
-            }
+        let Some(packet) = batch.lanes.packet[at] else { return };
+        match self.leave_one(batch.lanes.from[at], packet, memory) {
+            Ok(crossing) => batch.leave_rarely(at, crossing),
+            Err(drop) => batch.lanes.fail(at, drop, worker),
         }
     }
 }
@@ -331,73 +381,72 @@ fn refused(passes: Passes, reason: DropReason, at: InterfaceIdx) -> Drop {
 }
 
 impl Hosts {
-    /// A packet of a common kind before the groups of an interface.
+    /// A packet of a common kind, from its own interface, before the groups of an interface.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "all of them are the question")]
     fn groups(
         &self,
-        row: &InterfaceRow,
-        at: InterfaceIdx,
+        (row, at): (&InterfaceRow, InterfaceIdx),
         direction: Direction,
         packet: &Packet,
-        head: &Head,
-        origin: Origin,
+        protocol: Protocol,
         memory: &mut impl Tracking,
     ) -> Passes {
-        let open = row.flags.has(Flags::GROUPS_OPEN[0]) && head.protocol.has_ports();
+        let open = row.flags.has(Flags::GROUPS_OPEN[0]) && protocol.has_ports();
         if open && memory.is_blank(at) {
             return Passes::Yes;
         }
-        self.groups_pass(row, at, direction, packet, origin, memory)
+        self.groups_pass(row, at, direction, packet, Origin::Own, memory)
     }
 
-    /// From a route's target to a crossing, for the places that `leave_all` has looked up.
+    /// From a route's target to a crossing, for a place that `leave_all` has looked up.
     #[inline(always)]
     fn through_gate(&self, at: usize, batch: &mut Batch<'_>, worker: &mut Worker) {
         let lanes = &mut *batch.lanes;
-        let (from, head) = (lanes.from[at], lanes.head[at]);
-        let Some(sender) = self.interfaces.get(from.row()) else { return };
-        let crossing = match lanes.code[at].target() {
-            Target::Peering(peering) => {
-                let end = self.peerings.get(peering.row()).and_then(|row| row.end(sender.vpc));
-                match end {
-                    None => Err(Drop::new(DropReason::Blackhole, Place::Table(sender.table))),
-                    Some(end) if end.block.holds(head.destination) => {
-                        Ok(Crossing::over(end.end, Origin::Own))
-                    }
-                    Some(end) => {
-                        let address = std::net::Ipv4Addr::from(head.destination).into();
-                        if end.others == Others::Some && self.leads_to(end, address) {
-                            Ok(Crossing::over(end.end, Origin::Own))
-                        } else {
-                            Err(Drop::new(DropReason::Transit, Place::Peering(peering)))
-                        }
-                    }
-                }
+        let destination = lanes.head[at].destination;
+        let Some(sender) = self.interfaces.get(lanes.from[at].row()) else { return };
+        let Some(peering) = lanes.code[at].peering() else {
+            if lanes.code[at] == Code::LOCAL {
+                lanes.way[at] = Way::Local;
+                self.let_out(at, sender.vpc, Mtu::JUMBO, lanes, worker);
+            } else {
+                self.through_rare_gate(at, batch, worker);
             }
-            Target::Local => Ok(Crossing::local(sender.vpc, Origin::Own)),
-            target => match lanes.packet[at] {
-                Some(packet) => self.gate((sender, Origin::Own), target, packet),
-                None => return,
-            },
+            return;
+        };
+        let row = self.peerings.get(peering.row());
+        let Some(end) = row.and_then(|row| row.end(sender.vpc)) else {
+            let blackhole = Drop::new(DropReason::Blackhole, Place::Table(sender.table));
+            lanes.fail(at, blackhole, worker);
+            return;
+        };
+        if !end.block.holds(destination)
+            && (end.others == Others::None
+                || !self.leads_to(end, std::net::Ipv4Addr::from(destination).into()))
+        {
+            lanes.fail(at, Drop::new(DropReason::Transit, Place::Peering(peering)), worker);
+            return;
+        }
+        lanes.way[at] = Way::Peering;
+        lanes.end[at] = end.end;
+        self.let_out(at, end.end.into_vpc(), end.end.mtu(), lanes, worker);
+    }
+
+    /// To an interface that a route names, or over an edge.
+    #[cold]
+    fn through_rare_gate(&self, at: usize, batch: &mut Batch<'_>, worker: &mut Worker) {
+        let lanes = &mut *batch.lanes;
+        let sender = self.interfaces.get(lanes.from[at].row());
+        let (Some(packet), Some(sender)) = (lanes.packet[at], sender) else { return };
+        let crossing = self.gate((sender, Origin::Own), lanes.code[at].target(), packet);
+        let too_big = |crossing: &Crossing| {
+            !crossing.mtu().holds(packet.len()) && !packet.may_be_fragmented()
         };
         match crossing {
-            Ok(crossing) => {
-                if let (Some(packet), Via::Gateway(_)) = (lanes.packet[at], crossing.via())
-                    && let (Some(mapped), Ok(place)) = (crossing.mapped(packet), u8::try_from(at))
-                {
-                    batch.mapped.push((place, mapped));
-                    lanes.head[at] = Head::default();
-                }
-                let into = crossing.into_vpc().unwrap_or(VpcIdx::NOWHERE);
-                lanes.head[at].length = head.length;
-                lanes.head[at].cut = head.cut;
-                self.let_out(at, into, crossing, lanes, worker);
+            Ok(crossing) if too_big(&crossing) => {
+                lanes.fail(at, Drop::new(DropReason::TooBig, crossing.bottleneck()), worker);
             }
-            Err(drop) => {
-                lanes.fate[at] = Fate::Dropped(drop);
-                worker.drop(drop);
-            }
+            Ok(crossing) => batch.leave_rarely(at, crossing),
+            Err(drop) => lanes.fail(at, drop, worker),
         }
     }
 
@@ -407,24 +456,22 @@ impl Hosts {
         &self,
         at: usize,
         into: VpcIdx,
-        crossing: Crossing,
+        mtu: Mtu,
         lanes: &mut Lanes<'_>,
         worker: &mut Worker,
     ) {
-        let head = lanes.head[at];
-        if !crossing.mtu().holds(usize::from(head.length)) {
-            if head.cut == Cut::Forbidden {
-                let drop = Drop::new(DropReason::TooBig, crossing.bottleneck());
-                lanes.fate[at] = Fate::Dropped(drop);
-                worker.drop(drop);
-                return;
+        let head = &lanes.head[at];
+        lanes.into[at] = into;
+        if !mtu.holds(usize::from(head.length)) {
+            lanes.state[at] = State::MustBeCut;
+            if head.cut == Cut::Forbidden
+                && let Some(crossing) = lanes.crossing(at)
+            {
+                lanes.fail(at, Drop::new(DropReason::TooBig, crossing.bottleneck()), worker);
             }
-            lanes.crossing[at] = Some(crossing);
-            lanes.fate[at] = Fate::MustBeCut;
             return;
         }
-        lanes.crossing[at] = Some(crossing);
-        lanes.fate[at] = Fate::Left;
+        lanes.state[at] = State::Left;
         let key = Key::of(into, head.destination);
         lanes.key[at] = key;
         self.directory.prefetch(key);
@@ -435,70 +482,63 @@ impl Hosts {
         let lanes = &mut *batch.lanes;
         for place in places(batch.len) {
             let at = usize::from(place);
-            if lanes.fate[at] != Fate::Left {
+            if lanes.state[at] != State::Left {
                 continue;
             }
             arriving.push(place);
             lanes.to[at] = InterfaceIdx::NOWHERE;
-            let Some(crossing) = lanes.crossing[at] else { continue };
-            match crossing.via() {
-                Via::Peering(peering)
-                    if self.peerings.get(peering.row()).is_none_or(|row| row.ends.is_none()) =>
-                {
-                    continue;
+            // Whoever stays nowhere here is looked up in its turn.
+            let open = match lanes.way[at] {
+                Way::Rare => continue,
+                Way::Subnet | Way::Local => true,
+                Way::Peering => {
+                    let row = self.peerings.get(lanes.end[at].peering().row());
+                    row.is_some_and(|row| row.ends.is_some())
                 }
-                Via::Peering(_) | Via::Local | Via::Subnet => {}
-                Via::Interface(_) | Via::Gateway(_) | Via::Outside(_) => continue,
-            }
-            // What has no head of its own finds nobody here, and is looked up in its turn.
-            if let Some(owner) = self.directory.candidate(lanes.key[at])
-                && lanes.head[at].is_there()
-            {
+            };
+            if let (true, Some(owner)) = (open, self.directory.candidate(lanes.key[at])) {
                 lanes.to[at] = owner;
                 prefetch::element(&self.interfaces, owner.row());
             }
         }
         for at in arriving.iter() {
-            let verdict = self.into_interface(at, batch, memory);
-            let lanes = &mut *batch.lanes;
-            match verdict {
-                Ok(to) => {
-                    lanes.fate[at] = Fate::Delivered(to);
-                    let (from, name) = (lanes.from[at], lanes.name[at]);
-                    worker.deliver(Delivery { to, from, name, length: lanes.head[at].length });
-                }
-                Err(drop) => {
-                    lanes.fate[at] = Fate::Dropped(drop);
-                    worker.drop(drop);
-                }
+            if let Err(drop) = self.into_interface(at, batch, memory) {
+                batch.lanes.fail(at, drop, worker);
+                continue;
             }
+            let lanes = &mut *batch.lanes;
+            lanes.state[at] = State::Delivered;
+            let (to, from, name) = (lanes.to[at], lanes.from[at], lanes.name[at]);
+            worker.deliver(Delivery { to, from, name, length: lanes.head[at].length });
         }
     }
 
+    /// The interface that a packet is for is in `to` afterwards, or it is dropped.
     #[inline(always)]
     fn into_interface(
         &self,
         at: usize,
         batch: &mut Batch<'_>,
         memory: &mut impl Tracking,
-    ) -> Result<InterfaceIdx, Drop> {
+    ) -> Result<(), Drop> {
         let lanes = &*batch.lanes;
-        let (to, head) = (lanes.to[at], lanes.head[at]);
-        let common = self.interfaces.get(to.row()).zip(lanes.crossing[at]).zip(lanes.packet[at]);
-        let common = common.filter(|((row, crossing), _)| {
-            row.flags.has(Flags::RUNS)
-                && crossing.into_vpc() == Some(row.vpc)
-                && row.is_first(head.destination)
-        });
-        let Some(((row, crossing), packet)) = common else {
+        let to = lanes.to[at];
+        let (Some(row), Some(packet)) = (self.interfaces.get(to.row()), lanes.packet[at]) else {
             return self.enter_in_turn(at, batch, memory);
         };
-        if crossing.via() != Via::Subnet && !self.acl_passes(row, Direction::Ingress, packet) {
+        let head = &lanes.head[at];
+        if !row.flags.has(Flags::RUNS)
+            || row.vpc != lanes.into[at]
+            || !row.is_first(head.destination)
+        {
+            return self.enter_in_turn(at, batch, memory);
+        }
+        let direction = Direction::Ingress;
+        if lanes.way[at] != Way::Subnet && !self.acl_passes(row, direction, packet) {
             return Err(Drop::new(DropReason::AclIngress, Place::Acl(row.acl)));
         }
-        let (direction, origin) = (Direction::Ingress, crossing.origin());
-        match self.groups(row, to, direction, packet, &head, origin, memory) {
-            Passes::Yes => Ok(to),
+        match self.groups((row, to), direction, packet, head.protocol, memory) {
+            Passes::Yes => Ok(()),
             passes => Err(refused(passes, DropReason::GroupIngress, to)),
         }
     }
@@ -510,13 +550,14 @@ impl Hosts {
         at: usize,
         batch: &mut Batch<'_>,
         memory: &mut impl Tracking,
-    ) -> Result<InterfaceIdx, Drop> {
+    ) -> Result<(), Drop> {
         let nowhere = Drop::new(DropReason::NoSuchHost, Place::Vpc(VpcIdx::NOWHERE));
-        let crossing = batch.lanes.crossing[at].ok_or(nowhere)?;
+        let crossing = batch.lanes.crossing(at).ok_or(nowhere)?;
         let packet = batch.packet(at).ok_or(nowhere)?;
         let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
-        let verdict = self.enter_one(crossing, packet, memory);
+        let to = self.enter_one(crossing, packet, memory)?;
         batch.lanes.head[at].length = length;
-        verdict
+        batch.lanes.to[at] = to;
+        Ok(())
     }
 }

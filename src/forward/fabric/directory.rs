@@ -24,6 +24,7 @@ pub(super) struct Key(u64);
 impl Key {
     /// Both halves of a product of 64 bits by 64, folded: every bit of the key reaches every bit of
     /// the hash. The keys are the network's own addresses, so the hash needs no secret.
+    #[inline]
     pub(super) const fn of(vpc: VpcIdx, address: u32) -> Key {
         let key = (vpc.row() as u64) << 32 | address as u64;
         let product = (key ^ 0x2545_f491_4f6c_dd1d) as u128 * 0x9e37_79b9_7f4a_7c15_u128;
@@ -32,6 +33,7 @@ impl Key {
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
+    #[inline]
     const fn tag(self) -> u32 {
         self.0 as u32
     }
@@ -58,16 +60,19 @@ impl Directory {
 
     /// Where the search for this key begins.
     #[allow(clippy::cast_possible_truncation, reason = "places are below the table's length")]
+    #[inline]
     const fn place(&self, key: Key) -> usize {
         (key.0 >> self.shift) as usize
     }
 
     /// Asks for the line in which the search will begin.
+    #[inline]
     pub(super) fn prefetch(&self, key: Key) {
         super::prefetch::element(&self.slots, self.place(key));
     }
 
     /// The first row that may have the address and for which `is_it` holds.
+    #[inline]
     pub(super) fn find(
         &self,
         key: Key,
@@ -88,6 +93,7 @@ impl Directory {
     }
 
     /// The first row that may have the address: whoever asks has to make sure.
+    #[inline]
     pub(super) fn candidate(&self, key: Key) -> Option<InterfaceIdx> {
         self.find(key, |_| true)
     }

@@ -49,6 +49,13 @@ impl Code {
         }
     }
 
+    /// The peering, if it is one.
+    #[inline]
+    pub(super) fn peering(self) -> Option<PeeringIdx> {
+        let row = (self.0 & ROW) as usize;
+        (self.0 >> KIND_SHIFT == 2).then(|| PeeringIdx::from_row(row))
+    }
+
     pub(super) fn target(self) -> Target {
         let row = (self.0 & ROW) as usize;
         match self.0 >> KIND_SHIFT {

@@ -57,6 +57,7 @@ impl Flags {
     }
 
     /// Are all of these set?
+    #[inline]
     pub(super) const fn has(self, all: Flags) -> bool {
         self.0 & all.0 == all.0
     }
@@ -125,15 +126,18 @@ impl InterfaceRow {
     }
 
     /// Does the IPv4 address lie in its subnet?
+    #[inline]
     pub(super) const fn shares_subnet_with(&self, address: u32) -> bool {
         ((address ^ self.subnet) as u64) >> self.host_bits == 0
     }
 
     /// Is it its first IPv4 address?
+    #[inline]
     pub(super) const fn is_first(&self, address: u32) -> bool {
         self.address == address && self.flags.has(Flags::HAS_IPV4)
     }
 
+    #[inline]
     pub(super) const fn check(&self) -> SourceDestCheck {
         if self.flags.has(Flags::CHECKED) { SourceDestCheck::On } else { SourceDestCheck::Off }
     }
@@ -158,6 +162,7 @@ impl Block {
         net.map_or(Block::NONE, block)
     }
 
+    #[inline]
     pub(super) const fn holds(self, address: u32) -> bool {
         address & self.mask == self.first
     }
@@ -194,6 +199,7 @@ const _: () = assert!(size_of::<PeeringRow>() == 64);
 
 impl PeeringRow {
     /// The open end that starts in `from`.
+    #[inline]
     pub(super) fn end(&self, from: VpcIdx) -> Option<&PeeringEnd> {
         self.ends.as_ref()?.iter().find(|end| end.from == from)
     }

@@ -237,6 +237,7 @@ impl Hosts {
         }
     }
 
+    #[inline]
     pub(super) fn acl_passes(
         &self,
         row: &InterfaceRow,
