@@ -43,6 +43,7 @@ struct Size {
     bytes: usize,
     runs: usize,
     packets: usize,
+    total: usize,
 }
 
 fn main() {
@@ -62,7 +63,7 @@ fn main() {
         fabric.bytes() / 1_024,
     );
     let snapshot = Snapshot::compile(&world.cloud, &world.rows, Instant::START);
-    let rounds = (4_000_000 / world.packets.len()).max(1);
+    let rounds = (size.total / world.packets.len()).max(1);
     let (mut floor, mut batch, mut one, mut twin) = (vec![], vec![], vec![], vec![]);
     for _ in 0..size.runs {
         floor.push(world.floor(rounds));
@@ -298,8 +299,15 @@ impl Builder {
 impl Size {
     /// The flags of the command line; what is not named keeps its default.
     fn from_args() -> Size {
-        let mut size =
-            Size { vpcs: 2, instances: 500, routes: 1_000, bytes: 64, runs: 9, packets: 4_096 };
+        let mut size = Size {
+            vpcs: 2,
+            instances: 500,
+            routes: 1_000,
+            bytes: 64,
+            runs: 9,
+            packets: 4_096,
+            total: 4_000_000,
+        };
         // `cargo bench` adds a flag of its own.
         let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
         while let Some(flag) = args.next() {
@@ -312,6 +320,7 @@ impl Size {
                 "--bytes" => size.bytes = value,
                 "--runs" => size.runs = value,
                 "--packets" => size.packets = value,
+                "--total" => size.total = value,
                 _ => panic!("unknown flag {flag}"),
             }
         }
