@@ -229,6 +229,7 @@ macro_rules! dense_index {
             ///
             /// # Panics
             /// Above 2^32 rows, which no limit of [`crate::base::limit`] allows.
+            #[inline]
             #[track_caller]
             #[allow(clippy::expect_used, reason = "limits keep every table far below 2^32 rows")]
             pub fn from_row(row: usize) -> Self {
@@ -239,6 +240,7 @@ macro_rules! dense_index {
             pub const NOWHERE: Self = $name(u32::MAX);
 
             /// The number of the row.
+            #[inline]
             pub const fn row(self) -> usize {
                 self.0 as usize
             }

@@ -228,6 +228,7 @@ impl Mtu {
     }
 
     /// Does a packet of `length` bytes pass in one piece?
+    #[inline]
     pub const fn holds(self, length: usize) -> bool {
         length <= self.0 as usize
     }

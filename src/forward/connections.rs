@@ -185,11 +185,6 @@ impl Connections {
         self.now = self.now.max(now);
     }
 
-    /// Has nothing ever been remembered of this interface?
-    pub(super) fn is_blank(&self, at: InterfaceIdx) -> bool {
-        self.table(at).is_none()
-    }
-
     /// How many connections an interface remembers, those that have expired unnoticed included.
     pub fn count(&self, at: InterfaceIdx) -> usize {
         self.table(at).map_or(0, |table| table.connections.len())
@@ -206,6 +201,7 @@ impl Connections {
         Peek(self)
     }
 
+    #[inline]
     fn table(&self, at: InterfaceIdx) -> Option<&Table> {
         self.tables.get(at.row())?.as_deref()
     }
@@ -277,9 +273,21 @@ pub trait Tracking {
         packet: &Packet,
         rules: impl FnOnce() -> Word,
     ) -> Judgement;
+
+    /// Is it certain that nothing is remembered of this interface? Then what is allowed both ways
+    /// passes without being judged.
+    #[inline]
+    fn is_blank(&self, at: InterfaceIdx) -> bool {
+        let _ = at;
+        false
+    }
 }
 
 impl Tracking for Connections {
+    fn is_blank(&self, at: InterfaceIdx) -> bool {
+        self.table(at).is_none()
+    }
+
     /// `rules` is asked only if what is remembered does not decide. What passes is remembered if it
     /// must be. Constant, but for a new connection, which costs a logarithm of the table's size.
     fn judge(

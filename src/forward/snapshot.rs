@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-mod edges;
-mod filters;
+pub(super) mod edges;
+pub(super) mod filters;
 
 use super::connections::Connections;
 use super::gate::{Crossing, Edge, OpenEnd, Origin, Realm, Via};
@@ -23,7 +23,7 @@ use crate::cloud::filter::Direction;
 use crate::cloud::instance::{InstanceState, SourceDestCheck};
 use crate::cloud::route_table::{Blackhole, Hop, RouteState, RouteTarget};
 use crate::wire::Packet;
-use edges::Edges;
+use edges::{Blocks, Edges};
 use filters::{FilterIdx, Filters, Passes};
 
 /// A route's target, by row. Whether it can be used is not copied into every table that names it:
@@ -277,6 +277,12 @@ impl Hosts {
         memory: &mut Connections,
     ) -> Passes {
         self.filters.groups_pass((row.filter, at), direction, packet, origin, memory)
+    }
+}
+
+impl Blocks for Box<[Option<VpcRow>]> {
+    fn hold(&self, vpc: VpcIdx, address: IpAddr) -> bool {
+        self.get(vpc.row()).and_then(Option::as_ref).is_some_and(|row| row.holds(address))
     }
 }
 

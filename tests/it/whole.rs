@@ -1,5 +1,6 @@
 //! Random worlds with everything a VPC has: both twins, each with a memory of its own, and the
-//! oracle agree on every packet of long stories.
+//! oracle agree on every packet of long stories; so do batches, also when the network changes between
+//! their two halves.
 //!
 //! Holds the properties; the worlds are those of `support/whole.rs`, the packets those of
 //! `support/traffic.rs`. Refuses to state what is right: `support/oracle.rs` does.
@@ -13,16 +14,18 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use vpclab::base::id::InterfaceId;
+use vpclab::base::id::{InterfaceId, InterfaceIdx};
 use vpclab::base::time::Span;
 use vpclab::cloud::gateway::Site;
 use vpclab::forward::gate::{Edge, Realm, Via};
 use vpclab::forward::middlebox::{Middleboxes, Next};
 use vpclab::forward::{
     Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot,
+    fabric::{Fabric, Publisher, Reader},
 };
 use vpclab::wire::{Packet, fragment};
 
+use crate::support::batched::Flock;
 use crate::support::oracle::{self, Beyond, Left, Way};
 use crate::support::plan::over;
 use crate::support::traffic::{self, Arrived, probe};
@@ -38,6 +41,8 @@ struct Seen {
     /// Packets that a memory lets pass though the rules alone would not.
     remembered: u64,
     cut: u64,
+    /// Packets that went in batches too.
+    batched: usize,
 }
 
 impl Seen {
@@ -46,6 +51,7 @@ impl Seen {
         self.relayed += other.relayed;
         self.remembered += other.remembered;
         self.cut += other.cut;
+        self.batched += other.batched;
         for (name, count) in &other.delivered {
             *self.delivered.entry(name).or_default() += count;
         }
@@ -56,8 +62,8 @@ impl Seen {
 
     fn print(&self, name: &str) {
         println!(
-            "{name}: {} packets, {} relayed, {} let through by memory, {} cut up",
-            self.packets, self.relayed, self.remembered, self.cut
+            "{name}: {} packets, {} relayed, {} let through by memory, {} cut up, {} in batches",
+            self.packets, self.relayed, self.remembered, self.cut, self.batched
         );
         for (way, count) in &self.delivered {
             println!("    delivered {way:<14} {count}");
@@ -83,14 +89,23 @@ struct Story {
     whole: Whole,
     rows: Rows,
     snapshot: Snapshot,
+    publisher: Publisher,
+    reader: Reader,
+    /// Does not look for a new version all the time, so that both copies are in use.
+    slow_reader: Reader,
     of_reference: Connections,
     of_snapshot: Connections,
+    of_fabric: Connections,
+    /// What was sent lately, to be sent again as a batch.
+    flock: Vec<(InterfaceIdx, Packet)>,
     boxes: Middleboxes,
     lately: Vec<Arrived>,
     on_their_way: Vec<Flight>,
     seen: Seen,
 }
 
+/// How many packets make a batch.
+const FLOCK: usize = 100;
 /// How many packets that arrived are kept, to be answered.
 const LATELY: usize = 32;
 /// How many hosts may send a packet on, one after another.
@@ -118,18 +133,26 @@ fn way_of(crossing: Crossing, rows: &Rows) -> Way {
 
 impl Story {
     fn begin(plan: &WholePlan) -> Story {
-        let whole = Whole::build(plan);
-        let lab = &whole.world.lab;
+        let mut whole = Whole::build(plan);
+        let lab = &mut whole.world.lab;
+        lab.journal.clear();
         let rows = Rows::of(&lab.cloud);
         let snapshot = Snapshot::compile(&lab.cloud, &rows, lab.now);
+        let fabric = Fabric::compile(&lab.cloud, &rows, lab.now);
+        let publisher = Publisher::new(fabric);
         let mut memory = Connections::default();
         memory.set_limit(plan.tracked);
         memory.set_now(lab.now);
         let mut story = Story {
             rows,
             snapshot,
+            reader: publisher.reader(),
+            slow_reader: publisher.reader(),
+            publisher,
             of_reference: memory.clone(),
-            of_snapshot: memory,
+            of_snapshot: memory.clone(),
+            of_fabric: memory,
+            flock: Vec::new(),
             boxes: Middleboxes::default(),
             lately: Vec::new(),
             on_their_way: Vec::new(),
@@ -153,8 +176,40 @@ impl Story {
                 for packet in sent.iter().flat_map(|(_, packets)| packets) {
                     self.send(sent.as_ref().unwrap().0, packet.clone(), plan.late)?;
                 }
+                if self.flock.len() >= FLOCK {
+                    self.batch(&Act::Wait(0))?;
+                }
                 return Ok(());
             }
+            Act::Wait(_) | Act::Tweak(_) | Act::Fit(_) => self.batch(act)?,
+        }
+        for flight in std::mem::take(&mut self.on_their_way) {
+            self.arrive(&flight)?;
+        }
+        prop_assert!(self.of_reference == self.of_snapshot, "memories are not equal any more");
+        prop_assert!(self.of_reference == self.of_fabric, "memories are not equal any more");
+        Ok(())
+    }
+
+    /// Lets what was sent lately leave once more as a batch, changes the world, and lets it arrive.
+    fn batch(&mut self, change: &Act) -> Result<(), TestCaseError> {
+        let flock = std::mem::take(&mut self.flock);
+        let lab = &self.whole.world.lab;
+        let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
+        self.seen.batched += flock.len();
+        let flock = Flock::leave(&flock, self.reader.fabric(), &reference, &self.of_fabric)?;
+        self.change(change)?;
+        let lab = &self.whole.world.lab;
+        let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
+        for (reason, count) in flock.enter(self.reader.fabric(), &reference, lab.now)? {
+            *self.seen.dropped.entry(reason).or_default() += count;
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: &Act) -> Result<(), TestCaseError> {
+        match change {
+            Act::Send(_) => {}
             Act::Wait(seconds) => {
                 let lab = &mut self.whole.world.lab;
                 lab.now = lab.now + Span::from_secs(*seconds);
@@ -164,16 +219,18 @@ impl Story {
         }
         // The world is another now, and packets that were on their way arrive in it.
         self.set_roles();
-        let lab = &self.whole.world.lab;
+        let lab = &mut self.whole.world.lab;
         self.rows.update(&lab.cloud);
+        let changes = std::mem::take(&mut lab.journal);
         self.snapshot = Snapshot::compile(&lab.cloud, &self.rows, lab.now);
+        self.publisher.publish(&lab.cloud, &self.rows, &changes, lab.now);
+        if changes.len().is_multiple_of(2) {
+            self.slow_reader.fabric();
+        }
         self.of_reference.set_now(lab.now);
         self.of_snapshot.set_now(lab.now);
+        self.of_fabric.set_now(lab.now);
         prop_assert_eq!(oracle::overlapping_peerings(&lab.cloud, lab.now), vec![], "S7");
-        for flight in std::mem::take(&mut self.on_their_way) {
-            self.arrive(&flight)?;
-        }
-        prop_assert!(self.of_reference == self.of_snapshot, "memories are not equal any more");
         Ok(())
     }
 
@@ -220,6 +277,11 @@ impl Story {
         let left = reference.leave(from, &packet, &mut self.of_reference);
         let by_snapshot = self.snapshot.leave(from, &packet, &mut self.of_snapshot);
         prop_assert_eq!(left, by_snapshot, "{} sends {:?}", id, packet);
+        let by_fabric = self.reader.fabric().leave(from, &packet, &mut self.of_fabric);
+        prop_assert_eq!(left, by_fabric, "fabric: {} sends {:?}", id, packet);
+        if self.flock.len() < 2 * FLOCK {
+            self.flock.push((from, packet.clone()));
+        }
 
         // Of what nobody remembers anything, the oracle knows what becomes.
         let fresh = reference.leave(from, &packet, &mut Connections::default());
@@ -260,6 +322,8 @@ impl Story {
         let verdict = reference.enter(crossing, packet, &mut self.of_reference);
         let by_snapshot = self.snapshot.enter(crossing, packet, &mut self.of_snapshot);
         prop_assert_eq!(verdict, by_snapshot, "{:?} of {:?}", crossing, packet);
+        let by_fabric = self.reader.fabric().enter(crossing, packet, &mut self.of_fabric);
+        prop_assert_eq!(verdict, by_fabric, "fabric: {:?} of {:?}", crossing, packet);
 
         let fresh = reference.enter(crossing, packet, &mut Connections::default());
         let fresh = fresh.map(|at| self.rows.interface_id(at)).map_err(|drop| drop.reason);
@@ -318,7 +382,7 @@ fn assert_lively(seen: &Seen) {
     assert_eq!(seen.delivered.len(), 7, "{:?}", seen.delivered);
     let (relayed, remembered) = (seen.relayed * 100, seen.remembered * 1_000);
     assert!(relayed > seen.packets && remembered > seen.packets, "{seen:?}");
-    assert!(seen.cut > 0, "{seen:?}");
+    assert!(seen.cut > 0 && seen.batched as u64 * 2 > seen.packets, "{seen:?}");
 }
 
 #[test]

@@ -12,7 +12,11 @@ use crate::forward::gate::{Crossing, Edge, Mapping, Origin, Outside, Realm};
 use crate::forward::{Drop, DropReason, Place, Rows};
 use crate::wire::Packet;
 
-use super::VpcRow;
+/// Who knows which addresses lie in the blocks of a VPC.
+pub(in crate::forward) trait Blocks {
+    /// Does the address lie in a block of this VPC? No address lies in one that is not there.
+    fn hold(&self, vpc: VpcIdx, address: IpAddr) -> bool;
+}
 
 #[derive(Clone, Debug)]
 struct GatewayRow {
@@ -23,7 +27,7 @@ struct GatewayRow {
 
 /// A host outside the cloud.
 #[derive(Clone, Debug)]
-pub(super) struct OutsideRow {
+pub(in crate::forward) struct OutsideRow {
     beyond: GatewayIdx,
     addresses: Box<[IpAddr]>,
 }
@@ -38,7 +42,7 @@ struct Public {
 
 /// The edges of one version of the network.
 #[derive(Clone, Debug)]
-pub(super) struct Edges {
+pub(in crate::forward) struct Edges {
     gateways: Box<[Option<GatewayRow>]>,
     /// Sorted by public address.
     by_public: Box<[Public]>,
@@ -55,7 +59,7 @@ pub(super) struct Edges {
 }
 
 impl Edges {
-    pub(super) fn compile(cloud: &Cloud, rows: &Rows) -> Edges {
+    pub(in crate::forward) fn compile(cloud: &Cloud, rows: &Rows) -> Edges {
         let gateway = |row| {
             let id = rows.gateway_id(GatewayIdx::from_row(row));
             let gateway = cloud.gateway(id)?;
@@ -112,35 +116,34 @@ impl Edges {
     }
 
     /// The VPC that a gateway is attached to.
-    pub(super) fn attached(&self, gateway: GatewayIdx) -> Option<VpcIdx> {
+    pub(in crate::forward) fn attached(&self, gateway: GatewayIdx) -> Option<VpcIdx> {
         self.gateway(gateway)?.vpc
     }
 
     /// The host outside the cloud in this row.
-    pub(super) fn host(&self, row: InterfaceIdx) -> Option<&OutsideRow> {
+    pub(in crate::forward) fn host(&self, row: InterfaceIdx) -> Option<&OutsideRow> {
         let at = self.hosts.binary_search_by_key(&row, |(row, _)| *row).ok()?;
         self.hosts.get(at).map(|(_, host)| host)
     }
 
     /// Who has the address in a network outside the cloud.
-    pub(super) fn owner(&self, realm: Realm, address: IpAddr) -> Option<InterfaceIdx> {
+    pub(in crate::forward) fn owner(&self, realm: Realm, address: IpAddr) -> Option<InterfaceIdx> {
         let key = (realm, address);
         let at = self.owners.binary_search_by(|(r, a, _)| (*r, *a).cmp(&key)).ok()?;
         self.owners.get(at).map(|(_, _, owner)| *owner)
     }
 
     /// Out over an edge that is attached to the sender's VPC.
-    pub(super) fn over(
+    pub(in crate::forward) fn over(
         &self,
         out: Edge,
         origin: Origin,
         packet: &Packet,
-        vpcs: &[Option<VpcRow>],
+        vpcs: &impl Blocks,
     ) -> Result<Crossing, Drop> {
         let at_edge = Place::Gateway(out.gateway);
         let row = self.gateway(out.gateway).ok_or(Drop::new(DropReason::Blackhole, at_edge))?;
-        let home = vpcs.get(out.vpc.row()).and_then(Option::as_ref);
-        if !home.is_some_and(|home| home.holds(packet.source())) {
+        if !vpcs.hold(out.vpc, packet.source()) {
             return Err(Drop::new(DropReason::SpoofedSource, at_edge));
         }
         let to = |outside, source| Crossing::out_over(out, outside, source, origin, row.mtu);
@@ -168,12 +171,12 @@ impl Edges {
     }
 
     /// From a host outside the cloud.
-    pub(super) fn leave(
+    pub(in crate::forward) fn leave(
         &self,
         from: InterfaceIdx,
         host: &OutsideRow,
         packet: &Packet,
-        vpcs: &[Option<VpcRow>],
+        vpcs: &impl Blocks,
     ) -> Result<Crossing, Drop> {
         let destination = packet.destination();
         let here = Place::Interface(from);
@@ -188,10 +191,7 @@ impl Edges {
             return Ok(Crossing::outside(outside, edge));
         }
         let at_edge = Place::Gateway(edge);
-        let holds = |vpc: VpcIdx| {
-            let row = vpcs.get(vpc.row()).and_then(Option::as_ref);
-            row.is_some_and(|row| row.holds(destination))
-        };
+        let holds = |vpc: VpcIdx| vpcs.hold(vpc, destination);
         if row.internet {
             if let IpAddr::V4(public) = destination
                 && let Some((inwards, private)) = self.behind(public)
@@ -223,12 +223,11 @@ impl Edges {
         Some((self.internet_edge(public.vpc)?, public.private))
     }
 
-    fn vpc_with_internet(&self, address: IpAddr, vpcs: &[Option<VpcRow>]) -> Option<Edge> {
-        let holds = |vpc: &VpcIdx| {
-            let row = vpcs.get(vpc.row()).and_then(Option::as_ref);
-            row.is_some_and(|row| row.holds(address))
-        };
-        self.by_id.iter().filter(|vpc| holds(vpc)).find_map(|vpc| self.internet_edge(*vpc))
+    fn vpc_with_internet(&self, address: IpAddr, vpcs: &impl Blocks) -> Option<Edge> {
+        self.by_id
+            .iter()
+            .filter(|vpc| vpcs.hold(**vpc, address))
+            .find_map(|vpc| self.internet_edge(*vpc))
     }
 
     fn internet_edge(&self, vpc: VpcIdx) -> Option<Edge> {

@@ -18,17 +18,17 @@ use crate::cloud::instance::{Host, Interface};
 use crate::cloud::network_acl::{AclAction, AclEntry};
 use crate::cloud::security_group::{GroupRule, RulePeer};
 use crate::forward::Rows;
-use crate::forward::connections::{Connections, Judgement, Tracking, Word};
+use crate::forward::connections::{Judgement, Tracking, Word};
 use crate::forward::gate::Origin;
 use crate::wire::{Family, Packet, Protocol};
 
 /// The row of an interface's groups, counted from one; a NAT gateway has none, and everything
 /// passes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct FilterIdx(Option<NonZeroU32>);
+pub(in crate::forward) struct FilterIdx(Option<NonZeroU32>);
 
 impl FilterIdx {
-    const NO_GROUPS: FilterIdx = FilterIdx(None);
+    pub(in crate::forward) const NO_GROUPS: FilterIdx = FilterIdx(None);
 
     /// The row after so many others.
     #[allow(clippy::expect_used, reason = "one list for each interface at most: far below 2^32")]
@@ -40,7 +40,7 @@ impl FilterIdx {
 
 /// Whether a packet passes an interface's groups.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Passes {
+pub(in crate::forward) enum Passes {
     Yes,
     No,
     /// It would, if its connection could be remembered.
@@ -83,7 +83,7 @@ struct Entries {
 
 /// Every filter of one version of the network.
 #[derive(Clone, Debug)]
-pub(super) struct Filters {
+pub(in crate::forward) struct Filters {
     /// By distinct list of groups, ingress and egress.
     groups: Vec<[Rules; 2]>,
     by_list: FxHashMap<(VpcId, Vec<SecurityGroupId>), FilterIdx>,
@@ -100,7 +100,7 @@ const fn side(direction: Direction) -> usize {
 
 impl Filters {
     /// The ACLs, and who is in which group; interfaces come with [`Filters::of`].
-    pub(super) fn compile(cloud: &Cloud, rows: &Rows) -> Filters {
+    pub(in crate::forward) fn compile(cloud: &Cloud, rows: &Rows) -> Filters {
         let mut members: FxHashMap<SecurityGroupId, Vec<IpAddr>> = FxHashMap::default();
         for (_, interface) in cloud.interfaces() {
             for group in &interface.groups {
@@ -125,7 +125,12 @@ impl Filters {
     }
 
     /// The row of an interface's groups, compiled when the list is met for the first time.
-    pub(super) fn of(&mut self, cloud: &Cloud, interface: &Interface, now: Instant) -> FilterIdx {
+    pub(in crate::forward) fn of(
+        &mut self,
+        cloud: &Cloud,
+        interface: &Interface,
+        now: Instant,
+    ) -> FilterIdx {
         if let Host::NatGateway(_) = interface.host {
             return FilterIdx::NO_GROUPS;
         }
@@ -182,13 +187,13 @@ impl Filters {
     }
 
     /// Does a packet pass the groups of an interface in this direction?
-    pub(super) fn groups_pass(
+    pub(in crate::forward) fn groups_pass(
         &self,
         (filter, at): (FilterIdx, InterfaceIdx),
         direction: Direction,
         packet: &Packet,
         origin: Origin,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Passes {
         let Some(number) = filter.0 else { return Passes::Yes };
         let Some(both) = self.groups.get(number.get() as usize - 1) else { return Passes::No };
@@ -208,8 +213,28 @@ impl Filters {
         }
     }
 
+    /// By family, IPv4 first: do these groups let everything pass both ways?
+    pub(in crate::forward) fn groups_open(&self, filter: FilterIdx) -> [bool; 2] {
+        let Some(number) = filter.0 else { return [true; 2] };
+        let Some([into, out]) = self.groups.get(number.get() as usize - 1) else {
+            return [false; 2];
+        };
+        [into.open[0] && out.open[0], into.open[1] && out.open[1]]
+    }
+
+    /// By family, IPv4 first: does the ACL let everything pass in this direction?
+    pub(in crate::forward) fn acl_open(&self, acl: AclIdx, direction: Direction) -> [bool; 2] {
+        let both = self.acls.get(acl.row()).and_then(Option::as_ref);
+        both.map_or([false; 2], |both| both[side(direction)].open)
+    }
+
     /// Does a packet pass an ACL?
-    pub(super) fn acl_passes(&self, acl: AclIdx, direction: Direction, packet: &Packet) -> bool {
+    pub(in crate::forward) fn acl_passes(
+        &self,
+        acl: AclIdx,
+        direction: Direction,
+        packet: &Packet,
+    ) -> bool {
         let Some(both) = self.acls.get(acl.row()).and_then(Option::as_ref) else { return false };
         let entries = &both[side(direction)];
         if entries.open[family_row(packet)] {

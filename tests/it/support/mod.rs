@@ -2,6 +2,7 @@
 //!
 //! Refuses to hold a test.
 
+pub(crate) mod batched;
 pub(crate) mod blocked;
 pub(crate) mod family;
 pub(crate) mod fixer;

@@ -1,0 +1,211 @@
+//! Up to [`MOST`] routes side by side, searched in full.
+//!
+//! Holds the layout of a leaf: as many keys as it has room for, then as many codes, the longest
+//! prefix first, so that the first key that covers an address decides. Behind the last route it is
+//! repeated, which changes no answer and says where the routes end. Up to eight routes of IPv4 are
+//! one line of the cache, and comparing all eight keys costs less than one branch gone wrong.
+//!
+//! Refuses to be empty, and to know where it hangs.
+
+use super::address::Address;
+use super::arena::{Arena, LINE, UNIT, Unit};
+
+/// Routes of the longest leaf.
+pub(super) const MOST: usize = 32;
+/// Sizes of leaves: size `s` has room for `2 << s` routes.
+pub(super) const SIZES: u32 = 5;
+
+/// A leaf: its size and its block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Leaf {
+    /// 0..SIZES.
+    pub(super) size: u32,
+    /// Where its block begins.
+    pub(super) at: Unit,
+}
+
+/// A route: the prefix of `len` bits at `net`, whose other bits are zero, and what it leads to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Route<A> {
+    /// Its first address.
+    pub(super) net: A,
+    /// 1..=BITS.
+    pub(super) len: u32,
+    /// Never 0.
+    pub(super) code: u32,
+}
+
+/// What came of a route that was to join a leaf.
+pub(super) enum Joined {
+    /// It is there; the leaf may be another one now.
+    Added(Leaf),
+    /// Its prefix was there with this code.
+    Replaced(u32),
+    /// The leaf is full and as it was.
+    Full,
+}
+
+const _: () = assert!(2 << (SIZES - 1) == MOST);
+
+impl Leaf {
+    /// Routes that it has room for.
+    #[inline(always)]
+    pub(super) const fn room(self) -> usize {
+        2 << self.size
+    }
+
+    /// The smallest size with room for `count` routes, at most [`MOST`].
+    fn size_for(count: usize) -> u32 {
+        count.max(2).next_power_of_two().trailing_zeros() - 1
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "at most 40")]
+    const fn units<A: Address>(size: u32) -> u32 {
+        ((2_usize << size) * (A::WORDS + 1)).div_ceil(UNIT) as u32
+    }
+
+    /// A leaf of these routes, one to [`MOST`], in any order; no two with the same prefix.
+    pub(super) fn build<A: Address>(arena: &mut Arena, routes: &[Route<A>]) -> Leaf {
+        let mut sorted = [None; MOST];
+        for (to, from) in sorted.iter_mut().zip(routes) {
+            *to = Some((std::cmp::Reverse(from.len), from.net, from.code));
+        }
+        let count = routes.len().min(MOST);
+        sorted[..count].sort_unstable();
+        let size = Leaf::size_for(count);
+        let leaf = Leaf { size, at: arena.take(Leaf::units::<A>(size)) };
+        let mut last = (A::default(), 0);
+        for (place, route) in sorted.iter().take(leaf.room()).enumerate() {
+            if let Some((len, net, code)) = route {
+                last = (net.key(len.0), *code);
+            }
+            leaf.write(arena, place, last);
+        }
+        leaf
+    }
+
+    #[inline(always)]
+    fn write<A: Address>(self, arena: &mut Arena, place: usize, (key, code): (A, u32)) {
+        for word in 0..A::WORDS {
+            arena.set(self.at, place * A::WORDS + word, key.word(word));
+        }
+        arena.set(self.at, self.room() * A::WORDS + place, code);
+    }
+
+    /// The key at this place, 0..room.
+    #[inline(always)]
+    pub(super) fn key<A: Address>(self, arena: &Arena, place: usize) -> A {
+        (0..A::WORDS).fold(A::default(), |key, word| {
+            key.push_word(arena.word(self.at, place * A::WORDS + word))
+        })
+    }
+
+    /// The code at this place, 0..room.
+    #[inline(always)]
+    pub(super) fn code<A: Address>(self, arena: &Arena, place: usize) -> u32 {
+        arena.word(self.at, self.room() * A::WORDS + place)
+    }
+
+    /// How many routes it has, at least one.
+    fn count<A: Address>(self, arena: &Arena) -> usize {
+        let last: A = self.key(arena, self.room() - 1);
+        (0..self.room()).find(|place| self.key::<A>(arena, *place) == last).unwrap_or(0) + 1
+    }
+
+    /// Its routes go to `into`.
+    pub(super) fn collect<A: Address>(self, arena: &Arena, half: usize, into: &mut Vec<Route<A>>) {
+        into.extend((0..self.count::<A>(arena)).map(|place| {
+            let (net, len) = A::prefix(self.key(arena, place), half);
+            Route { net, len, code: self.code::<A>(arena, place) }
+        }));
+    }
+
+    /// Gives its block back.
+    pub(super) fn free<A: Address>(self, arena: &mut Arena) {
+        arena.give(self.at, Leaf::units::<A>(self.size));
+    }
+
+    /// Adds a route, or gives the one with its prefix another code.
+    pub(super) fn insert<A: Address>(self, arena: &mut Arena, route: Route<A>) -> Joined {
+        let key = route.net.key(route.len);
+        let count = self.count::<A>(arena);
+        if let Some(place) = (0..count).find(|place| self.key::<A>(arena, *place) == key) {
+            let old = self.code::<A>(arena, place);
+            // The repetitions of the last route keep up with it.
+            let end = if place + 1 == count { self.room() } else { place + 1 };
+            for place in place..end {
+                self.write(arena, place, (key, route.code));
+            }
+            return Joined::Replaced(old);
+        }
+        if count == MOST {
+            return Joined::Full;
+        }
+        // Longer prefixes have their mark further down.
+        let longer = |place: &usize| A::mark(self.key(arena, *place)) < A::mark(key);
+        let at = (0..count).take_while(longer).count();
+        let entry = |place: usize| -> (A, u32) {
+            match place.min(count) {
+                p if p < at => (self.key(arena, p), self.code::<A>(arena, p)),
+                p if p == at => (key, route.code),
+                p => (self.key(arena, p - 1), self.code::<A>(arena, p - 1)),
+            }
+        };
+        let mut entries = [(A::default(), 0); MOST];
+        let size = Leaf::size_for(count + 1);
+        let room = Leaf { size, at: 0 }.room();
+        for (place, to) in entries[..room].iter_mut().enumerate() {
+            *to = entry(place);
+        }
+        Joined::Added(self.rewrite(arena, size, &entries[..room]))
+    }
+
+    /// Takes the route with this prefix out. `None` if it is not there, else its code and the leaf
+    /// without it, if any route is left.
+    pub(super) fn remove<A: Address>(
+        self,
+        arena: &mut Arena,
+        net: A,
+        len: u32,
+    ) -> Option<(u32, Option<Leaf>)> {
+        let key = net.key(len);
+        let count = self.count::<A>(arena);
+        let at = (0..count).find(|place| self.key::<A>(arena, *place) == key)?;
+        let code = self.code::<A>(arena, at);
+        if count == 1 {
+            self.free::<A>(arena);
+            return Some((code, None));
+        }
+        let mut entries = [(A::default(), 0); MOST];
+        let size = Leaf::size_for(count - 1);
+        let room = Leaf { size, at: 0 }.room();
+        for (place, to) in entries[..room].iter_mut().enumerate() {
+            let place = place.min(count - 2);
+            let from = if place < at { place } else { place + 1 };
+            *to = (self.key(arena, from), self.code::<A>(arena, from));
+        }
+        Some((code, Some(self.rewrite(arena, size, &entries[..room]))))
+    }
+
+    /// The leaf with other entries, in its own block if the size is the same.
+    fn rewrite<A: Address>(self, arena: &mut Arena, size: u32, entries: &[(A, u32)]) -> Leaf {
+        let mut leaf = self;
+        if size != self.size {
+            self.free::<A>(arena);
+            leaf = Leaf { size, at: arena.take(Leaf::units::<A>(size)) };
+        }
+        for (place, entry) in entries.iter().enumerate() {
+            leaf.write(arena, place, *entry);
+        }
+        leaf
+    }
+
+    /// Asks for its lines, or the first two where it has more.
+    #[inline(always)]
+    pub(super) fn prefetch<A: Address>(self, arena: &Arena) {
+        arena.prefetch(self.at, 0);
+        if self.room() * (A::WORDS + 1) > LINE {
+            arena.prefetch(self.at, LINE);
+        }
+    }
+}

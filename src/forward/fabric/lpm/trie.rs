@@ -1,0 +1,213 @@
+//! The tables of one family: how leaves and nodes hang together, and how they change.
+//!
+//! Holds the search and the ways up and down in size. A leaf that is full becomes a node; a node
+//! that has too many or too few routes for its slots is built anew, which happens once in a number of
+//! changes proportional to its routes. Refuses routes of no bits: a table has its default beside.
+
+use super::arena::{Arena, Unit};
+use super::leaf::{Joined, Leaf, MOST, Route};
+use super::node::{BITS_MOST, Below, Node, Place};
+use super::search::Search;
+
+/// Routes for each slot of a node when it is built: 2^this.
+const ROUTES_PER_SLOT_LOG: u32 = 3;
+/// A node with more routes for each slot than this is built anew.
+const ROUTES_PER_SLOT_MOST: usize = 24;
+/// A node with fewer routes than this part of its slots is built anew.
+const SLOTS_PER_ROUTE_MOST: usize = 2;
+/// A node with this many routes or fewer becomes a leaf.
+const LEAF_AGAIN: usize = MOST / 2;
+
+/// Searches from here on down: the code of the longest prefix that covers the address, or 0.
+#[inline(always)]
+pub(super) fn find<A: Search>(arena: &Arena, mut place: Place, mut best: u32, address: A) -> u32 {
+    loop {
+        match place.below() {
+            Below::Nothing => return best,
+            Below::Leaf(leaf) => {
+                let found = A::find(arena, leaf, address);
+                return if found == 0 { best } else { found };
+            }
+            Below::Node(at) => (place, best) = step(arena, at, best, address),
+        }
+    }
+}
+
+/// One node further down: what hangs below the address's slot, and the best code so far. Nothing
+/// hangs there if the address is not in the node's block.
+#[inline(always)]
+pub(super) fn step<A: Search>(arena: &Arena, at: Unit, best: u32, address: A) -> (Place, u32) {
+    let node = Node::<A>::read(arena, at);
+    if !node.holds(address) {
+        return (Place::default(), best);
+    }
+    let (place, code) = node.slot(arena, node.slot_of(address));
+    (place, if code == 0 { best } else { code })
+}
+
+/// Asks for the first line of what hangs here.
+#[inline(always)]
+pub(super) fn prefetch<A: Search>(arena: &Arena, place: Place) {
+    match place.below() {
+        Below::Nothing => {}
+        Below::Node(at) => arena.prefetch(at, 0),
+        Below::Leaf(leaf) => leaf.prefetch::<A>(arena),
+    }
+}
+
+/// Gives back all blocks below.
+pub(super) fn free<A: Search>(arena: &mut Arena, place: Place) {
+    if place != Place::default() {
+        dismantle::<A>(arena, place, 0, &mut Vec::new());
+    }
+}
+
+/// Builds what holds these routes, sorted by net, then length, no two with the same prefix.
+pub(super) fn build<A: Search>(arena: &mut Arena, routes: &[Route<A>]) -> Below {
+    let [first, .., last] = routes else {
+        return match routes {
+            [] => Below::Nothing,
+            _ => Below::Leaf(Leaf::build(arena, routes)),
+        };
+    };
+    if routes.len() <= MOST {
+        return Below::Leaf(Leaf::build(arena, routes));
+    }
+    let shortest = routes.iter().map(|route| route.len).min().unwrap_or(1);
+    let from = first.net.common(last.net).min(shortest);
+    let slots_log = routes.len().ilog2() + 1 - ROUTES_PER_SLOT_LOG;
+    // More than MOST routes differ in more than two bits, so there are two to tell them by.
+    let node =
+        Node::build(arena, first.net, from, slots_log.clamp(2, BITS_MOST).min(A::BITS - from));
+    node.set_routes(arena, routes.len());
+    let mut rest = routes;
+    while let Some(route) = rest.first() {
+        if node.is_local(route.len) {
+            node.put(arena, route.net, route.len, route.code);
+            rest = &rest[1..];
+            continue;
+        }
+        let slot = node.slot_of(route.net);
+        let below = |r: &&Route<A>| !node.is_local(r.len) && node.slot_of(r.net) == slot;
+        // A route that ends at the slot comes before all that are longer, so these are together.
+        let (here, behind) = rest.split_at(rest.iter().take_while(below).count());
+        let below = build(arena, here);
+        node.hang(arena, slot, below);
+        rest = behind;
+    }
+    Below::Node(node.at)
+}
+
+/// Adds a route below `place`, or gives the one with its prefix another code. Returns what hangs
+/// there now, and the code that the prefix had, or 0.
+pub(super) fn insert<A: Search>(arena: &mut Arena, place: Place, route: Route<A>) -> (Below, u32) {
+    match place.below() {
+        Below::Nothing => (Below::Leaf(Leaf::build(arena, &[route])), 0),
+        Below::Leaf(leaf) => match leaf.insert(arena, route) {
+            Joined::Added(leaf) => (Below::Leaf(leaf), 0),
+            Joined::Replaced(old) => (Below::Leaf(leaf), old),
+            Joined::Full => (rebuild(arena, place, route.net.half(), Some(route)), 0),
+        },
+        Below::Node(at) => {
+            let node = Node::read(arena, at);
+            if route.len < node.from || !node.holds(route.net) {
+                // The node was built for a smaller block than there are routes for now.
+                return (rebuild(arena, place, route.net.half(), Some(route)), 0);
+            }
+            let old = if node.is_local(route.len) {
+                node.put(arena, route.net, route.len, route.code)
+            } else {
+                let slot = node.slot_of(route.net);
+                let (next, _) = node.slot(arena, slot);
+                let (below, old) = insert(arena, next, route);
+                if below != next.below() {
+                    node.hang(arena, slot, below);
+                }
+                old
+            };
+            if old != 0 {
+                return (Below::Node(at), old);
+            }
+            let routes = node.routes(arena) + 1;
+            node.set_routes(arena, routes);
+            let widest = BITS_MOST.min(A::BITS - node.from);
+            if routes > node.slots() * ROUTES_PER_SLOT_MOST && node.bits < widest {
+                return (rebuild::<A>(arena, place, route.net.half(), None), 0);
+            }
+            (Below::Node(at), 0)
+        }
+    }
+}
+
+/// Takes the route with this prefix out from below `place`. `None` if there is none, else its code
+/// and what hangs there now.
+pub(super) fn remove<A: Search>(
+    arena: &mut Arena,
+    place: Place,
+    net: A,
+    len: u32,
+) -> Option<(Below, u32)> {
+    match place.below() {
+        Below::Nothing => None,
+        Below::Leaf(leaf) => {
+            let (code, left) = leaf.remove(arena, net, len)?;
+            Some((left.map_or(Below::Nothing, Below::Leaf), code))
+        }
+        Below::Node(at) => {
+            let node = Node::read(arena, at);
+            if len < node.from || !node.holds(net) {
+                return None;
+            }
+            let code = if node.is_local(len) {
+                Some(node.put(arena, net, len, 0)).filter(|code| *code != 0)?
+            } else {
+                let slot = node.slot_of(net);
+                let (next, _) = node.slot(arena, slot);
+                let (below, code) = remove(arena, next, net, len)?;
+                if below != next.below() {
+                    node.hang(arena, slot, below);
+                }
+                code
+            };
+            let routes = node.routes(arena) - 1;
+            node.set_routes(arena, routes);
+            let few = routes <= LEAF_AGAIN || routes * SLOTS_PER_ROUTE_MOST < node.slots();
+            let below =
+                if few { rebuild::<A>(arena, place, net.half(), None) } else { Below::Node(at) };
+            Some((below, code))
+        }
+    }
+}
+
+/// Builds what hangs below `place` in this half of a table anew, with one route more if there is one.
+fn rebuild<A: Search>(
+    arena: &mut Arena,
+    place: Place,
+    half: usize,
+    more: Option<Route<A>>,
+) -> Below {
+    let mut routes = Vec::new();
+    dismantle(arena, place, half, &mut routes);
+    routes.extend(more);
+    routes.sort_unstable();
+    build(arena, &routes)
+}
+
+/// Moves all routes below `place` to `into` and gives all blocks back.
+fn dismantle<A: Search>(arena: &mut Arena, place: Place, half: usize, into: &mut Vec<Route<A>>) {
+    match place.below() {
+        Below::Nothing => {}
+        Below::Leaf(leaf) => {
+            leaf.collect(arena, half, into);
+            leaf.free::<A>(arena);
+        }
+        Below::Node(at) => {
+            let node = Node::<A>::read(arena, at);
+            into.extend(node.local(arena).map(|(net, len, code)| Route { net, len, code }));
+            for slot in 0..node.slots() {
+                dismantle(arena, node.slot(arena, slot).0, half, into);
+            }
+            node.free(arena);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The compiled twin: one version of the network as flat arrays, for batches of packets.
+//!
+//! Holds [`Fabric`], which answers as [`Reference`](super::Reference) does: one packet at a time as a
+//! [`Forwarder`], or up to [`BATCH`] at a time with [`Fabric::leave_all`] and [`Fabric::enter_all`],
+//! which wait for memory once a batch and not once a packet. Refuses to look at the cloud while it
+//! forwards, to remember anything (connections are an argument), and to explain itself.
+//!
+//! | file | what |
+//! |---|---|
+//! | `rows` | an interface in half a line of the cache, a peering in one, with all that the gate asks |
+//! | `directory` | who has an address: one open-addressed table for all VPCs |
+//! | `lpm`, `routes` | the route tables, and what their codes mean |
+//! | `compile`, `update` | from the cloud to rows, all of them or those that an event touched |
+//! | `scalar` | `leave` and `enter` for one packet, of any kind |
+//! | `batch` | the same in stages over a batch, for the kinds that are common |
+//! | `publish` | two copies: one is in use while the other is brought up to date |
+//! | `prefetch` | the one instruction that has no safe form |
+//!
+//! While packets flow nothing is allocated for packets of the common kinds, no lock is taken and no
+//! clock is read. A `Fabric` is `Send` and `Sync`: workers share one, each with a batch, a
+//! [`Worker`] and a memory of its own.
+
+mod batch;
+mod compile;
+mod directory;
+pub mod lpm;
+mod prefetch;
+mod publish;
+mod routes;
+mod rows;
+mod scalar;
+mod update;
+mod worker;
+
+pub use batch::{BATCH, Batch, Fate};
+pub use publish::{Publisher, Reader};
+pub use worker::{Delivery, Worker};
+
+use rustc_hash::FxHashMap;
+
+use super::snapshot::edges::Edges;
+use super::snapshot::filters::Filters;
+use super::{Connections, Crossing, Drop, Forwarder};
+use crate::base::id::*;
+use crate::base::time::Instant;
+use crate::wire::Packet;
+use directory::Directory;
+use routes::Tables;
+use rows::{InterfaceRow, MoreOfInterface, PeeringRow, VpcRow};
+
+/// One version of the network, compiled. Rows are those of the [`Rows`](super::Rows) that it was
+/// built with; a row without a resource (deleted, or never there) drops what meets it.
+#[derive(Clone, Debug)]
+pub struct Fabric {
+    hosts: Hosts,
+    tables: Tables,
+    /// The first moment at which passing time alone makes it outdated.
+    until: Instant,
+}
+
+/// Who is where, and which peerings are open: all that `enter` sees. No route table is among it.
+#[derive(Clone, Debug)]
+struct Hosts {
+    interfaces: Vec<InterfaceRow>,
+    more: Vec<MoreOfInterface>,
+    peerings: Vec<PeeringRow>,
+    vpcs: Vec<VpcRow>,
+    directory: Directory,
+    directory_v6: FxHashMap<(VpcIdx, u128), InterfaceIdx>,
+    filters: Filters,
+    edges: Edges,
+}
+
+impl Fabric {
+    /// What the rows, the directory of IPv4 addresses and the route tables take, in bytes; filters,
+    /// edges and what few interfaces have are not counted.
+    pub fn bytes(&self) -> usize {
+        let hosts = &self.hosts;
+        size_of_val(&hosts.interfaces[..])
+            + size_of_val(&hosts.peerings[..])
+            + size_of_val(&hosts.vpcs[..])
+            + hosts.directory.bytes()
+            + self.tables.bytes()
+    }
+}
+
+impl Forwarder for Fabric {
+    fn leave(
+        &self,
+        from: InterfaceIdx,
+        packet: &Packet,
+        memory: &mut Connections,
+    ) -> Result<Crossing, Drop> {
+        self.leave_one(from, packet, memory)
+    }
+
+    fn enter(
+        &self,
+        crossing: Crossing,
+        packet: &Packet,
+        memory: &mut Connections,
+    ) -> Result<InterfaceIdx, Drop> {
+        self.enter_one(crossing, packet, memory)
+    }
+}
