@@ -97,7 +97,7 @@ impl Numbers {
     }
 
     fn word(&mut self) -> u32 {
-        self.next().to_be_bytes()[..4].iter().fold(0, |word, byte| word << 8 | u32::from(*byte))
+        self.next().to_be_bytes()[..4].iter().fold(0, |word, byte| (word << 8) | u32::from(*byte))
     }
 }
 
@@ -112,12 +112,13 @@ impl Kind {
     }
 
     fn draw(self, numbers: &mut Numbers) -> IpNet {
-        let v4 = |address: u32, len| Ipv4Net::new(address.into(), len).unwrap().trunc().into();
+        let v4 = |address: u32, len: u32| {
+            let len = u8::try_from(len).unwrap();
+            Ipv4Net::new(address.into(), len).unwrap().trunc().into()
+        };
         match self {
             Kind::Cloud => match numbers.below(32) {
-                0..28 => {
-                    v4(0x0a00_0000 | numbers.below(1 << 24), 16 + 4 * (numbers.below(5) / 4) as u8)
-                }
+                0..28 => v4(0x0a00_0000 | numbers.below(1 << 24), 16 + 4 * (numbers.below(5) / 4)),
                 _ => v4(0xac10_0000 | numbers.below(1 << 20), 20),
             },
             Kind::Internet => {
@@ -125,10 +126,10 @@ impl Kind {
                     0..56 => 24,
                     56..68 => 22,
                     68..76 => 23,
-                    76..86 => 20 + numbers.below(2) as u8,
-                    86..97 => 16 + numbers.below(4) as u8,
-                    97 => 12 + numbers.below(4) as u8,
-                    98 => 25 + numbers.below(7) as u8,
+                    76..86 => 20 + numbers.below(2),
+                    86..97 => 16 + numbers.below(4),
+                    97 => 12 + numbers.below(4),
+                    98 => 25 + numbers.below(7),
                     _ => 32,
                 };
                 // 1.0.0.0 to 223.255.255.255.
@@ -136,7 +137,7 @@ impl Kind {
             }
             Kind::Hosts => v4(numbers.word(), 32),
             Kind::V6 => {
-                let site = u128::from(0x2600_0000_u32) << 96 | u128::from(numbers.below(300)) << 88;
+                let site = (0x2600_u128 << 112) | (u128::from(numbers.below(300)) << 88);
                 let (bits, len) = match numbers.below(20) {
                     0 => (u128::from(numbers.below(256)) << 80, 48),
                     _ => (u128::from(numbers.below(1 << 24)) << 64, 64),
@@ -177,12 +178,12 @@ impl Case {
             .map(|_| {
                 let table = numbers.place(tables.len());
                 let (net, _) = tables[table][numbers.place(tables[table].len())];
-                let host = u128::from(numbers.next()) << 64 | u128::from(numbers.next());
+                let host = (u128::from(numbers.next()) << 64) | u128::from(numbers.next());
                 let address = match net {
-                    IpNet::V4(net) => {
-                        u128::from(net.addr().to_bits() | numbers.word() & net.hostmask().to_bits())
-                    }
-                    IpNet::V6(net) => net.addr().to_bits() | host & net.hostmask().to_bits(),
+                    IpNet::V4(net) => u128::from(
+                        net.addr().to_bits() | (numbers.word() & net.hostmask().to_bits()),
+                    ),
+                    IpNet::V6(net) => net.addr().to_bits() | (host & net.hostmask().to_bits()),
                 };
                 (TableIdx::from_row(table), address)
             })
@@ -275,13 +276,13 @@ impl Case {
         }
         for (name, mut times) in [("remove", removes), ("insert", inserts)] {
             times.sort_unstable();
-            let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
+            let at = |per_mille: usize| times[(times.len() - 1) * per_mille / 1_000];
             println!(
                 "    {name}: median {} ns, p99 {} ns, p99.9 {} ns, most {} ns (the clock's {clock} among them)",
-                at(0.5),
-                at(0.99),
-                at(0.999),
-                at(1.0)
+                at(500),
+                at(990),
+                at(999),
+                at(1_000)
             );
         }
         let left: usize = (0..self.tables).map(|row| tables.routes(TableIdx::from_row(row))).sum();

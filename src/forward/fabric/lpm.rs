@@ -37,7 +37,7 @@ use self::search::Search;
 use super::prefetch;
 use crate::base::id::TableIdx;
 
-/// Routes of one table and family (ours): with it and [`UNITS_USED_MAX`] no place is out of reach.
+/// Routes of one table and family (ours): as many as can be built anew without running out of places.
 pub const ROUTES_PER_TABLE_MAX: usize = 1 << 22;
 /// Tables (ours): 256 MiB of them.
 pub const TABLES_MAX: usize = 1 << 24;
@@ -274,8 +274,7 @@ impl Family {
             }
             same
         });
-        let mut head = Head::default();
-        head.routes = count(routes.len());
+        let mut head = Head { routes: count(routes.len()), ..Head::default() };
         let without_default = match routes.first() {
             Some(route) if route.len == 0 => {
                 head.default = route.code;

@@ -68,6 +68,7 @@ macro_rules! address {
             }
 
             #[inline(always)]
+            #[allow(clippy::cast_possible_truncation, reason = "a half is 0 or 1")]
             fn prefix(key: Self, half: usize) -> (Self, u32) {
                 let first = (half as Self) << (Self::BITS - 1);
                 let bits = (key & key.wrapping_sub(1)) >> 1;

@@ -145,7 +145,7 @@ impl Arena {
     #[inline(always)]
     pub(super) fn pair(&self, word: usize) -> [u32; 2] {
         let line = &self.lines[word / LINE].0;
-        [line[word % LINE & !1], line[word % LINE | 1]]
+        [line[(word % LINE) & !1], line[(word % LINE) | 1]]
     }
 
     /// The word at this place of the block.

@@ -132,11 +132,8 @@ impl Leaf {
         let count = self.count::<A>(arena);
         if let Some(place) = (0..count).find(|place| self.key::<A>(arena, *place) == key) {
             let old = self.code::<A>(arena, place);
-            // The repetitions of the last route keep up with it.
-            let end = if place + 1 == count { self.room() } else { place + 1 };
-            for place in place..end {
-                self.write(arena, place, (key, route.code));
-            }
+            // Repetitions keep the old code: none is found before the route itself.
+            self.write(arena, place, (key, route.code));
             return Joined::Replaced(old);
         }
         if count == A::LEAF {

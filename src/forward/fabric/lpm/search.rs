@@ -20,6 +20,7 @@ pub(super) trait Search: Address {
 
 /// Of each kind of leaf and each unit of a line at which it may begin: which words of the line are its
 /// keys, one bit each, and, from bit 16 on, how far its codes are behind them.
+#[allow(clippy::cast_possible_truncation, reason = "a leaf has room for 16")]
 const LEAVES: [u32; 32] = {
     let mut out = [0; 32];
     let mut bits = 0;
