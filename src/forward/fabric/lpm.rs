@@ -7,7 +7,7 @@
 //! | routes in the half | layout | lines of the cache that a search reads |
 //! |---|---|---|
 //! | 1..=8 | a leaf: keys and codes side by side, all keys compared | table, leaf |
-//! | 9..=32 | a leaf, its codes in lines of their own | table, 1 or 2 of keys, codes |
+//! | 9..=16 | a leaf of a line of keys and a line of codes | table, keys, codes |
 //! | more | a node: slots by the next bits in which they differ, a leaf or a node below each | table, node, slot, leaf |
 //!
 //! (IPv6 keys are four times as long, and so are their leaves.) Unlike a forwarding table of ranges,
@@ -25,6 +25,7 @@ mod search;
 mod tests;
 mod trie;
 
+use std::hint::select_unpredictable;
 use std::num::NonZeroU32;
 
 use ipnet::IpNet;
@@ -36,7 +37,7 @@ use self::search::Search;
 use super::prefetch;
 use crate::base::id::TableIdx;
 
-/// Routes of one table and family (ours): with it and [`UNITS_USED_MAX`] no place is out of reach.
+/// Routes of one table and family (ours): as many as can be built anew without running out of places.
 pub const ROUTES_PER_TABLE_MAX: usize = 1 << 22;
 /// Tables (ours): 256 MiB of them.
 pub const TABLES_MAX: usize = 1 << 24;
@@ -296,8 +297,7 @@ impl Family {
             }
             same
         });
-        let mut head = Head::default();
-        head.routes = count(routes.len());
+        let mut head = Head { routes: count(routes.len()), ..Head::default() };
         let without_default = match routes.first() {
             Some(route) if route.len == 0 => {
                 head.default = route.code;
@@ -329,12 +329,11 @@ impl Family {
         if let Some(head) = self.heads.get(table.row()) {
             let place = head.halves[address.half()];
             match place.below() {
-                Below::Nothing => {}
-                Below::Leaf(leaf) => leaf.prefetch::<A>(&self.arena),
                 Below::Node(at) => {
                     let node = Node::<A>::read(&self.arena, at);
-                    node.prefetch(&self.arena, node.slot_of(address));
+                    self.arena.prefetch_word(node.word_of(node.slot_of(address)));
                 }
+                Below::Nothing | Below::Leaf(_) => trie::prefetch::<A>(&self.arena, place),
             }
         }
     }
@@ -371,24 +370,28 @@ impl Family {
                 trie::prefetch::<A>(&self.arena, at.0);
             }
         }
+        let mut slots = [0; GROUP];
         while is_deep {
             is_deep = false;
-            for ((place, _), address) in places.iter().zip(addresses) {
+            for (((place, _), slot), address) in places.iter_mut().zip(&mut slots).zip(addresses) {
                 if let Below::Node(at) = place.below() {
                     let node = Node::<A>::read(&self.arena, at);
-                    node.prefetch(&self.arena, node.slot_of(*address));
+                    *slot = node.word_of(node.slot_of(*address));
+                    *place = select_unpredictable(node.holds(*address), *place, Place::default());
+                    self.arena.prefetch_word(*slot);
                 }
             }
-            for (at, address) in places.iter_mut().zip(addresses) {
-                if let Below::Node(node) = at.0.below() {
-                    *at = trie::step(&self.arena, node, at.1, *address);
-                    is_deep |= at.0.is_node();
-                    trie::prefetch::<A>(&self.arena, at.0);
+            for (at, slot) in places.iter_mut().zip(slots) {
+                if at.0.is_node() {
+                    let (place, code) = node::slot_at(&self.arena, slot);
+                    *at = (place, select_unpredictable(code == 0, at.1, code));
+                    is_deep |= place.is_node();
+                    trie::prefetch::<A>(&self.arena, place);
                 }
             }
         }
         for ((code, (place, best)), address) in codes.iter_mut().zip(places).zip(addresses) {
-            *code = Code::from_raw(trie::find(&self.arena, place, best, *address));
+            *code = Code::from_raw(A::find(&self.arena, place, best, *address));
         }
     }
 

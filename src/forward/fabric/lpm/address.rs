@@ -20,6 +20,10 @@ pub(super) trait Address: Copy + Ord + Default + Debug {
     const BITS: u32;
     /// Words of four bytes of a key.
     const WORDS: usize;
+    /// Routes of the longest leaf: as many as are searched for the price of a node.
+    const LEAF: usize;
+    /// A node has about a slot for each 2^this routes when it is built, so that few leaves are full.
+    const ROUTES_PER_SLOT_LOG: u32;
 
     /// The key of the prefix of `len` bits, 1..=BITS, at this address; bits behind it are zero.
     fn key(self, len: u32) -> Self;
@@ -40,10 +44,10 @@ pub(super) trait Address: Copy + Ord + Default + Debug {
     fn truncate(self, len: u32) -> Self;
     /// With these `count` bits, 0..=31, from bit `from` on, 1..BITS, where there are zeros.
     fn with_bits(self, from: u32, count: u32, bits: usize) -> Self;
-    /// Word `at` of the address, the highest first.
+    /// Word `at` of the number, the lowest first: as the processor reads two of them at once.
     fn word(self, at: usize) -> u32;
-    /// The address with `word` shifted in from below.
-    fn push_word(self, word: u32) -> Self;
+    /// The number with this word where it has zeros.
+    fn with_word(self, at: usize, word: u32) -> Self;
     /// Does the key cover the address that had this `probe` (see [`Address::probe`])?
     fn covers(key: Self, probe: Self) -> bool;
     /// The address without its first bit, in the place where keys have theirs.
@@ -51,10 +55,12 @@ pub(super) trait Address: Copy + Ord + Default + Debug {
 }
 
 macro_rules! address {
-    ($number:ty) => {
+    ($number:ty, leaf: $leaf:literal, routes_per_slot_log: $log:literal) => {
         impl Address for $number {
             const BITS: u32 = <$number>::BITS;
             const WORDS: usize = size_of::<$number>() / 4;
+            const LEAF: usize = $leaf;
+            const ROUTES_PER_SLOT_LOG: u32 = $log;
 
             #[inline(always)]
             fn key(self, len: u32) -> Self {
@@ -62,6 +68,7 @@ macro_rules! address {
             }
 
             #[inline(always)]
+            #[allow(clippy::cast_possible_truncation, reason = "a half is 0 or 1")]
             fn prefix(key: Self, half: usize) -> (Self, u32) {
                 let first = (half as Self) << (Self::BITS - 1);
                 let bits = (key & key.wrapping_sub(1)) >> 1;
@@ -109,13 +116,12 @@ macro_rules! address {
             #[inline(always)]
             #[allow(clippy::cast_possible_truncation, reason = "one word is asked for")]
             fn word(self, at: usize) -> u32 {
-                (self >> ((Self::WORDS - 1 - at) * 32)) as u32
+                (self >> (32 * at)) as u32
             }
 
             #[inline(always)]
-            fn push_word(self, word: u32) -> Self {
-                // In two steps: the whole width at once is too far for the short one.
-                ((self << 16) << 16) | Self::from(word)
+            fn with_word(self, at: usize, word: u32) -> Self {
+                self | Self::from(word) << (32 * at)
             }
 
             #[inline(always)]
@@ -132,8 +138,8 @@ macro_rules! address {
     };
 }
 
-address!(u32);
-address!(u128);
+address!(u32, leaf: 16, routes_per_slot_log: 3);
+address!(u128, leaf: 16, routes_per_slot_log: 3);
 
 #[cfg(test)]
 mod tests {
@@ -148,8 +154,8 @@ mod tests {
             let meets = address.common(outside) >= len;
             assert_eq!(A::covers(key, outside.probe()), meets, "{net:?}/{len}");
             assert_eq!(address.agrees(outside, len), meets);
-            let words = (0..A::WORDS).map(|at| key.word(at));
-            assert_eq!(words.fold(A::default(), A::push_word), key);
+            let words = |whole: A, at| whole.with_word(at, key.word(at));
+            assert_eq!((0..A::WORDS).fold(A::default(), words), key);
         }
     }
 

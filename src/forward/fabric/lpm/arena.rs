@@ -18,6 +18,9 @@ const GROWTH: usize = 8;
 /// Lines below which an arena doubles: 1 MiB.
 const DOUBLES: usize = 16_384;
 
+/// Lines behind the last block, so that whoever looks for a code where none is looks at one of them.
+const BEHIND: usize = 2;
+
 /// A line of the cache.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -26,8 +29,9 @@ pub(super) struct Line(pub(super) [u32; LINE]);
 /// Where a block begins, in units.
 pub(super) type Unit = u32;
 
-/// The blocks of all tables of one family.
-#[derive(Clone, Default, Debug)]
+/// The blocks of all tables of one family. The first line is nobody's: whoever has no block may read
+/// there.
+#[derive(Clone, Debug)]
 pub(super) struct Arena {
     lines: Vec<Line>,
     /// Units handed out so far, those given back included.
@@ -37,6 +41,14 @@ pub(super) struct Arena {
     /// INVARIANT: a block of one unit begins anywhere, of two at an even unit, of more at a line, or
     /// it is cut until that holds. So what is handed out from here is aligned as if it were new.
     free: BTreeMap<u32, Vec<Unit>>,
+}
+
+impl Default for Arena {
+    fn default() -> Arena {
+        let mut arena = Arena { lines: Vec::new(), used: 0, free: BTreeMap::new() };
+        arena.grow(UNITS);
+        arena
+    }
 }
 
 impl Arena {
@@ -98,7 +110,7 @@ impl Arena {
 
     fn grow(&mut self, used: Unit) {
         self.used = used;
-        let lines = used.div_ceil(UNITS) as usize;
+        let lines = used.div_ceil(UNITS) as usize + BEHIND;
         if lines > self.lines.capacity() {
             let have = self.lines.len();
             let more = if have < DOUBLES { have } else { have / GROWTH };
@@ -109,10 +121,31 @@ impl Arena {
         }
     }
 
-    /// The line with this unit, and at which of its words the unit begins.
+    /// The line with this number.
     #[inline(always)]
-    pub(super) fn line(&self, at: Unit) -> (&Line, usize) {
-        (&self.lines[(at / UNITS) as usize], (at % UNITS) as usize * UNIT)
+    pub(super) fn line(&self, line: usize) -> &[u32; LINE] {
+        &self.lines[line].0
+    }
+
+    /// The words of a unit.
+    #[inline(always)]
+    pub(super) fn unit(&self, at: Unit) -> [u32; UNIT] {
+        let line = &self.lines[(at / UNITS) as usize].0;
+        let word = (at % UNITS) as usize * UNIT;
+        std::array::from_fn(|nth| line[word + nth])
+    }
+
+    /// The word this far behind the beginning of the line.
+    #[inline(always)]
+    pub(super) fn word_from(&self, line: usize, word: usize) -> u32 {
+        self.lines[line + word / LINE].0[word % LINE]
+    }
+
+    /// The word with this number, an even one, and the one behind it.
+    #[inline(always)]
+    pub(super) fn pair(&self, word: usize) -> [u32; 2] {
+        let line = &self.lines[word / LINE].0;
+        [line[(word % LINE) & !1], line[(word % LINE) | 1]]
     }
 
     /// The word at this place of the block.
@@ -129,10 +162,16 @@ impl Arena {
         self.lines[place / LINE].0[place % LINE] = value;
     }
 
-    /// Asks for the line with this word of the block.
+    /// Asks for the line with this word of the arena.
     #[inline(always)]
-    pub(super) fn prefetch(&self, at: Unit, word: usize) {
-        prefetch::element(&self.lines, (at as usize * UNIT + word) / LINE);
+    pub(super) fn prefetch_word(&self, word: usize) {
+        prefetch::element(&self.lines, word / LINE);
+    }
+
+    /// Asks for the line.
+    #[inline(always)]
+    pub(super) fn prefetch_line(&self, line: usize) {
+        prefetch::element(&self.lines, line);
     }
 }
 

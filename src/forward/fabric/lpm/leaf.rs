@@ -1,19 +1,22 @@
-//! Up to [`MOST`] routes side by side, searched in full.
+//! A few routes side by side, searched in full.
 //!
 //! Holds the layout of a leaf: as many keys as it has room for, then as many codes, the longest
 //! prefix first, so that the first key that covers an address decides. Behind the last route it is
-//! repeated, which changes no answer and says where the routes end. Up to eight routes of IPv4 are
-//! one line of the cache, and comparing all eight keys costs less than one branch gone wrong.
+//! repeated, which changes no answer and says where the routes end. Up to eight routes of IPv4 lie in
+//! one line of the cache, keys and codes, and the keys of sixteen in one as well.
 //!
 //! Refuses to be empty, and to know where it hangs.
 
 use super::address::Address;
-use super::arena::{Arena, LINE, UNIT, Unit};
+use super::arena::{Arena, UNIT, Unit};
 
-/// Routes of the longest leaf.
-pub(super) const MOST: usize = 32;
-/// Sizes of leaves: size `s` has room for `2 << s` routes.
-pub(super) const SIZES: u32 = 5;
+/// Routes of the longest leaf of any family.
+pub(super) const MOST: usize = 16;
+/// For how many routes a leaf of each size has room.
+const ROOMS: [usize; 6] = [2, 4, 6, 8, 12, MOST];
+/// Sizes of leaves.
+#[allow(clippy::cast_possible_truncation, reason = "it is 6")]
+pub(super) const SIZES: u32 = ROOMS.len() as u32;
 
 /// A leaf: its size and its block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,26 +48,24 @@ pub(super) enum Joined {
     Full,
 }
 
-const _: () = assert!(2 << (SIZES - 1) == MOST);
-
 impl Leaf {
     /// Routes that it has room for.
     #[inline(always)]
     pub(super) const fn room(self) -> usize {
-        2 << self.size
+        ROOMS[self.size as usize]
     }
 
     /// The smallest size with room for `count` routes, at most [`MOST`].
     fn size_for(count: usize) -> u32 {
-        count.max(2).next_power_of_two().trailing_zeros() - 1
+        (0..SIZES - 1).find(|size| Leaf { size: *size, at: 0 }.room() >= count).unwrap_or(SIZES - 1)
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "at most 40")]
-    const fn units<A: Address>(size: u32) -> u32 {
-        ((2_usize << size) * (A::WORDS + 1)).div_ceil(UNIT) as u32
+    #[allow(clippy::cast_possible_truncation, reason = "at most 20")]
+    fn units<A: Address>(size: u32) -> u32 {
+        (Leaf { size, at: 0 }.room() * (A::WORDS + 1)).div_ceil(UNIT) as u32
     }
 
-    /// A leaf of these routes, one to [`MOST`], in any order; no two with the same prefix.
+    /// A leaf of these routes, one to [`Address::LEAF`], in any order; no two with the same prefix.
     pub(super) fn build<A: Address>(arena: &mut Arena, routes: &[Route<A>]) -> Leaf {
         let mut sorted = [None; MOST];
         for (to, from) in sorted.iter_mut().zip(routes) {
@@ -94,15 +95,15 @@ impl Leaf {
 
     /// The key at this place, 0..room.
     #[inline(always)]
-    pub(super) fn key<A: Address>(self, arena: &Arena, place: usize) -> A {
+    fn key<A: Address>(self, arena: &Arena, place: usize) -> A {
         (0..A::WORDS).fold(A::default(), |key, word| {
-            key.push_word(arena.word(self.at, place * A::WORDS + word))
+            key.with_word(word, arena.word(self.at, place * A::WORDS + word))
         })
     }
 
     /// The code at this place, 0..room.
     #[inline(always)]
-    pub(super) fn code<A: Address>(self, arena: &Arena, place: usize) -> u32 {
+    fn code<A: Address>(self, arena: &Arena, place: usize) -> u32 {
         arena.word(self.at, self.room() * A::WORDS + place)
     }
 
@@ -131,14 +132,11 @@ impl Leaf {
         let count = self.count::<A>(arena);
         if let Some(place) = (0..count).find(|place| self.key::<A>(arena, *place) == key) {
             let old = self.code::<A>(arena, place);
-            // The repetitions of the last route keep up with it.
-            let end = if place + 1 == count { self.room() } else { place + 1 };
-            for place in place..end {
-                self.write(arena, place, (key, route.code));
-            }
+            // Repetitions keep the old code: none is found before the route itself.
+            self.write(arena, place, (key, route.code));
             return Joined::Replaced(old);
         }
-        if count == MOST {
+        if count == A::LEAF {
             return Joined::Full;
         }
         // Longer prefixes have their mark further down.
@@ -198,14 +196,5 @@ impl Leaf {
             leaf.write(arena, place, *entry);
         }
         leaf
-    }
-
-    /// Asks for its lines, or the first two where it has more.
-    #[inline(always)]
-    pub(super) fn prefetch<A: Address>(self, arena: &Arena) {
-        arena.prefetch(self.at, 0);
-        if self.room() * (A::WORDS + 1) > LINE {
-            arena.prefetch(self.at, LINE);
-        }
     }
 }

@@ -43,6 +43,17 @@ const NODE: u32 = 1;
 const LEAVES: u32 = 2;
 const _: () = assert!(LEAVES + SIZES <= 8, "three bits of kind");
 
+/// Of each kind: for how many routes its leaf has room.
+pub(super) const ROOM: [usize; 8] = {
+    let mut out = [0; 8];
+    let mut size = 0;
+    while size < SIZES {
+        out[(LEAVES + size) as usize] = Leaf { size, at: 0 }.room();
+        size += 1;
+    }
+    out
+};
+
 impl Place {
     /// Takes it apart.
     #[inline(always)]
@@ -62,6 +73,30 @@ impl Place {
             Below::Node(at) => at << 4 | NODE << 1,
             Below::Leaf(leaf) => leaf.at << 4 | (LEAVES + leaf.size) << 1,
         })
+    }
+
+    /// Where the keys of its leaf begin, and for how many there is room: for none if there is no leaf.
+    #[inline(always)]
+    pub(super) const fn leaf(self) -> (Unit, usize) {
+        (self.0 >> 4, ROOM[(self.0 >> 1 & 7) as usize])
+    }
+
+    /// The line in which its block begins.
+    #[inline(always)]
+    pub(super) const fn line(self) -> usize {
+        (self.0 >> 6) as usize
+    }
+
+    /// Its kind, and from bit 3 on the unit of the line at which its block begins: 0..32.
+    #[inline(always)]
+    pub(super) const fn leaf_bits(self) -> usize {
+        (self.0 >> 1 & 31) as usize
+    }
+
+    /// Does it have a leaf with room for this many routes or more?
+    #[inline(always)]
+    pub(super) const fn has_room(self, size: u32) -> bool {
+        self.0 >> 1 & 7 >= LEAVES + size
     }
 
     /// Is it a node's?
@@ -126,8 +161,13 @@ impl<A: Address> Node<A> {
     /// The node whose block begins here.
     #[inline(always)]
     pub(super) fn read(arena: &Arena, at: Unit) -> Node<A> {
-        let net = (0..A::WORDS).fold(A::default(), |net, word| net.push_word(arena.word(at, word)));
-        let shape = arena.word(at, A::WORDS);
+        let words = arena.unit(at);
+        let (net, shape) = if A::WORDS == 1 {
+            (A::default().with_word(0, words[0]), words[1])
+        } else {
+            let net = |net: A, word: usize| net.with_word(word, words[word]);
+            ((0..A::WORDS).fold(A::default(), net), arena.unit(at + 1)[0])
+        };
         Node { at, net, from: shape & 0xff, bits: shape >> 8 }
     }
 
@@ -162,8 +202,7 @@ impl<A: Address> Node<A> {
     /// What hangs below the slot, and the code of the longest local route, 0 for none.
     #[inline(always)]
     pub(super) fn slot(self, arena: &Arena, slot: usize) -> (Place, u32) {
-        let word = Self::HEADER + 2 * slot;
-        (Place(arena.word(self.at, word)), arena.word(self.at, word + 1))
+        slot_at(arena, self.word_of(slot))
     }
 
     /// Hangs something else below the slot.
@@ -172,10 +211,10 @@ impl<A: Address> Node<A> {
         arena.set(self.at, Self::HEADER + 2 * slot, Place::of(below).owned(owned).0);
     }
 
-    /// Asks for the line with the slot.
+    /// Which word of the arena the slot begins at.
     #[inline(always)]
-    pub(super) fn prefetch(self, arena: &Arena, slot: usize) {
-        arena.prefetch(self.at, Self::HEADER + 2 * slot);
+    pub(super) const fn word_of(self, slot: usize) -> usize {
+        self.at as usize * UNIT + Self::HEADER + 2 * slot
     }
 
     fn set_code(self, arena: &mut Arena, slot: usize, code: u32) {
@@ -275,4 +314,11 @@ impl<A: Address> Node<A> {
     fn net_of(self, bits: usize, more: u32) -> A {
         self.net.with_bits(self.from, more, bits)
     }
+}
+
+/// What hangs below the slot at this word of the arena, and its code (see [`Node::slot`]).
+#[inline(always)]
+pub(super) fn slot_at(arena: &Arena, word: usize) -> (Place, u32) {
+    let [place, code] = arena.pair(word);
+    (Place(place), code)
 }

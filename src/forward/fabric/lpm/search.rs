@@ -1,126 +1,133 @@
 //! The search of a leaf: which of its keys covers an address first?
 //!
-//! Holds one search for each family: four keys of IPv4 at a time where the processor can (SSE2,
-//! which every x86-64 has), one after the other elsewhere and for IPv6. Refuses to branch on a key of
-//! IPv4 before four or eight are compared: which of them covers is not to be foreseen.
+//! Holds one search for each family: all sixteen words of a line at once for IPv4, with the four lanes
+//! of SSE2 where the processor has them (every x86-64 does), one key after the other for IPv6. Refuses to
+//! branch on what is found, on the size of the leaf or on there being none: none of it is to be
+//! foreseen, and a branch gone wrong costs as much as the whole search.
+
+use std::hint::select_unpredictable;
 
 use super::address::Address;
-use super::arena::{Arena, LINE};
-use super::leaf::Leaf;
+use super::arena::{Arena, LINE, UNIT};
+use super::node::{Place, ROOM};
 
 /// A family whose leaves can be searched.
 pub(super) trait Search: Address {
-    /// The code of the longest prefix in the leaf that covers the address, 0 if none does.
-    fn find(arena: &Arena, leaf: Leaf, address: Self) -> u32;
+    /// The code of the longest prefix in the leaf that covers the address, `best` if none does or no
+    /// leaf is there. `place` is no node's.
+    fn find(arena: &Arena, place: Place, best: u32, address: Self) -> u32;
+}
+
+/// Of each kind of leaf and each unit of a line at which it may begin: which words of the line are its
+/// keys, one bit each, and, from bit 16 on, how far its codes are behind them.
+#[allow(clippy::cast_possible_truncation, reason = "a leaf has room for 16")]
+const LEAVES: [u32; 32] = {
+    let mut out = [0; 32];
+    let mut bits = 0;
+    while bits < 32 {
+        // A long leaf begins at a line; what would not fit is never asked for.
+        let (room, word) = (ROOM[bits % 8], (bits / 8) * UNIT);
+        out[bits] = ((((1 << room) - 1) << word) & 0xffff) | (room as u32) << 16;
+        bits += 1;
+    }
+    out
+};
+
+impl Search for u32 {
+    #[inline(always)]
+    fn find(arena: &Arena, place: Place, best: u32, address: u32) -> u32 {
+        let leaf = LEAVES[place.leaf_bits()];
+        let line = place.line();
+        // The keys are all in this line, and may have others and codes beside them.
+        let covering = covering(arena.line(line), address.probe()) & leaf & 0xffff;
+        // Bit 16 stands for none, whose code is whatever stands there.
+        let nth = (covering | 1 << 16).trailing_zeros() as usize;
+        let code = arena.word_from(line, nth + (leaf >> 16) as usize);
+        select_unpredictable(covering == 0, best, code)
+    }
 }
 
 impl Search for u128 {
     #[inline(always)]
-    fn find(arena: &Arena, leaf: Leaf, address: u128) -> u32 {
+    fn find(arena: &Arena, place: Place, best: u32, address: u128) -> u32 {
+        let (at, room) = place.leaf();
         let probe = address.probe();
-        let first = (0..leaf.room()).find(|place| u128::covers(leaf.key(arena, *place), probe));
-        first.map_or(0, |place| leaf.code::<u128>(arena, place))
-    }
-}
-
-impl Search for u32 {
-    #[inline(always)]
-    fn find(arena: &Arena, leaf: Leaf, address: u32) -> u32 {
-        let probe = address.probe();
-        let (line, word) = arena.line(leaf.at);
-        let words = &line.0;
-        match leaf.size {
-            // Up to a line it is all in one.
-            0 => {
-                let [a, b] = [words[word & 12], words[(word & 12) | 1]];
-                let covered =
-                    u32::from(u32::covers(a, probe)) | u32::from(u32::covers(b, probe)) << 1;
-                pick(covered, |place| words[(word & 12) | 2 | place & 1])
-            }
-            1 => {
-                let word = word & 8;
-                let covered = four(words, word, probe);
-                pick(covered, |place| words[word | 4 | place & 3])
-            }
-            2 => {
-                let covered = four(words, 0, probe) | four(words, 4, probe) << 4;
-                pick(covered, |place| words[8 | place & 7])
-            }
-            _ => {
-                let lines = leaf.room() / LINE;
-                for nth in 0..lines {
-                    let covered = sixteen(line_of(arena, leaf, nth), probe);
-                    if covered != 0 {
-                        let codes = line_of(arena, leaf, lines + nth);
-                        return codes[covered.trailing_zeros() as usize % LINE];
-                    }
-                }
-                0
-            }
+        let mut covering = 0_u32;
+        for (unit, nth) in (at..).zip(0..room) {
+            let words = arena.unit(unit);
+            let key = (0..UNIT).fold(0, |key: u128, word| key.with_word(word, words[word]));
+            covering |= u32::from(u128::covers(key, probe)) << nth;
         }
+        let nth = (covering | 1 << 16).trailing_zeros() as usize;
+        let code = arena.word(at, room * UNIT + nth);
+        select_unpredictable(covering == 0, best, code)
     }
 }
 
-/// The code at the lowest place that is set, if one is.
-#[inline(always)]
-fn pick(covered: u32, code: impl Fn(usize) -> u32) -> u32 {
-    let code = code(covered.trailing_zeros() as usize);
-    if covered == 0 { 0 } else { code }
-}
-
-#[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "0 or 1: a leaf has four lines at most")]
-fn line_of(arena: &Arena, leaf: Leaf, nth: usize) -> &[u32; LINE] {
-    &arena.line(leaf.at + 4 * nth as u32).0.0
-}
-
-/// Which of a line of keys cover the address, as bits.
-#[inline(always)]
-fn sixteen(keys: &[u32; LINE], probe: u32) -> u32 {
-    [0, 4, 8, 12].into_iter().fold(0, |covered, from| covered | four(keys, from, probe) << from)
-}
-
-/// Which of the four keys from `from` on, a multiple of 4 below 16, cover the address, as bits.
-#[inline(always)]
-fn four(keys: &[u32; LINE], from: usize, probe: u32) -> u32 {
-    let from = from & 12;
-    let keys = [keys[from], keys[from | 1], keys[from | 2], keys[from | 3]];
-    covering(keys, probe)
-}
-
+/// Which words of the line cover the address, taken for keys: bit `n` is for word `n`.
 #[cfg(target_feature = "sse2")]
 #[inline(always)]
 #[allow(
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
-    reason = "the instructions call every number signed, and of the mask four bits are set"
+    reason = "the instructions call every number signed, and of the mask sixteen bits are set"
 )]
 #[allow(
     unsafe_code,
-    reason = "the instructions have no safe form outside of a function for SSE2 only"
+    reason = "the instructions are safe in a function for SSE2 only, which cannot be inlined"
 )]
-fn covering(keys: [u32; 4], probe: u32) -> u32 {
+fn covering(words: &[u32; LINE], probe: u32) -> u32 {
     #[cfg(target_arch = "x86")]
     use std::arch::x86::*;
     #[cfg(target_arch = "x86_64")]
     use std::arch::x86_64::*;
-    let [a, b, c, d] = keys.map(|key| key as i32);
     // SAFETY: these compute on values, touch no memory, and need nothing but SSE2, without which
     // this function is not compiled.
     unsafe {
-        let keys = _mm_set_epi32(d, c, b, a);
-        let below = _mm_sub_epi32(keys, _mm_set1_epi32(1));
-        let free = _mm_xor_si128(keys, below);
-        let differ = _mm_xor_si128(keys, _mm_set1_epi32(probe as i32));
-        let wrong = _mm_andnot_si128(free, differ);
-        let right = _mm_cmpeq_epi32(wrong, _mm_setzero_si128());
-        _mm_movemask_ps(_mm_castsi128_ps(right)) as u32
+        let one = _mm_set1_epi32(1);
+        let probe = _mm_set1_epi32(probe as i32);
+        let four = |from: usize| {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|n| words[from + n] as i32);
+            let keys = _mm_set_epi32(d, c, b, a);
+            let free = _mm_xor_si128(keys, _mm_sub_epi32(keys, one));
+            let wrong = _mm_andnot_si128(free, _mm_xor_si128(keys, probe));
+            _mm_cmpeq_epi32(wrong, _mm_setzero_si128())
+        };
+        let low = _mm_packs_epi32(four(0), four(4));
+        let high = _mm_packs_epi32(four(8), four(12));
+        _mm_movemask_epi8(_mm_packs_epi16(low, high)) as u32
     }
 }
 
+/// Which words of the line cover the address, taken for keys: bit `n` is for word `n`.
 #[cfg(not(target_feature = "sse2"))]
 #[inline(always)]
-fn covering(keys: [u32; 4], probe: u32) -> u32 {
-    let bits = keys.map(|key| u32::from(u32::covers(key, probe)));
-    bits[0] | bits[1] << 1 | bits[2] << 2 | bits[3] << 3
+fn covering(words: &[u32; LINE], probe: u32) -> u32 {
+    let bit = |(nth, key): (usize, &u32)| u32::from(u32::covers(*key, probe)) << nth;
+    words.iter().enumerate().map(bit).fold(0, |all, one| all | one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lanes agree with the arithmetic of one key.
+    #[test]
+    fn all_words_of_a_line_are_compared() {
+        let address = 0x0a01_0203_u32;
+        for shift in 0..4 {
+            let mut words = [0; LINE];
+            for (nth, word) in (0_u32..).zip(&mut words) {
+                // Two of three differ from the address in the last bit of the prefix.
+                let free = (nth * 2 + shift) % 31;
+                let other = if nth % 3 == 0 { address } else { address ^ 1 << free };
+                *word = other.truncate(32 - free).key(32 - free);
+            }
+            let got = covering(&words, address.probe());
+            for (nth, word) in words.iter().enumerate() {
+                assert_eq!(got >> nth & 1 == 1, u32::covers(*word, address.probe()), "{nth}");
+            }
+            assert_eq!(got.count_ones(), 6, "{got:b}");
+        }
+    }
 }

@@ -4,33 +4,25 @@
 //! that has too many or too few routes for its slots is built anew, which happens once in a number of
 //! changes proportional to its routes. Refuses routes of no bits: a table has its default beside.
 
+use std::hint::select_unpredictable;
+
 use super::arena::{Arena, Unit};
-use super::leaf::{Joined, Leaf, MOST, Route};
+use super::leaf::{Joined, Leaf, Route};
 use super::node::{BITS_MOST, Below, Node, Place};
 use super::search::Search;
 
-/// Routes for each slot of a node when it is built: 2^this.
-const ROUTES_PER_SLOT_LOG: u32 = 3;
 /// A node with more routes for each slot than this is built anew.
-const ROUTES_PER_SLOT_MOST: usize = 24;
+const ROUTES_PER_SLOT_MOST: usize = 16;
 /// A node with fewer routes than this part of its slots is built anew.
 const SLOTS_PER_ROUTE_MOST: usize = 2;
-/// A node with this many routes or fewer becomes a leaf.
-const LEAF_AGAIN: usize = MOST / 2;
 
 /// Searches from here on down: the code of the longest prefix that covers the address, or 0.
 #[inline(always)]
 pub(super) fn find<A: Search>(arena: &Arena, mut place: Place, mut best: u32, address: A) -> u32 {
-    loop {
-        match place.below() {
-            Below::Nothing => return best,
-            Below::Leaf(leaf) => {
-                let found = A::find(arena, leaf, address);
-                return if found == 0 { best } else { found };
-            }
-            Below::Node(at) => (place, best) = step(arena, at, best, address),
-        }
+    while let Below::Node(at) = place.below() {
+        (place, best) = step(arena, at, best, address);
     }
+    A::find(arena, place, best, address)
 }
 
 /// One node further down: what hangs below the address's slot, and the best code so far. Nothing
@@ -38,21 +30,22 @@ pub(super) fn find<A: Search>(arena: &Arena, mut place: Place, mut best: u32, ad
 #[inline(always)]
 pub(super) fn step<A: Search>(arena: &Arena, at: Unit, best: u32, address: A) -> (Place, u32) {
     let node = Node::<A>::read(arena, at);
-    if !node.holds(address) {
-        return (Place::default(), best);
-    }
+    // In another block the slot is a wrong one, but it exists.
     let (place, code) = node.slot(arena, node.slot_of(address));
-    (place, if code == 0 { best } else { code })
+    let is_outside = !node.holds(address);
+    let best = select_unpredictable(is_outside | (code == 0), best, code);
+    (select_unpredictable(is_outside, Place::default(), place), best)
 }
 
-/// Asks for the first line of what hangs here.
+/// Asks for what a search reads here next: a leaf or the header of a node. As asking does no harm
+/// and a branch does, where nothing hangs it asks for something else.
 #[inline(always)]
 pub(super) fn prefetch<A: Search>(arena: &Arena, place: Place) {
-    match place.below() {
-        Below::Nothing => {}
-        Below::Node(at) => arena.prefetch(at, 0),
-        Below::Leaf(leaf) => leaf.prefetch::<A>(arena),
-    }
+    let line = place.line();
+    arena.prefetch_line(line);
+    // The second line of a leaf that has more than one, or the first once more.
+    let has_two = place.has_room(if A::WORDS == 1 { 4 } else { 1 });
+    arena.prefetch_line(line + usize::from(has_two));
 }
 
 /// Gives back all blocks below.
@@ -70,13 +63,13 @@ pub(super) fn build<A: Search>(arena: &mut Arena, routes: &[Route<A>]) -> Below 
             _ => Below::Leaf(Leaf::build(arena, routes)),
         };
     };
-    if routes.len() <= MOST {
+    if routes.len() <= A::LEAF {
         return Below::Leaf(Leaf::build(arena, routes));
     }
     let shortest = routes.iter().map(|route| route.len).min().unwrap_or(1);
     let from = first.net.common(last.net).min(shortest);
-    let slots_log = routes.len().ilog2() + 1 - ROUTES_PER_SLOT_LOG;
-    // More than MOST routes differ in more than two bits, so there are two to tell them by.
+    let slots_log = routes.len().ilog2() + 1 - A::ROUTES_PER_SLOT_LOG;
+    // More routes than a leaf has differ in more than two bits, so there are two to tell them by.
     let node =
         Node::build(arena, first.net, from, slots_log.clamp(2, BITS_MOST).min(A::BITS - from));
     node.set_routes(arena, routes.len());
@@ -171,7 +164,7 @@ pub(super) fn remove<A: Search>(
             };
             let routes = node.routes(arena) - 1;
             node.set_routes(arena, routes);
-            let few = routes <= LEAF_AGAIN || routes * SLOTS_PER_ROUTE_MOST < node.slots();
+            let few = routes <= A::LEAF / 2 || routes * SLOTS_PER_ROUTE_MOST < node.slots();
             let below =
                 if few { rebuild::<A>(arena, place, net.half(), None) } else { Below::Node(at) };
             Some((below, code))
