@@ -37,17 +37,10 @@ impl Interned {
         row
     }
 
+    /// The value with this hash is in `row` no more.
     pub(super) fn remove(&mut self, hash: u64, row: u32) {
         if self.0.get(&hash) == Some(&row) {
             self.0.remove(&hash);
         }
-    }
-
-    pub(super) fn reserve(&mut self, more: usize) {
-        self.0.reserve(more);
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
     }
 }

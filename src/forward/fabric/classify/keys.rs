@@ -54,10 +54,6 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn clear(&mut self) {
-        *self = Keys::default();
-    }
-
     pub(super) fn bytes(&self) -> usize {
         self.lines.capacity() * size_of::<Line>()
             + self.tables.capacity() * size_of::<Table>()

@@ -56,10 +56,6 @@ impl<K: Key, const W: usize> Trees<K, W> {
         self.lines.capacity() * size_of::<Line<K, W>>()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.lines.clear();
-    }
-
     /// Adds a tree over sorted boundaries and says its depth; `None` if it would be too deep.
     pub(super) fn push(&mut self, boundaries: &[K]) -> Option<u32> {
         let leaves = boundaries.len().div_ceil(W).max(1);
