@@ -16,6 +16,7 @@ use crate::cloud::network_acl::AclEntry;
 use crate::forward::connections::Word;
 
 mod arena;
+mod batch;
 mod cell;
 mod intern;
 mod keys;
@@ -24,12 +25,13 @@ pub mod network;
 mod paint;
 mod probe;
 mod rules;
+mod small;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 use arena::{Arena, Indexed};
-use cell::{REFUSED, TRACKED, UNTRACKED, word};
+use cell::{Cell, Kind, REFUSED, TRACKED, UNTRACKED, word};
 use intern::{Interned, hash_of};
 pub use members::GroupRow;
 pub use probe::{Address, AnyProbe, Probe};
@@ -206,9 +208,29 @@ impl Classifiers {
         probe: &Probe<A>,
         origin: Origin,
     ) -> u8 {
-        let Some(lines) = self.filters.get(filter as usize) else { return REFUSED };
-        let cell = lines[side(direction)].cell(A::FAMILY, probe.class);
+        self.say_from(self.cell(filter, direction, probe), direction, probe, origin)
+    }
+
+    /// The decision that begins in a cell.
+    #[inline]
+    fn say_from<A: Indexed>(
+        &self,
+        cell: Cell,
+        direction: Direction,
+        probe: &Probe<A>,
+        origin: Origin,
+    ) -> u8 {
+        if cell.is(Kind::Stretch) {
+            return cell.within(probe.key_for(cell), probe.is_later);
+        }
         self.arena.say(cell, direction, probe, origin)
+    }
+
+    /// Where a decision begins.
+    #[inline]
+    fn cell<A: Indexed>(&self, filter: u32, direction: Direction, probe: &Probe<A>) -> Cell {
+        let lines = self.filters.get(filter as usize);
+        lines.map_or(Cell::REFUSED, |both| both[side(direction)].cell(A::FAMILY, probe.class))
     }
 
     /// A row for a further group that rules may name, with no member.
@@ -232,8 +254,8 @@ impl Classifiers {
         }
     }
 
-    /// How many filters there are that decide differently, two of them built in.
-    pub fn len(&self) -> usize {
+    /// How many filters there are, two of them built in.
+    pub fn count(&self) -> usize {
         self.filters.len()
     }
 

@@ -9,6 +9,7 @@ use super::keys::Keys;
 use super::members::{GroupRow, Members};
 use super::paint::Stroke;
 use super::probe::{Address, Probe};
+use super::small::Smalls;
 use super::tree::Trees;
 use crate::cloud::filter::Direction;
 use crate::forward::gate::Origin;
@@ -27,11 +28,12 @@ struct Named {
 pub(super) struct Arena {
     pub(super) keys: Keys,
     pub(super) members: Members,
+    small: Smalls,
     trees4: Trees<i32, 16>,
     trees6: Trees<u64, 8>,
     wide6: Trees<u128, 4>,
     leaves: Vec<Cell>,
-    /// Every tree, and how many leaves it has.
+    /// Every tree, and how many cells stand with its leaves.
     trees: Vec<(Cell, usize)>,
     known_trees: [Interned; 2],
     named: Vec<Named>,
@@ -52,6 +54,12 @@ pub(super) trait Indexed: Address {
     fn before(self) -> Self;
     /// Which stretch of a tree of its family it lies in.
     fn stretch(self, arena: &Arena, tree: Cell) -> usize;
+    /// Loads the line below the first one of a tree that has one; the number is of no meaning.
+    fn load_child(self, arena: &Arena, tree: Cell) -> usize;
+    /// The decision as a small one, if it is.
+    fn small(arena: &mut Arena, starts: &[Self], cells: &[Cell]) -> Option<Cell>;
+    /// The word of a small decision.
+    fn say_small(self, arena: &Arena, small: Cell, key: u16, is_later: bool) -> Bits;
     /// Adds the lines of a tree over these starts of stretches, which are sorted and above the
     /// lowest address: its kind, its first line and its depth.
     fn add_lines(arena: &mut Arena, starts: &[Self]) -> Option<(Kind, usize, u32)>;
@@ -74,8 +82,22 @@ impl Indexed for u32 {
     }
 
     #[inline]
+    fn load_child(self, arena: &Arena, tree: Cell) -> usize {
+        arena.trees4.load_child(tree.first_line(), signed(self))
+    }
+
+    #[inline]
     fn stretch(self, arena: &Arena, tree: Cell) -> usize {
         arena.trees4.stretch(tree.first_line(), tree.depth(), signed(self))
+    }
+
+    fn small(arena: &mut Arena, starts: &[u32], cells: &[Cell]) -> Option<Cell> {
+        arena.small.cell(starts.iter().map(|start| signed(start.before())), cells)
+    }
+
+    #[inline]
+    fn say_small(self, arena: &Arena, small: Cell, key: u16, is_later: bool) -> Bits {
+        arena.small.say(small, signed(self), key, is_later)
     }
 
     fn add_lines(arena: &mut Arena, starts: &[u32]) -> Option<(Kind, usize, u32)> {
@@ -112,12 +134,25 @@ impl Indexed for u128 {
     }
 
     #[inline]
+    fn load_child(self, arena: &Arena, tree: Cell) -> usize {
+        arena.trees6.load_child(tree.first_line(), upper(self))
+    }
+
+    #[inline]
     fn stretch(self, arena: &Arena, tree: Cell) -> usize {
         let (first, depth) = (tree.first_line(), tree.depth());
         match tree.kind() {
             Kind::Tree6 => arena.trees6.stretch(first, depth, upper(self)),
             _ => arena.wide6.stretch(first, depth, self),
         }
+    }
+
+    fn small(_: &mut Arena, _: &[u128], _: &[Cell]) -> Option<Cell> {
+        None
+    }
+
+    fn say_small(self, _: &Arena, _: Cell, _: u16, _: bool) -> Bits {
+        REFUSED
     }
 
     /// Where no block is longer than a /64, half of the address decides.
@@ -171,6 +206,7 @@ impl Arena {
         }
         self.keys.bytes()
             + self.members.bytes()
+            + self.small.bytes()
             + self.trees4.bytes()
             + self.trees6.bytes()
             + self.wide6.bytes()
@@ -182,12 +218,16 @@ impl Arena {
 
     /// How much has been added since it was empty, in cells and lines.
     pub(super) fn len(&self) -> usize {
-        self.leaves.len() + self.named.len() + self.trees4.len() + self.trees6.len()
+        self.leaves.len() + self.named.len() + self.small.len() + self.trees4.len()
     }
 
-    /// The decision that is `cells[0]` up to `starts[0]`, and so on. Equal decisions get equal
-    /// cells. `None` if it does not fit, see [`Trees::push`].
+    /// The decision of `cells[0]`, and where that refuses, of `cells[1]` up to `starts[0]` and so on.
+    /// All are cells for keys. Equal decisions get equal cells. `None` if it does not fit, see
+    /// [`Trees::push`].
     pub(super) fn tree<A: Indexed>(&mut self, starts: &[A], cells: &[Cell]) -> Option<Cell> {
+        if let Some(small) = A::small(self, starts, cells) {
+            return Some(small);
+        }
         let hash = hash_of(&(starts, cells));
         let known = self.known_trees[A::ROW].find(hash, |row| self.is_tree(row, starts, cells));
         let vacant = match known {
@@ -251,8 +291,22 @@ impl Arena {
         Cell::scan(u32::try_from(scans.len() - 1).unwrap_or(u32::MAX))
     }
 
-    /// The word of a cell.
+    /// Loads the lines that a cell leads to, as far as the packet plays no part; the number is of no
+    /// meaning.
     #[inline]
+    pub(super) fn load(&self, cell: Cell) -> usize {
+        let leaf = || self.leaves.get(cell.first_leaf()).map_or(0, |leaf| leaf.row());
+        match cell.kind() {
+            Kind::Small => self.small.load(cell),
+            Kind::Tree4 => self.trees4.load(cell.first_line()) ^ leaf(),
+            Kind::Tree6 => self.trees6.load(cell.first_line()) ^ leaf(),
+            Kind::Wide6 => self.wide6.load(cell.first_line()) ^ leaf(),
+            Kind::Members if cell.flag() => self.members.load(GroupRow(cell.row32())),
+            _ => 0,
+        }
+    }
+
+    /// The word of a cell.
     pub(super) fn say<A: Indexed>(
         &self,
         cell: Cell,
@@ -262,15 +316,16 @@ impl Arena {
     ) -> Bits {
         match cell.kind() {
             Kind::Stretch | Kind::Line | Kind::Paged => {
-                let key = if cell.flag() { probe.answer_key } else { probe.key };
-                self.keys.say(cell, key, probe.is_later)
+                self.keys.say(cell, probe.key_for(cell), probe.is_later)
             }
+            Kind::Small => probe.far(direction).say_small(self, cell, probe.key, probe.is_later),
             Kind::Tree4 | Kind::Tree6 | Kind::Wide6 => {
                 self.say_by_address(cell, probe.far(direction), probe)
             }
             Kind::Members if cell.flag() => {
                 let group = GroupRow(cell.row32());
-                let is_member = origin == Origin::Own && probe.far(direction).is_member(self, group);
+                let is_member =
+                    origin == Origin::Own && probe.far(direction).is_member(self, group);
                 if is_member { TRACKED } else { REFUSED }
             }
             Kind::Members => self.say_named(cell, direction, probe, origin),
@@ -284,9 +339,20 @@ impl Arena {
     }
     #[inline]
     fn say_by_address<A: Indexed>(&self, tree: Cell, far: A, probe: &Probe<A>) -> Bits {
-        let leaf = tree.first_leaf() + far.stretch(self, tree);
-        let cell = self.leaves.get(leaf).copied().unwrap_or(Cell::REFUSED);
-        self.keys.say(cell, probe.key, probe.is_later)
+        let [above, cell] = self.leaves(tree, far.stretch(self, tree));
+        let word = self.keys.say(cell, probe.key, probe.is_later);
+        match self.keys.say(above, probe.key, probe.is_later) {
+            REFUSED => word,
+            above => above,
+        }
+    }
+
+    /// The cell above all stretches of a tree, and that of one stretch.
+    #[inline]
+    pub(super) fn leaves(&self, tree: Cell, stretch: usize) -> [Cell; 2] {
+        let first = tree.first_leaf();
+        [first, first + 1 + stretch]
+            .map(|leaf| self.leaves.get(leaf).copied().unwrap_or(Cell::REFUSED))
     }
 
     fn say_named<A: Indexed>(

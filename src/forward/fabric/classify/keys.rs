@@ -8,7 +8,7 @@ use super::cell::{Bits, Cell, Kind};
 use super::intern::{Interned, hash_of};
 
 /// Boundaries that a line has room for.
-const LINE_BOUNDARIES: usize = 28;
+const LINE_BOUNDARIES: usize = 24;
 
 /// A decision with few boundaries, in a line of the cache. As in [`super::tree`] a boundary stands as
 /// the last key before it; signed, because that is how vectors of 16 bits are compared.
@@ -144,7 +144,9 @@ impl Line {
     #[allow(clippy::cast_possible_truncation, reason = "two bits")]
     fn say(&self, key: u16) -> Bits {
         let key = ordered(key);
-        let before: u16 = self.boundaries.iter().map(|b| u16::from(*b < key)).sum();
+        // Counted twice, see `tree::count_below`.
+        let twice = self.boundaries.iter().map(|b| if *b < key { 0x101_u16 } else { 0 });
+        let before = twice.sum::<u16>() & 0xff;
         (self.words >> (2 * before) & 3) as Bits
     }
 }
@@ -162,9 +164,9 @@ mod tests {
             (vec![0, 65_535], Kind::Stretch),
             (vec![0, 443, 444], Kind::Stretch),
             (vec![0, 443, 444, 500], Kind::Line),
-            ((0..29).map(|n| n * 2_000).collect(), Kind::Line),
-            ((0..29).map(|n| 65_507 + n).collect(), Kind::Line),
-            ((0..30).map(|n| n * 2_000).collect(), Kind::Paged),
+            ((0..25).map(|n| n * 2_000).collect(), Kind::Line),
+            ((0..25).map(|n| 65_511 + n).collect(), Kind::Line),
+            ((0..26).map(|n| n * 2_000).collect(), Kind::Paged),
             ((0..=65_535).collect(), Kind::Paged),
         ] {
             let mut starts: Vec<u16> = starts;

@@ -98,6 +98,12 @@ impl Members {
         self.v6.remove(&(group.0, address));
     }
 
+    /// Loads the line of a group; the number is of no meaning.
+    #[inline]
+    pub(super) fn load(&self, group: GroupRow) -> usize {
+        self.lines.get(group.0 as usize).map_or(0, |line| line.held as usize)
+    }
+
     #[inline]
     pub(super) fn holds_v4(&self, group: GroupRow, address: u32) -> bool {
         let Some(line) = self.lines.get(group.0 as usize) else { return false };

@@ -5,7 +5,6 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
 use super::{AclFilterIdx, Classifiers, Far, FilterIdx, GroupRow, Rule};
@@ -141,7 +140,12 @@ impl Filters {
     }
 
     /// A prefix list has other entries. Linear in the groups of interfaces.
-    pub fn prefix_list_changed(&mut self, cloud: &Cloud, list: PrefixListId, now: Instant) -> Moved {
+    pub fn prefix_list_changed(
+        &mut self,
+        cloud: &Cloud,
+        list: PrefixListId,
+        now: Instant,
+    ) -> Moved {
         let named = |rule: &GroupRule| rule.peer == RulePeer::PrefixList(list);
         let lists = self.lists_where(cloud, self.lists_with.keys().copied(), named);
         self.again(cloud, &lists, now)
@@ -151,9 +155,8 @@ impl Filters {
     /// life or go stale (2.5). Linear in the rules of the VPC's groups. Both ends are to be told.
     pub fn peerings_changed(&mut self, cloud: &Cloud, vpc: VpcId, now: Instant) -> Moved {
         let own = cloud.vpc(vpc).map_or(&[][..], |vpc| vpc.groups());
-        let foreign = |rule: &GroupRule| {
-            matches!(rule.peer, RulePeer::Group(named) if !own.contains(&named))
-        };
+        let foreign =
+            |rule: &GroupRule| matches!(rule.peer, RulePeer::Group(named) if !own.contains(&named));
         let lists = self.lists_where(cloud, own.iter().copied(), foreign);
         self.again(cloud, &lists, now)
     }

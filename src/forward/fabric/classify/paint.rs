@@ -36,7 +36,7 @@ impl<A: Indexed> Stroke<A> {
         Stroke { first: A::LOWEST, last: A::HIGHEST, mark }
     }
 
-    fn is_everywhere(&self) -> bool {
+    pub(super) fn is_everywhere(&self) -> bool {
         self.first == A::LOWEST && self.last == A::HIGHEST
     }
 
@@ -76,11 +76,23 @@ pub(super) struct Painter {
 }
 
 impl Painter {
-    /// The cell of these strokes, of which later ones lie over earlier ones; where there is none,
-    /// everything is refused. Linear in the strokes apart from sorting, as long as few lie over one
-    /// another.
-    pub(super) fn paint<A: Indexed>(&mut self, arena: &mut Arena, strokes: &[Stroke<A>]) -> Cell {
-        if strokes.iter().all(Stroke::is_everywhere) {
+    /// The cell of these strokes, of which later ones lie over earlier ones, and of the marks above
+    /// all of them at every address; where there is none, everything is refused. Where two words
+    /// meet in a stroke and above, the one above counts unless it refuses. Linear in the strokes
+    /// apart from sorting, as long as few lie over one another.
+    ///
+    /// Marks above cost no stroke of every stretch, which is why they are apart.
+    pub(super) fn paint<A: Indexed>(
+        &mut self,
+        arena: &mut Arena,
+        strokes: &[Stroke<A>],
+        above: &[Mark],
+    ) -> Cell {
+        let on_top = self.keys_cell(&mut arena.keys, above);
+        if strokes.is_empty() || on_top.as_constant().is_some_and(|word| word != REFUSED) {
+            return on_top;
+        }
+        if above.is_empty() && strokes.iter().all(Stroke::is_everywhere) {
             let mut marks = std::mem::take(&mut self.marks);
             marks.clear();
             marks.extend(strokes.iter().map(|stroke| stroke.mark));
@@ -88,20 +100,25 @@ impl Painter {
             self.marks = marks;
             return cell;
         }
-        let painted = self.sweep(&mut arena.keys, strokes).and_then(|(starts, cells)| {
-            match (&starts[..], &cells[..]) {
-                ([_], [cell]) => Some(*cell),
-                (starts, cells) => arena.tree(&starts[1..], cells),
-            }
-        });
-        painted.unwrap_or_else(|| arena.scanned(strokes.iter().rev().copied().collect()))
+        let painted =
+            self.sweep(&mut arena.keys, strokes, on_top).and_then(|(starts, cells)| {
+                match (&starts[..], &cells[..]) {
+                    ([_], [Cell::REFUSED, cell]) => Some(*cell),
+                    (starts, cells) => arena.tree(&starts[1..], cells),
+                }
+            });
+        painted.unwrap_or_else(|| {
+            let above = above.iter().rev().map(|mark| Stroke::everywhere(*mark));
+            arena.scanned(above.chain(strokes.iter().rev().copied()).collect())
+        })
     }
 
-    /// Where stretches start and what holds in them; neighbours differ.
+    /// Where stretches start, and `on_top` and what holds in them; neighbours differ.
     fn sweep<A: Indexed>(
         &mut self,
         keys: &mut Keys,
         strokes: &[Stroke<A>],
+        on_top: Cell,
     ) -> Option<(Vec<A>, Vec<Cell>)> {
         let mut order = std::mem::take(&mut self.order);
         order.clear();
@@ -118,10 +135,11 @@ impl Painter {
             over: Vec::new(),
             from: A::LOWEST,
             starts: Vec::with_capacity(2 * strokes.len() + 1),
-            cells: Vec::with_capacity(2 * strokes.len() + 1),
+            cells: Vec::with_capacity(2 * strokes.len() + 2),
             marks: std::mem::take(&mut self.marks),
             work: 0,
         };
+        sweep.cells.push(on_top);
         for at in &order {
             let first = strokes[*at as usize].first;
             sweep.close_before(Some(first), self, keys);
@@ -213,7 +231,7 @@ impl<A: Indexed> Sweep<'_, A> {
         self.over.sort_unstable();
         self.marks.extend(self.over.iter().map(|at| self.strokes[*at as usize].mark));
         let cell = painter.keys_cell(keys, &self.marks);
-        if self.cells.last() != Some(&cell) {
+        if self.starts.is_empty() || self.cells.last() != Some(&cell) {
             self.starts.push(self.from);
             self.cells.push(cell);
         }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::cell::Cell;
 use crate::cloud::filter::Direction;
 use crate::wire::{Family, Packet, Protocol, Transport};
 
@@ -78,6 +79,12 @@ impl<A: Address> Probe<A> {
             (Transport::Later | Transport::Other, _) => (0, 0, true),
         };
         Probe { source, destination, key, answer_key, class, is_later }
+    }
+
+    /// The key that a cell for keys compares.
+    #[inline]
+    pub(super) fn key_for(&self, cell: Cell) -> u16 {
+        if cell.flag() { self.answer_key } else { self.key }
     }
 
     /// The far end's address: the source of what comes in, the destination of what goes out.

@@ -177,34 +177,37 @@ impl Compiler {
             };
             rules.iter().any(|r| is_everybody(r) && r.traffic.is_all_ports_of(protocol))
         };
-        let everybody = |rules: &[Rule<'_>], strokes: &mut Vec<Stroke<A>>| {
+        let everybody = |rules: &[Rule<'_>], marks: &mut Vec<Mark>| {
             let untracked = rules.iter().filter(|rule| is_everybody(rule));
-            let marks = untracked.filter_map(|rule| keys(rule.traffic, way, UNTRACKED));
-            strokes.extend(marks.map(Stroke::everywhere));
+            marks.extend(untracked.filter_map(|rule| keys(rule.traffic, way, UNTRACKED)));
         };
+        let mut above = Vec::new();
         if all_ports(rules) {
-            let base = Mark { first: 0, last: u16::MAX, later: true, word: TRACKED };
-            strokes.push(Stroke::everywhere(base));
-            everybody(answers, strokes);
-            let cell = self.painter.paint(arena, strokes);
+            above.push(Mark { first: 0, last: u16::MAX, later: true, word: TRACKED });
+            everybody(answers, &mut above);
+            let cell = self.painter.keys_cell(&mut arena.keys, &above);
             return if cell.as_constant().is_some() { cell } else { cell.by_source() };
         }
         let mut named: Vec<(GroupRow, Mark)> = Vec::new();
         for rule in rules {
             let Some(mark) = keys(rule.traffic, way, TRACKED) else { continue };
-            let stroke = |block: &IpNet| {
-                A::ends(block).map(|(first, last)| Stroke { first, last, mark })
+            let blocks = match &rule.far {
+                Far::Block(block) => std::slice::from_ref(block),
+                Far::Blocks(blocks) => blocks,
+                Far::Members(group) => {
+                    named.push((*group, mark));
+                    continue;
+                }
             };
-            match rule.far {
-                Far::Block(block) => strokes.extend(stroke(&block)),
-                Far::Blocks(blocks) => strokes.extend(blocks.iter().filter_map(stroke)),
-                Far::Members(group) => named.push((group, mark)),
+            for (first, last) in blocks.iter().filter_map(A::ends) {
+                let stroke = Stroke { first, last, mark };
+                if stroke.is_everywhere() { above.push(mark) } else { strokes.push(stroke) }
             }
         }
         if all_ports(answers) {
-            everybody(rules, strokes);
+            everybody(rules, &mut above);
         }
-        let base = self.painter.paint(arena, strokes);
+        let base = self.painter.paint(arena, strokes, &above);
         if named.is_empty() {
             return base;
         }
@@ -255,7 +258,7 @@ impl Compiler {
             let (first, last) = A::ends(&entry.block)?;
             Some(Stroke { first, last, mark })
         }));
-        self.painter.paint(arena, strokes)
+        self.painter.paint(arena, strokes, &[])
     }
 }
 

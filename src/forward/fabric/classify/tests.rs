@@ -27,7 +27,8 @@ enum Shows {
 
 fn ones_complement(parts: &[&[u8]]) -> u16 {
     let bytes: Vec<u8> = parts.concat();
-    let words = bytes.chunks(2).map(|c| u32::from(c[0]) << 8 | c.get(1).map_or(0, |b| u32::from(*b)));
+    let words =
+        bytes.chunks(2).map(|c| u32::from(c[0]) << 8 | c.get(1).map_or(0, |b| u32::from(*b)));
     let sum: u32 = words.sum();
     let sum = (sum >> 16) + (sum & 0xffff);
     let sum = (sum >> 16) + (sum & 0xffff);
@@ -224,8 +225,11 @@ fn rules(most: usize) -> impl Strategy<Value = Vec<OwnRule>> {
 
 fn entries(most: usize) -> impl Strategy<Value = Vec<AclEntry>> {
     let action = select(vec![AclAction::Allow, AclAction::Deny]);
-    let entry = (traffic(), blocks(), action)
-        .prop_map(|(traffic, block, action)| AclEntry { traffic, block, action });
+    let entry = (traffic(), blocks(), action).prop_map(|(traffic, block, action)| AclEntry {
+        traffic,
+        block,
+        action,
+    });
     prop::collection::vec(entry, 0..most)
 }
 

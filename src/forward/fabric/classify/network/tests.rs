@@ -5,6 +5,7 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::IpNet;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -169,7 +170,8 @@ impl World {
             }
             Act::Entries { block } => {
                 let (list, all) = (self.list, vec![block]);
-                let add = Command::ModifyManagedPrefixList { list, add: all.clone(), remove: vec![] };
+                let add =
+                    Command::ModifyManagedPrefixList { list, add: all.clone(), remove: vec![] };
                 let is_new = !cloud.prefix_list(list).unwrap().entries.contains(&block);
                 let remove = Command::ModifyManagedPrefixList { list, add: vec![], remove: all };
                 ask(cloud, if is_new { &add } else { &remove });
@@ -220,8 +222,15 @@ enum Act {
 }
 
 fn blocks() -> impl Strategy<Value = IpNet> {
-    select(vec!["0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.0.1.4/32", "10.1.1.0/29", "10.0.1.0/30"])
-        .prop_map(|block| block.parse().unwrap())
+    select(vec![
+        "0.0.0.0/0",
+        "10.0.0.0/8",
+        "10.1.0.0/16",
+        "10.0.1.4/32",
+        "10.1.1.0/29",
+        "10.0.1.0/30",
+    ])
+    .prop_map(|block| block.parse().unwrap())
 }
 
 fn traffic() -> impl Strategy<Value = Traffic> {
@@ -281,7 +290,15 @@ fn agrees(world: &World, filters: &mut Filters, rows: &Rows) -> Result<(), TestC
                 for origin in [Origin::Own, Origin::Relayed] {
                     let (want, _) = judge.groups(interface, direction, packet, origin);
                     let got = filters.classifiers().groups(filter, direction, &probe, origin);
-                    prop_assert_eq!(got, want, "{:?} {} {:?} at {}", packet, direction, origin, id.0);
+                    prop_assert_eq!(
+                        got,
+                        want,
+                        "{:?} {} {:?} at {}",
+                        packet,
+                        direction,
+                        origin,
+                        id.0
+                    );
                 }
                 let entry = judge.acl(id.1, direction, packet);
                 let want = entry.is_some_and(|(_, entry)| entry.action == AclAction::Allow);
