@@ -164,7 +164,7 @@ impl Case {
                 if of_it.is_empty() || chance.below(4) == 0 {
                     return (set, far, Protocol::TCP, chance.port());
                 }
-                let row = of_it[chance.next() as usize % of_it.len()];
+                let row = of_it[chance.below(u32::try_from(of_it.len()).unwrap()) as usize];
                 let far = row.first | (far & (row.last - row.first));
                 let span = u32::from(row.ports.last() - row.ports.first()) + 1;
                 let port = row.ports.first() + u16::try_from(chance.below(span)).unwrap();
@@ -252,7 +252,10 @@ fn main() {
             "floor",
             measure(rounds, || {
                 batches(&probes, |batch| {
-                    batch.iter().filter(|(set, _)| lines[2 * *set as usize].0[3] % 2 == 0).count()
+                    batch
+                        .iter()
+                        .filter(|(set, _)| lines[2 * *set as usize].0[3].is_multiple_of(2))
+                        .count()
                 })
             }),
         );

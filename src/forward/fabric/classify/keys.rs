@@ -99,11 +99,13 @@ impl Keys {
         let mut at = 0;
         for (high, entry) in (0_u16..256).zip(&mut table) {
             let mut page = [0; 8];
-            for low in 0..256_u16 {
-                let key = high << 8 | low;
-                at += usize::from(written.starts.get(at + 1) == Some(&key));
+            let (mut from, end) = (u32::from(high) << 8, (u32::from(high) + 1) << 8);
+            while from < end {
+                let next = written.starts.get(at + 1).map_or(1 << 16, |start| u32::from(*start));
                 let word = written.words.get(at).copied().unwrap_or_default();
-                page[usize::from(low / 32)] |= u64::from(word) << (low % 32 * 2);
+                fill(&mut page, (from & 0xff)..(from & 0xff) + next.min(end) - from, word);
+                at += usize::from(next <= end);
+                from = next.min(end);
             }
             *entry = *self.known_pages.entry(page).or_insert_with(|| {
                 self.pages.push(Page(page));
@@ -139,6 +141,18 @@ impl Keys {
     }
 }
 
+/// Gives a stretch of a page's keys, which have no word yet, this one.
+fn fill(page: &mut [u64; 8], keys: std::ops::Range<u32>, word: Bits) {
+    let pattern = 0x5555_5555_5555_5555 * u64::from(word);
+    for (part, first) in page.iter_mut().zip((0_u32..).step_by(32)) {
+        let below = |key: u32| match key.saturating_sub(first) {
+            32.. => u64::MAX,
+            keys => (1 << (2 * keys)) - 1,
+        };
+        *part |= pattern & below(keys.end) & !below(keys.start);
+    }
+}
+
 impl Line {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "two bits")]
@@ -171,7 +185,7 @@ mod tests {
         ] {
             let mut starts: Vec<u16> = starts;
             starts[0] = 0;
-            let words: Vec<Bits> = (0..starts.len()).map(|n| (n % 2 + 1) as Bits).collect();
+            let words: Vec<Bits> = [1, 2].into_iter().cycle().take(starts.len()).collect();
             let written = Written { starts, words, later: 2 };
             let cell = keys.cell(&written);
             assert_eq!(cell.kind(), want, "{:?}", written.starts);

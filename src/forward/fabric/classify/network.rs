@@ -101,7 +101,9 @@ impl Filters {
             self.name_groups(cloud, *group);
         }
         let [ingress, egress] = rules(cloud, &self.named, (interface.vpc, &groups), now);
+        let before = self.all.arena.len();
         let filter = self.all.add_groups(&ingress, &egress);
+        self.fresh += self.all.arena.len() - before;
         // One list for each interface at most.
         let row = u32::try_from(self.lists.len()).unwrap_or(u32::MAX);
         for group in &groups {
@@ -110,7 +112,6 @@ impl Filters {
         self.by_list.insert(groups.clone(), row);
         self.lists.push(List { vpc: interface.vpc, groups, filter });
         self.count(filter.0);
-        self.fresh = self.fresh.max(self.all.arena.len());
         filter
     }
 

@@ -48,9 +48,10 @@ impl<A: Indexed> Stroke<A> {
 }
 
 /// How much the stretches of one decision may cost, counted in strokes of each stretch. Beyond it
-/// the strokes are searched instead: some 10 ms are enough, and rules could be thought of that take
-/// the square of their number. 1,000 rules of a group, half of them for all addresses, stay below.
-const WORK_MAX: usize = 1 << 20;
+/// the strokes are searched instead, because rules could be thought of that take the square of their
+/// number in time and space. 1,000 rules stay below while no more than some hundred blocks lie in one
+/// another; those of a group for all addresses do not count.
+const WORK_MAX: usize = 1 << 18;
 
 /// Strokes that lie over one another at one address, and where the next stretch begins.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! Holds the search, packets at the boundaries of rules, and random filters. The search shares
 //! nothing with the classifiers but the types of the rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -346,6 +346,125 @@ proptest! {
                     });
                     prop_assert_eq!(a, b);
                 }
+            }
+        }
+    }
+}
+
+/// Questions of one family, in the order of the packets.
+fn questions<T: Copy>(
+    filters: &[T],
+    packets: &[Packet],
+) -> (Vec<(T, Probe<u32>)>, Vec<(T, Probe<u128>)>) {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for (packet, filter) in packets.iter().zip(filters.iter().cycle()) {
+        match AnyProbe::of(packet) {
+            AnyProbe::V4(probe) => v4.push((*filter, probe)),
+            AnyProbe::V6(probe) => v6.push((*filter, probe)),
+        }
+    }
+    (v4, v6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// A batch says what its packets are told one by one, whatever its length and mixture.
+    #[test]
+    fn batches_say_the_same(
+        filters in prop::collection::vec([rules(12), rules(4)], 3),
+        acls in prop::collection::vec([entries(24), entries(4)], 2),
+        members in [members(), members()],
+        packets in prop::collection::vec(packets(), 1..5),
+    ) {
+        let packets = packets.concat();
+        let mut all = Classifiers::default();
+        let rows = [all.add_group(), all.add_group()];
+        for (row, members) in rows.iter().zip(&members) {
+            members.iter().for_each(|member| all.join(*row, *member));
+        }
+        let mut with_groups: Vec<FilterIdx> = filters.iter().map(|[ingress, egress]| {
+            all.add_groups(&borrowed(ingress, &rows), &borrowed(egress, &rows))
+        }).collect();
+        with_groups.extend([FilterIdx::NONE, FilterIdx(u32::MAX)]);
+        let mut with_acls: Vec<AclFilterIdx> =
+            acls.iter().map(|[ingress, egress]| all.add_acl(ingress, egress)).collect();
+        with_acls.push(AclFilterIdx::NONE);
+        for direction in Direction::ALL {
+            let (v4, v6) = questions(&with_groups, &packets);
+            let own = Origin::Own;
+            let v4: Vec<_> = v4.into_iter().map(|(filter, probe)| (filter, probe, own)).collect();
+            let v6: Vec<_> = v6.into_iter().map(|(filter, probe)| (filter, probe, own)).collect();
+            let mut words = vec![Word::Refused; v4.len()];
+            all.groups_all_v4(direction, &v4, &mut words);
+            for ((filter, probe, origin), word) in v4.iter().zip(words) {
+                prop_assert_eq!(word, all.groups_v4(*filter, direction, probe, *origin));
+            }
+            let mut words = vec![Word::Refused; v6.len()];
+            all.groups_all_v6(direction, &v6, &mut words);
+            for ((filter, probe, origin), word) in v6.iter().zip(words) {
+                prop_assert_eq!(word, all.groups_v6(*filter, direction, probe, *origin));
+            }
+            let (v4, v6) = questions(&with_acls, &packets);
+            let mut passes = vec![false; v4.len()];
+            all.acl_all_v4(direction, &v4, &mut passes);
+            for ((acl, probe), passes) in v4.iter().zip(passes) {
+                prop_assert_eq!(passes, all.acl_v4(*acl, direction, probe));
+            }
+            let mut passes = vec![false; v6.len()];
+            all.acl_all_v6(direction, &v6, &mut passes);
+            for ((acl, probe), passes) in v6.iter().zip(passes) {
+                prop_assert_eq!(passes, all.acl_v6(*acl, direction, probe));
+            }
+        }
+    }
+}
+
+/// Far larger than a cloud allows, so that trees have levels, keys have pages, and what would take
+/// too much is searched.
+#[test]
+fn large_filters_say_what_a_search_says() {
+    let range = |first: usize, last: usize| {
+        let [first, last] = [first, last].map(|port| u16::try_from(port).unwrap());
+        PortRange::new(first, last).unwrap()
+    };
+    let block = |text: String| text.parse::<IpNet>().unwrap();
+    let host = |n: usize| block(format!("10.0.{}.{}/32", n / 200, n % 200 + 1));
+    let entry = |port: usize, block: IpNet| AclEntry {
+        traffic: Traffic::Tcp(range(port, port + port % 3)),
+        block,
+        action: if port % 5 == 0 { AclAction::Deny } else { AclAction::Allow },
+    };
+    let everywhere = || block("0.0.0.0/0".to_owned());
+    let many_blocks: Vec<AclEntry> = (0..900).map(|n| entry(n * 7, host(n))).collect();
+    let many_ports: Vec<AclEntry> = (0..40).map(|n| entry(n * 1_600, everywhere())).collect();
+    let mixed = |blocks, ports| {
+        let blocks = many_blocks.iter().copied().take(blocks);
+        let wide = (0..ports).map(|n| entry(n * 90, everywhere()));
+        blocks.chain(wide).collect::<Vec<AclEntry>>()
+    };
+    for (entries, want) in [
+        (many_blocks.clone(), Kind::Tree4),
+        (many_ports, Kind::Paged),
+        (mixed(7, 3), Kind::Tree4),
+        (mixed(300, 60), Kind::Tree4),
+        (mixed(500, 600), Kind::Scan),
+    ] {
+        let mut all = Classifiers::default();
+        let both = [entries, Vec::new()];
+        let acl = all.add_acl(&both[0], &both[1]);
+        let [far, near]: [IpAddr; 2] = ["10.0.0.1", "10.9.9.9"].map(|a| a.parse().unwrap());
+        let probe = AnyProbe::of(&packet(far, near, Protocol::TCP, Shows::Header(1, 2)));
+        let AnyProbe::V4(tcp) = probe else { panic!("over IPv4") };
+        assert_eq!(all.cell(acl.0, Direction::Ingress, &tcp).kind(), want);
+        for n in 0..1_000_usize {
+            let far = if n % 4 == 3 { near } else { host(n * 37 % 1_000).addr() };
+            for port in [n * 7, n * 37 % 1_000 * 7, n * 90 % 65_536, n % 40 * 1_600 + 1] {
+                let shows = Shows::Header(9, u16::try_from(port).unwrap());
+                let packet = packet(far, near, Protocol::TCP, shows);
+                let want = acl_by_search(&both, Direction::Ingress, &packet);
+                let got = all.acl(acl, Direction::Ingress, &AnyProbe::of(&packet));
+                assert_eq!(got, want, "{packet:?}");
             }
         }
     }

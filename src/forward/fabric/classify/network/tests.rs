@@ -342,7 +342,8 @@ fn what_is_superseded_is_forgotten() {
     let mut world = World::new();
     let rows = Rows::of(&world.cloud);
     let mut filters = Filters::compile(&world.cloud, &rows);
-    world.change(Act::Run { side: 0, groups: 0b010 }, &mut filters, &mut rows.clone());
+    let run = Act::Run { side: 0, groups: 0b010 };
+    assert_eq!(world.change(run, &mut filters, &mut rows.clone()), Moved::default());
     let group = world.groups[1];
     let list: [SecurityGroupId; 1] = [group];
     agrees(&world, &mut filters, &rows).unwrap();
