@@ -23,6 +23,7 @@
 mod batch;
 mod compile;
 mod directory;
+pub mod classify;
 pub mod lpm;
 mod prefetch;
 mod publish;
