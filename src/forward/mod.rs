@@ -29,6 +29,7 @@
 mod arrivals;
 mod connections;
 mod expiring;
+pub mod fabric;
 pub mod gate;
 mod lpm;
 pub mod memory;

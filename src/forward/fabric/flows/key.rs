@@ -1,0 +1,197 @@
+//! What tells connections apart, packed, and where its hash places them.
+//!
+//! Holds the packing for both families and the keyed hash. Refuses to hold what changes while a
+//! connection lives.
+
+#![allow(
+    private_interfaces,
+    reason = "nobody outside can name the sealed trait or what it returns"
+)]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::base::id::InterfaceIdx;
+use crate::base::rng::Seed;
+use crate::cloud::filter::Direction;
+use crate::wire::Protocol;
+
+/// Bits of a hash: as many as fit into a filing beside a family and a tick (see `ledger.rs`). A
+/// table of 10,000,000 flows has 2^22 homes.
+pub(super) const HASH_BITS: u32 = 28;
+
+/// The addresses and ports of a packet, or those that an ICMP error quotes.
+///
+/// For echo messages both ports are the identifier; 0 where there are none. One type for each
+/// family: `Flow<Ipv4Addr>` and `Flow<Ipv6Addr>`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flow<A> {
+    /// Where it comes from.
+    pub source: A,
+    /// Where it goes.
+    pub destination: A,
+    /// What it carries.
+    pub protocol: Protocol,
+    /// The sender's port, or the identifier, or 0.
+    pub source_port: u16,
+    /// The receiver's port, or the identifier, or 0.
+    pub destination_port: u16,
+}
+
+/// A packet's flow as one interface sees it, hashed: what a look-up takes. 24 bytes and the hash
+/// for IPv4.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe<A: Address> {
+    pub(super) key: Key<A::Pair>,
+    pub(super) hash: u32,
+    pub(super) direction: Direction,
+}
+
+/// IPv4's or IPv6's.
+pub trait Address: sealed::Sealed {}
+
+impl Address for Ipv4Addr {}
+impl Address for Ipv6Addr {}
+
+pub(super) mod sealed {
+    use super::super::Flows;
+    use super::super::table::Table;
+
+    pub trait Sealed: Copy {
+        /// Two of them: the interface's own side and the far one.
+        type Pair: super::Pair;
+        fn pair(near: Self, far: Self) -> Self::Pair;
+        fn table(flows: &Flows) -> &Table<Self::Pair>;
+        fn table_mut(flows: &mut Flows) -> &mut Table<Self::Pair>;
+        const FAMILY: u64;
+    }
+}
+
+/// Two addresses in as few words as they need.
+pub trait Pair: Copy + Eq + Default + std::fmt::Debug {
+    /// The words mixed into one, which nobody can steer who does not know the secret.
+    fn mixed(self, ident: u64, secret: Secret) -> u64;
+}
+
+impl Pair for u64 {
+    #[inline(always)]
+    fn mixed(self, ident: u64, secret: Secret) -> u64 {
+        fold(self ^ secret.0[0], ident ^ secret.0[1])
+    }
+}
+
+impl Pair for [u64; 4] {
+    #[inline(always)]
+    fn mixed(self, ident: u64, secret: Secret) -> u64 {
+        let near = fold(self[0] ^ secret.0[0], self[1] ^ secret.0[1]);
+        let far = fold(self[2] ^ secret.0[2], self[3] ^ near);
+        fold(far ^ secret.0[0], ident ^ secret.0[1])
+    }
+}
+
+impl sealed::Sealed for Ipv4Addr {
+    type Pair = u64;
+    const FAMILY: u64 = 0;
+
+    #[inline(always)]
+    fn pair(near: Ipv4Addr, far: Ipv4Addr) -> u64 {
+        u64::from(u32::from(near)) << 32 | u64::from(u32::from(far))
+    }
+    fn table(flows: &super::Flows) -> &super::table::Table<u64> {
+        &flows.v4
+    }
+    fn table_mut(flows: &mut super::Flows) -> &mut super::table::Table<u64> {
+        &mut flows.v4
+    }
+}
+
+impl sealed::Sealed for Ipv6Addr {
+    type Pair = [u64; 4];
+    const FAMILY: u64 = 1;
+
+    #[inline(always)]
+    fn pair(near: Ipv6Addr, far: Ipv6Addr) -> [u64; 4] {
+        let ([a, b], [c, d]) = (halves(u128::from(near)), halves(u128::from(far)));
+        [a, b, c, d]
+    }
+    fn table(flows: &super::Flows) -> &super::table::Table<[u64; 4]> {
+        &flows.v6
+    }
+    fn table_mut(flows: &mut super::Flows) -> &mut super::table::Table<[u64; 4]> {
+        &mut flows.v6
+    }
+}
+
+/// A connection as an interface sees it: from its own side to the far one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Key<P> {
+    pub(super) pair: P,
+    /// From the top: the interface's row in 32 bits, its own port, the far one.
+    pub(super) ident: u64,
+    pub(super) protocol: Protocol,
+}
+
+impl<P: Pair> Key<P> {
+    #[inline(always)]
+    pub(super) fn of<A: sealed::Sealed<Pair = P>>(
+        at: InterfaceIdx,
+        direction: Direction,
+        flow: &Flow<A>,
+    ) -> Key<P> {
+        let (source, destination) =
+            ((flow.source, flow.source_port), (flow.destination, flow.destination_port));
+        let (near, far) = match direction {
+            Direction::Egress => (source, destination),
+            Direction::Ingress => (destination, source),
+        };
+        let ports = u64::from(near.1) << 16 | u64::from(far.1);
+        let ident = (at.row() as u64) << 32 | ports;
+        Key { pair: A::pair(near.0, far.0), ident, protocol: flow.protocol }
+    }
+
+    /// The row of the interface.
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
+    pub(super) const fn row(&self) -> u32 {
+        (self.ident >> 32) as u32
+    }
+
+    /// Uniform in `0..1 << HASH_BITS`, and the same for both directions.
+    #[inline(always)]
+    pub(super) fn hash(&self, secret: Secret) -> u32 {
+        let mixed = self.pair.mixed(self.ident, secret) ^ u64::from(self.protocol.0);
+        #[allow(clippy::cast_possible_truncation, reason = "the bits that are left fit")]
+        {
+            (fold(mixed, secret.0[3]) >> (64 - HASH_BITS)) as u32
+        }
+    }
+}
+
+/// What the hash is keyed with, so that who chooses ports cannot choose places.
+#[derive(Clone, Copy, Debug)]
+pub struct Secret([u64; 4]);
+
+impl Secret {
+    pub(super) fn of(seed: Seed) -> Secret {
+        let mut stream = seed.stream("flows");
+        // Odd, so that no factor is 0.
+        Secret([0; 4].map(|_: u64| stream.next_u64() | 1))
+    }
+
+    /// One that gives every key the same hash: what can only happen by chance, every time.
+    #[cfg(test)]
+    pub(super) const NONE: Secret = Secret([0; 4]);
+}
+
+/// Both halves of the product, one over the other.
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let [high, low] = halves(u128::from(a) * u128::from(b));
+    high ^ low
+}
+
+#[inline(always)]
+fn halves(wide: u128) -> [u64; 2] {
+    #[allow(clippy::cast_possible_truncation, reason = "each is one half")]
+    {
+        [(wide >> 64) as u64, wide as u64]
+    }
+}

