@@ -18,7 +18,7 @@ use std::net::Ipv4Addr;
 use std::time::Instant as HostInstant;
 
 use vpclab::base::id::InterfaceIdx;
-use vpclab::base::rng::{Seed, Stream};
+use vpclab::base::rng::Seed;
 use vpclab::cloud::filter::Direction;
 use vpclab::forward::fabric::flows::{Flow, Flows};
 use vpclab::forward::{Judgement, Word};
@@ -41,7 +41,10 @@ fn main() {
         }
     }
     println!("look-ups, ns each: median (min..max) of {runs} runs; the floor is one random line\n");
-    println!("{:>10} {:>8} {:>22} {:>22} {:>22} {:>6}", "flows", "B/flow", "batch of 64", "one by one", "floor", "ratio");
+    println!(
+        "{:>10} {:>8} {:>22} {:>22} {:>22} {:>6}",
+        "flows", "B/flow", "batch of 64", "one by one", "floor", "ratio"
+    );
     for flows in [1, 1_000, 30_000, 1_000_000, 10_000_000].into_iter().filter(|n| *n <= most) {
         lookups(flows, runs);
     }
@@ -79,11 +82,11 @@ fn filled(most: u32) -> Flows {
     flows
 }
 
-/// A flow that is there and a direction, in random order.
-fn draw(chance: &mut Stream, most: u32) -> (Direction, InterfaceIdx, Flow<Ipv4Addr>) {
-    let number = chance.below(2 * u64::from(most));
-    let direction = if number % 2 == 0 { Direction::Egress } else { Direction::Ingress };
-    let (at, flow) = flow(u32::try_from(number / 2).unwrap(), direction);
+/// A flow that is there, in one of its directions; the number says which.
+#[inline(always)]
+fn drawn(number: u32) -> (Direction, InterfaceIdx, Flow<Ipv4Addr>) {
+    let direction = [Direction::Egress, Direction::Ingress][number as usize & 1];
+    let (at, flow) = flow(number >> 1, direction);
     (direction, at, flow)
 }
 
@@ -91,28 +94,32 @@ fn lookups(most: u32, runs: usize) {
     let mut flows = filled(most);
     let bytes = flows.bytes();
     let mut chance = Seed(2).stream("look-ups");
-    // Of the same size for every number of flows, and read in order.
-    let wanted: Vec<_> = (0..LOOKUPS).map(|_| draw(&mut chance, most)).collect();
+    let mut below = |bound: u64| -> Vec<u32> {
+        (0..LOOKUPS).map(|_| u32::try_from(chance.below(bound)).unwrap()).collect()
+    };
+    let wanted = below(2 * u64::from(most));
     let mut pool = vec![[0_u64; 8]; (bytes / 64).max(1)];
-    let places: Vec<u32> = (0..LOOKUPS)
-        .map(|_| u32::try_from(chance.below(pool.len() as u64)).unwrap())
-        .collect();
+    let places: Vec<u32> =
+        (0..LOOKUPS).map(|_| u32::try_from(chance.below(pool.len() as u64)).unwrap()).collect();
     let (mut batched, mut single, mut floor) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         floor.push(timed(|| touch(&mut pool, &places)));
         batched.push(timed(|| {
             for batch in wanted.chunks_exact(BATCH) {
                 let batch: &[_; BATCH] = batch.try_into().unwrap();
-                let probes =
-                    batch.map(|(direction, at, flow)| flows.prefetch(at, direction, &flow));
+                let probes = batch.map(|number| {
+                    let (direction, at, flow) = drawn(number);
+                    flows.prefetch(at, direction, &flow)
+                });
                 for probe in &probes {
                     known(flows.judge_probe(probe, None, || Word::Refused));
                 }
             }
         }));
         single.push(timed(|| {
-            for (direction, at, flow) in &wanted {
-                let probe = flows.prefetch(*at, *direction, flow);
+            for number in &wanted {
+                let (direction, at, flow) = drawn(*number);
+                let probe = flows.prefetch(at, direction, &flow);
                 known(flows.judge_probe(&probe, None, || Word::Refused));
             }
         }));

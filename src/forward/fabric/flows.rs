@@ -90,6 +90,11 @@ impl Flows {
         self.v4.taken() + self.v6.taken()
     }
 
+    /// The same memory for whoever only wants to know.
+    pub fn peek(&self) -> FlowsPeek<'_> {
+        FlowsPeek(self)
+    }
+
     /// Bytes that it takes, but for fragments. Linear in the number of interfaces.
     pub fn bytes(&self) -> usize {
         let ledgers: usize =
@@ -274,20 +279,44 @@ impl Flows {
         self.ledgers.get_mut(row as usize)?.as_deref_mut()
     }
 
-    /// Does a flow that goes through an interface in a direction belong to a connection?
-    fn is_known(&self, at: InterfaceIdx, direction: Direction, flow: FlowKey) -> bool {
-        let now = self.now.as_nanos();
-        match of_family(flow) {
-            Some(Either::V4(flow)) => {
-                let probe = self.probe(at, direction, &flow);
-                self.v4.find(probe.hash, &probe.key, now).is_some()
-            }
-            Some(Either::V6(flow)) => {
-                let probe = self.probe(at, direction, &flow);
-                self.v6.find(probe.hash, &probe.key, now).is_some()
-            }
-            None => false,
+    /// The direction of the first packet of the connection to which a flow belongs that goes through
+    /// an interface in a direction.
+    fn opener(&self, at: InterfaceIdx, direction: Direction, flow: FlowKey) -> Option<Direction> {
+        match of_family(flow)? {
+            Either::V4(flow) => self.opener_of(&self.probe(at, direction, &flow)),
+            Either::V6(flow) => self.opener_of(&self.probe(at, direction, &flow)),
         }
+    }
+
+    fn opener_of<A: Address>(&self, probe: &Probe<A>) -> Option<Direction> {
+        let table = A::table(self);
+        let place = table.find(probe.hash, &probe.key, self.now.as_nanos())?;
+        table.get(place).map(|slot| slot.state.opener())
+    }
+
+    /// What is remembered decides alone over a packet that opens no connection.
+    fn related(
+        &self,
+        at: InterfaceIdx,
+        direction: Direction,
+        packet: &Packet,
+    ) -> Option<Judgement> {
+        if packet.is_later_fragment() {
+            let follows = self.follows(at, direction, packet);
+            return follows.then_some(Judgement::FragmentOfPassed);
+        }
+        // An error that comes in is about what went out, and the other way round.
+        let quoted = quoted(packet)?;
+        let flow = with_echo(quoted.flow, quoted.echo);
+        self.opener(at, direction.opposite(), flow).map(|_| Judgement::Related)
+    }
+
+    /// [`Flows::has_room`] without making any. Linear in the table if it looks full.
+    fn is_full(&self, at: InterfaceIdx) -> bool {
+        let Some(ledger) = self.ledger(row(at)) else { return self.most == 0 };
+        let settled = ledger.entries < self.most || ledger.is_quiet(self.now.as_nanos());
+        let count = if settled { ledger.entries } else { self.live(at) };
+        count >= self.most
     }
 
     /// Is it a later fragment of a packet that passed?
@@ -323,32 +352,16 @@ impl Tracking for Flows {
         packet: &Packet,
         rules: impl FnOnce() -> Word,
     ) -> Judgement {
-        let by_rules =
-            |word| if word == Word::Refused { Judgement::Refused } else { Judgement::ByRule };
-        let judgement = if packet.is_later_fragment() {
-            if self.follows(at, direction, packet) {
-                Judgement::FragmentOfPassed
-            } else {
-                by_rules(rules())
-            }
-        } else if let Some(quoted) = quoted(packet) {
-            // An error that comes in is about what went out, and the other way round.
-            let flow = with_echo(quoted.flow, quoted.echo);
-            if self.is_known(at, direction.opposite(), flow) {
-                Judgement::Related
-            } else {
-                by_rules(rules())
-            }
+        let judgement = if opens_none(packet) {
+            self.related(at, direction, packet).unwrap_or_else(|| by_rules(rules()))
         } else {
             let flags = packet.tcp_flags();
             match of_family(with_echo(packet.flow(), packet.icmp_echo())) {
                 Some(Either::V4(flow)) => {
-                    let probe = self.probe(at, direction, &flow);
-                    self.judge_probe(&probe, flags, rules)
+                    self.judge_probe(&self.probe(at, direction, &flow), flags, rules)
                 }
                 Some(Either::V6(flow)) => {
-                    let probe = self.probe(at, direction, &flow);
-                    self.judge_probe(&probe, flags, rules)
+                    self.judge_probe(&self.probe(at, direction, &flow), flags, rules)
                 }
                 // No packet has addresses of two families.
                 None => by_rules(rules()),
@@ -359,6 +372,52 @@ impl Tracking for Flows {
         }
         judgement
     }
+}
+
+/// Connections as they are, for an explanation afterwards: nothing is remembered, and a packet that
+/// opened its connection, or goes its opener's way, is told to pass by a rule if one allows it.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowsPeek<'a>(&'a Flows);
+
+impl Tracking for FlowsPeek<'_> {
+    fn judge(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        packet: &Packet,
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        let (flows, word) = (self.0, rules());
+        if opens_none(packet) {
+            return flows.related(at, direction, packet).unwrap_or_else(|| by_rules(word));
+        }
+        let flow = with_echo(packet.flow(), packet.icmp_echo());
+        match (flows.opener(at, direction, flow), word) {
+            (Some(opener), Word::Tracked | Word::Untracked) if opener == direction => {
+                Judgement::ByRule
+            }
+            (Some(opener), _) => Judgement::ByConnection(opener),
+            (None, Word::Tracked)
+                if !packet.tcp_flags().is_some_and(is_reset) && flows.is_full(at) =>
+            {
+                Judgement::Full
+            }
+            (None, word) => by_rules(word),
+        }
+    }
+}
+
+/// What rules alone say.
+const fn by_rules(word: Word) -> Judgement {
+    match word {
+        Word::Refused => Judgement::Refused,
+        Word::Untracked | Word::Tracked => Judgement::ByRule,
+    }
+}
+
+/// Is it a packet that neither opens a connection nor belongs to one by its own flow?
+fn opens_none(packet: &Packet) -> bool {
+    packet.is_later_fragment() || quoted(packet).is_some()
 }
 
 /// A flow of either family.

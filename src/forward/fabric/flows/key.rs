@@ -57,9 +57,9 @@ pub(super) mod sealed {
     use super::super::table::Table;
 
     pub trait Sealed: Copy {
-        /// Two of them: the interface's own side and the far one.
+        /// Two of them.
         type Pair: super::Pair;
-        fn pair(near: Self, far: Self) -> Self::Pair;
+        fn pair(source: Self, destination: Self) -> Self::Pair;
         fn table(flows: &Flows) -> &Table<Self::Pair>;
         fn table_mut(flows: &mut Flows) -> &mut Table<Self::Pair>;
         const FAMILY: u64;
@@ -68,11 +68,19 @@ pub(super) mod sealed {
 
 /// Two addresses in as few words as they need.
 pub trait Pair: Copy + Eq + Default + std::fmt::Debug {
+    /// The pair with its ends exchanged if `turned` is 1, as it is if it is 0. Without a branch:
+    /// which way the next packet goes is not to be guessed.
+    fn turned(self, turned: u32) -> Self;
     /// The words mixed into one, which nobody can steer who does not know the secret.
     fn mixed(self, ident: u64, secret: Secret) -> u64;
 }
 
 impl Pair for u64 {
+    #[inline(always)]
+    fn turned(self, turned: u32) -> u64 {
+        self.rotate_left(32 * turned)
+    }
+
     #[inline(always)]
     fn mixed(self, ident: u64, secret: Secret) -> u64 {
         fold(self ^ secret.0[0], ident ^ secret.0[1])
@@ -80,6 +88,15 @@ impl Pair for u64 {
 }
 
 impl Pair for [u64; 4] {
+    #[inline(always)]
+    fn turned(self, turned: u32) -> [u64; 4] {
+        let [a, b, c, d] = self;
+        // All bits or none of what differs.
+        let mask = 0_u64.wrapping_sub(u64::from(turned));
+        let (first, second) = ((a ^ c) & mask, (b ^ d) & mask);
+        [a ^ first, b ^ second, c ^ first, d ^ second]
+    }
+
     #[inline(always)]
     fn mixed(self, ident: u64, secret: Secret) -> u64 {
         let near = fold(self[0] ^ secret.0[0], self[1] ^ secret.0[1]);
@@ -93,8 +110,8 @@ impl sealed::Sealed for Ipv4Addr {
     const FAMILY: u64 = 0;
 
     #[inline(always)]
-    fn pair(near: Ipv4Addr, far: Ipv4Addr) -> u64 {
-        u64::from(u32::from(near)) << 32 | u64::from(u32::from(far))
+    fn pair(source: Ipv4Addr, destination: Ipv4Addr) -> u64 {
+        u64::from(u32::from(source)) << 32 | u64::from(u32::from(destination))
     }
     fn table(flows: &super::Flows) -> &super::table::Table<u64> {
         &flows.v4
@@ -109,8 +126,8 @@ impl sealed::Sealed for Ipv6Addr {
     const FAMILY: u64 = 1;
 
     #[inline(always)]
-    fn pair(near: Ipv6Addr, far: Ipv6Addr) -> [u64; 4] {
-        let ([a, b], [c, d]) = (halves(u128::from(near)), halves(u128::from(far)));
+    fn pair(source: Ipv6Addr, destination: Ipv6Addr) -> [u64; 4] {
+        let ([a, b], [c, d]) = (halves(u128::from(source)), halves(u128::from(destination)));
         [a, b, c, d]
     }
     fn table(flows: &super::Flows) -> &super::table::Table<[u64; 4]> {
@@ -137,15 +154,11 @@ impl<P: Pair> Key<P> {
         direction: Direction,
         flow: &Flow<A>,
     ) -> Key<P> {
-        let (source, destination) =
-            ((flow.source, flow.source_port), (flow.destination, flow.destination_port));
-        let (near, far) = match direction {
-            Direction::Egress => (source, destination),
-            Direction::Ingress => (destination, source),
-        };
-        let ports = u64::from(near.1) << 16 | u64::from(far.1);
-        let ident = (at.row() as u64) << 32 | ports;
-        Key { pair: A::pair(near.0, far.0), ident, protocol: flow.protocol }
+        let turned = u32::from(direction == Direction::Ingress);
+        let ports = u32::from(flow.source_port) << 16 | u32::from(flow.destination_port);
+        let ident = (at.row() as u64) << 32 | u64::from(ports.rotate_left(16 * turned));
+        let pair = A::pair(flow.source, flow.destination).turned(turned);
+        Key { pair, ident, protocol: flow.protocol }
     }
 
     /// The row of the interface.

@@ -10,6 +10,8 @@ use crate::wire::Protocol;
 
 /// Slots of a bucket. With IPv4 two lines of the cache, which the processor fetches as a pair.
 pub(super) const SLOTS: usize = 4;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 /// How many buckets behind its home an entry may be.
 pub(super) const REACH: usize = 15;
 /// Buckets of a segment, 1 MiB with IPv4.
@@ -115,11 +117,12 @@ impl<P: Copy + Default> Store<P> {
         self.segments.get_mut(bucket / SEGMENT)?.get_mut(bucket % SEGMENT)
     }
 
-    /// Asks the cache for the half of a bucket in which a class begins to look.
+    /// Asks the cache for the lines of a bucket: two with IPv4, four with IPv6.
     #[inline(always)]
-    pub(super) fn prefetch(&self, bucket: usize, class: usize) {
+    pub(super) fn prefetch(&self, bucket: usize) {
         if let Some(bucket) = self.get(bucket) {
-            prefetch::element(&bucket.slots, class);
+            let of_a_line = (LINE / size_of::<Slot<P>>()).max(1);
+            bucket.slots.iter().step_by(of_a_line).for_each(prefetch::line);
         }
     }
 

@@ -27,7 +27,7 @@ const MOVED: usize = 4;
 /// Of 100 slots, how many may be taken before the table moves into a larger one...
 const FULL: usize = 78;
 /// ...and how many are to be taken there. Those that came while it moved add up to 6.
-const ROOMY: usize = 62;
+const ROOMY: usize = 58;
 /// Buckets that are looked at to tell how many entries have expired.
 const SAMPLE: usize = 64;
 
@@ -92,12 +92,6 @@ impl<P: Pair> Slot<P> {
     }
 }
 
-/// The slots of a bucket in the order in which a class takes them: its own line first.
-#[inline(always)]
-fn order(class: usize) -> [usize; SLOTS] {
-    [0, 1, 2, 3].map(|nth| (nth ^ class) & (SLOTS - 1))
-}
-
 /// A slot of its home bucket has what is to be known of a class.
 #[inline(always)]
 const fn class(hash: u32) -> usize {
@@ -105,13 +99,19 @@ const fn class(hash: u32) -> usize {
 }
 
 impl<P: Pair> Bucket<P> {
+    /// Compares with all slots before it decides: in which one a connection is cannot be guessed, and
+    /// a wrong guess costs more than the other three.
     #[inline(always)]
-    fn find(&self, key: &Key<P>, class: usize, now: u64) -> Option<usize> {
-        order(class).into_iter().find(|slot| self.slots[*slot].is(key, now))
+    fn find(&self, key: &Key<P>, now: u64) -> Option<usize> {
+        let [a, b, c, d] = self.slots.each_ref().map(|slot| u32::from(slot.is(key, now)));
+        let found = a | b << 1 | c << 2 | d << 3;
+        (found != 0).then(|| found.trailing_zeros() as usize & (SLOTS - 1))
     }
 
+    /// A class takes slots in an order of its own, its own line first.
     fn free(&self, class: usize, now: u64) -> Option<usize> {
-        order(class).into_iter().find(|slot| self.slots[*slot].expires <= now)
+        let order = [0, 1, 2, 3].map(|nth| (nth ^ class) & (SLOTS - 1));
+        order.into_iter().find(|slot| self.slots[*slot].expires <= now)
     }
 }
 
@@ -191,11 +191,11 @@ impl<P: Pair> Table<P> {
         if side == Side::Old { &mut self.old } else { &mut self.new }
     }
 
-    /// Asks the cache for the line in which a look-up begins.
+    /// Asks the cache for the bucket in which a look-up begins.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: u32) {
         let (side, home) = self.home(hash);
-        self.store(side).prefetch(home, class(hash));
+        self.store(side).prefetch(home);
     }
 
     /// Where the entry of a key is that lives at `now`.
@@ -204,12 +204,12 @@ impl<P: Pair> Table<P> {
         let (side, home) = self.home(hash);
         let class = class(hash);
         let bucket = self.store(side).get(home)?;
-        if let Some(slot) = bucket.find(key, class, now) {
+        if let Some(slot) = bucket.find(key, now) {
             return Some(Place { side, bucket: home, slot });
         }
         match bucket.slots[class].reach {
             0 => None,
-            reach => self.find_behind(side, home, reach, class, key, now),
+            reach => self.find_behind(side, home, reach, key, now),
         }
     }
 
@@ -219,13 +219,12 @@ impl<P: Pair> Table<P> {
         side: Side,
         home: usize,
         reach: u8,
-        class: usize,
         key: &Key<P>,
         now: u64,
     ) -> Option<Place> {
         let store = self.store(side);
         for bucket in home + 1..=home + usize::from(reach).min(REACH) {
-            if let Some(slot) = store.get(bucket)?.find(key, class, now) {
+            if let Some(slot) = store.get(bucket)?.find(key, now) {
                 return Some(Place { side, bucket, slot });
             }
         }
@@ -256,7 +255,7 @@ impl<P: Pair> Table<P> {
         }
     }
 
-    fn get(&self, place: Place) -> Option<&Slot<P>> {
+    pub(super) fn get(&self, place: Place) -> Option<&Slot<P>> {
         match place.side {
             Side::Stash => self.stash.get(place.bucket),
             side => self.store(side).get(place.bucket)?.slots.get(place.slot),
@@ -412,7 +411,7 @@ impl<P: Pair> Table<P> {
     }
 
     /// How many homes the entries that live would have room in, as a sample tells. At least half of
-    /// those that there are, and at most a quarter more, so that no move is long.
+    /// those that there are, and at most three eighths more.
     fn homes_wanted(&self, now: u64) -> usize {
         let homes = self.new.homes();
         let step = homes.div_ceil(SAMPLE).max(1);
@@ -424,7 +423,7 @@ impl<P: Pair> Table<P> {
         }
         let live = self.taken * live / taken.max(1);
         let wanted = live * 100 / (SLOTS * ROOMY);
-        wanted.clamp(homes / 2, homes + homes / 4 + 1).max(HOMES_MIN)
+        wanted.clamp(homes / 2, homes + homes / 8 * 3 + 1).max(HOMES_MIN)
     }
 
     /// Moves the entries of one home.
@@ -438,6 +437,16 @@ impl<P: Pair> Table<P> {
         let Some(bucket) = self.old.get_mut(home) else { return };
         let slots = bucket.slots;
         let reach = slots.iter().map(|slot| slot.reach).max().unwrap_or_default();
+        if reach == IN_STASH {
+            // First, since what is brought over may end there again.
+            for at in (0..self.stash.len()).rev() {
+                let slot = self.stash[at];
+                if self.old.home(self.hash(&slot.key())) == home {
+                    self.stash.swap_remove(at);
+                    self.bring(&slot, now, gone);
+                }
+            }
+        }
         for slot in slots.iter().filter(|slot| slot.is_taken()) {
             self.bring(slot, now, gone);
         }
@@ -449,15 +458,6 @@ impl<P: Pair> Table<P> {
                     if let Some(bucket) = self.old.get_mut(behind) {
                         bucket.slots[nth].expires = 0;
                     }
-                    self.bring(&slot, now, gone);
-                }
-            }
-        }
-        if reach == IN_STASH {
-            for at in (0..self.stash.len()).rev() {
-                let slot = self.stash[at];
-                if self.old.home(self.hash(&slot.key())) == home {
-                    self.stash.swap_remove(at);
                     self.bring(&slot, now, gone);
                 }
             }

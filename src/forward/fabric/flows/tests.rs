@@ -149,6 +149,9 @@ fn tell(flows: &mut Flows, steps: &[Step]) -> Result<(), TestCaseError> {
                 twin.set_now(now);
                 flows.set_now(now);
                 let packet = packet(kind, v, nth, direction);
+                let want = twin.peek().judge(at(row), direction, &packet, || word);
+                let got = flows.peek().judge(at(row), direction, &packet, || word);
+                prop_assert_eq!(got, want, "peek {}: {:?}", nth_step, step);
                 let want = twin.judge(at(row), direction, &packet, || word);
                 let got = flows.judge(at(row), direction, &packet, || word);
                 prop_assert_eq!(got, want, "{}: {:?}", nth_step, step);
