@@ -97,7 +97,10 @@ fn lookups(most: u32, runs: usize) {
     let mut below = |bound: u64| -> Vec<u32> {
         (0..LOOKUPS).map(|_| u32::try_from(chance.below(bound)).unwrap()).collect()
     };
-    let wanted = below(2 * u64::from(most));
+    // Few enough to stay in the cache beside few flows, and enough to be all of many.
+    let distinct = if most <= 100_000 { 1 << 14 } else { LOOKUPS };
+    let numbers = below(2 * u64::from(most));
+    let wanted: Vec<_> = numbers[..distinct].iter().map(|number| drawn(*number)).collect();
     let mut pool = vec![[0_u64; 8]; (bytes / 64).max(1)];
     let places: Vec<u32> =
         (0..LOOKUPS).map(|_| u32::try_from(chance.below(pool.len() as u64)).unwrap()).collect();
@@ -105,21 +108,18 @@ fn lookups(most: u32, runs: usize) {
     for _ in 0..runs {
         floor.push(timed(|| touch(&mut pool, &places)));
         batched.push(timed(|| {
-            for batch in wanted.chunks_exact(BATCH) {
+            for batch in wanted.chunks_exact(BATCH).cycle().take(LOOKUPS / BATCH) {
                 let batch: &[_; BATCH] = batch.try_into().unwrap();
-                let probes = batch.map(|number| {
-                    let (direction, at, flow) = drawn(number);
-                    flows.prefetch(at, direction, &flow)
-                });
+                let probes =
+                    batch.map(|(direction, at, flow)| flows.prefetch(at, direction, &flow));
                 for probe in &probes {
                     known(flows.judge_probe(probe, None, || Word::Refused));
                 }
             }
         }));
         single.push(timed(|| {
-            for number in &wanted {
-                let (direction, at, flow) = drawn(*number);
-                let probe = flows.prefetch(at, direction, &flow);
+            for (direction, at, flow) in wanted.iter().cycle().take(LOOKUPS) {
+                let probe = flows.prefetch(*at, *direction, flow);
                 known(flows.judge_probe(&probe, None, || Word::Refused));
             }
         }));

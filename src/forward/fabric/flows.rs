@@ -30,7 +30,8 @@ pub use key::{Address, Flow, Probe};
 use key::{Key, sealed::Sealed};
 use ledger::{Filing, FragmentKey, Ledger, tick_low};
 use state::State;
-use table::{Entry, Place, Table};
+use store::Entry;
+use table::Table;
 
 use crate::base::id::InterfaceIdx;
 use crate::base::limit::{FRAGMENTS_TRACKED_MAX, TRACKED_CONNECTIONS_DEFAULT};
@@ -139,8 +140,12 @@ impl Flows {
         rules: impl FnOnce() -> Word,
     ) -> Judgement {
         let now = self.now;
-        if let Some(place) = A::table(self).find(probe.hash, &probe.key, now.as_nanos()) {
-            return Judgement::ByConnection(self.hear(place, probe, flags));
+        let Probe { key, hash, direction } = probe;
+        if let Some(heard) = A::table_mut(self).hear(*hash, key, *direction, flags, now) {
+            if heard.is_earlier || flags.is_some_and(is_reset) {
+                self.ends(probe, flags);
+            }
+            return Judgement::ByConnection(heard.opener);
         }
         match rules() {
             Word::Refused => Judgement::Refused,
@@ -152,45 +157,25 @@ impl Flows {
         }
     }
 
-    /// A packet of a connection that is remembered starts its idle time anew; a reset ends it.
-    /// Returns the direction of its first packet.
-    #[inline(always)]
-    fn hear<A: Address>(
-        &mut self,
-        place: Place,
-        probe: &Probe<A>,
-        flags: Option<TcpFlags>,
-    ) -> Direction {
-        let now = self.now;
-        let Some(slot) = A::table_mut(self).get_mut(place) else { return probe.direction };
-        let (opener, before) = (slot.state.opener(), slot.expires);
-        slot.state = slot.state.after(probe.direction, flags);
-        let expires = (now + slot.state.idle(probe.key.protocol)).as_nanos();
-        slot.expires = expires;
-        if expires < before {
-            slot.filed = tick_low(expires);
-            self.file(probe, expires);
-        }
-        if flags.is_some_and(is_reset) {
-            self.end(place, probe);
-        }
-        opener
-    }
-
-    /// After a reset there is no connection.
+    /// A connection has ended: after a reset there is none, and one that both ends have finished is
+    /// to be looked at earlier than it was to.
     #[cold]
-    fn end<A: Address>(&mut self, place: Place, probe: &Probe<A>) {
-        A::table_mut(self).remove(place);
-        if let Some(ledger) = self.ledger_mut(probe.key.row()) {
+    fn ends<A: Address>(&mut self, probe: &Probe<A>, flags: Option<TcpFlags>) {
+        let now = self.now.as_nanos();
+        let table = A::table_mut(self);
+        let Some(place) = table.find(probe.hash, &probe.key, now) else { return };
+        let Some(expires) = table.get(place).map(|entry| entry.expires) else { return };
+        let is_reset = flags.is_some_and(is_reset);
+        if is_reset {
+            table.remove(place);
+        } else {
+            table.set_filed(place, tick_low(expires));
+        }
+        let Some(Some(ledger)) = self.ledgers.get_mut(probe.key.row() as usize) else { return };
+        if is_reset {
             ledger.entries -= 1;
-        }
-    }
-
-    /// A connection is to be looked up when it expires: it is new, or expires earlier than it was to.
-    #[cold]
-    fn file<A: Address>(&mut self, probe: &Probe<A>, expires: u64) {
-        if let Some(ledger) = self.ledger_mut(probe.key.row()) {
-            ledger.file(Filing::new(expires, A::FAMILY, probe.hash), expires);
+        } else {
+            ledger.file(Filing::new(expires, A::FAMILY, probe.hash.place()), expires);
         }
     }
 
@@ -218,7 +203,7 @@ impl Flows {
         }
         let ledger = self.ledgers[at].get_or_insert_default();
         ledger.entries += 1;
-        ledger.file(Filing::new(expires, A::FAMILY, probe.hash), expires);
+        ledger.file(Filing::new(expires, A::FAMILY, probe.hash.place()), expires);
         if ledger.is_stale() {
             let (v4, v6) = (&self.v4, &self.v6);
             ledger.refile(|filing| match filing.family() {
@@ -273,10 +258,6 @@ impl Flows {
 
     fn ledger(&self, row: u32) -> Option<&Ledger> {
         self.ledgers.get(row as usize)?.as_deref()
-    }
-
-    fn ledger_mut(&mut self, row: u32) -> Option<&mut Ledger> {
-        self.ledgers.get_mut(row as usize)?.as_deref_mut()
     }
 
     /// The direction of the first packet of the connection to which a flow belongs that goes through

@@ -42,7 +42,7 @@ pub struct Flow<A> {
 #[derive(Clone, Copy, Debug)]
 pub struct Probe<A: Address> {
     pub(super) key: Key<A::Pair>,
-    pub(super) hash: u32,
+    pub(super) hash: Hash,
     pub(super) direction: Direction,
 }
 
@@ -68,6 +68,9 @@ pub(super) mod sealed {
 
 /// Two addresses in as few words as they need.
 pub trait Pair: Copy + Eq + Default + std::fmt::Debug {
+    /// What a slot holds before any connection.
+    const ZERO: Self;
+
     /// The pair with its ends exchanged if `turned` is 1, as it is if it is 0. Without a branch:
     /// which way the next packet goes is not to be guessed.
     fn turned(self, turned: u32) -> Self;
@@ -76,6 +79,8 @@ pub trait Pair: Copy + Eq + Default + std::fmt::Debug {
 }
 
 impl Pair for u64 {
+    const ZERO: u64 = 0;
+
     #[inline(always)]
     fn turned(self, turned: u32) -> u64 {
         self.rotate_left(32 * turned)
@@ -88,6 +93,8 @@ impl Pair for u64 {
 }
 
 impl Pair for [u64; 4] {
+    const ZERO: [u64; 4] = [0; 4];
+
     #[inline(always)]
     fn turned(self, turned: u32) -> [u64; 4] {
         let [a, b, c, d] = self;
@@ -167,13 +174,34 @@ impl<P: Pair> Key<P> {
         (self.ident >> 32) as u32
     }
 
-    /// Uniform in `0..1 << HASH_BITS`, and the same for both directions.
+    /// The same for both directions.
     #[inline(always)]
-    pub(super) fn hash(&self, secret: Secret) -> u32 {
+    pub(super) fn hash(&self, secret: Secret) -> Hash {
         let mixed = self.pair.mixed(self.ident, secret) ^ u64::from(self.protocol.0);
+        Hash(fold(mixed, secret.0[3]))
+    }
+}
+
+/// 64 random bits that are a key's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hash(u64);
+
+impl Hash {
+    /// The bits that name a home, uniform in `0..1 << HASH_BITS`.
+    #[inline(always)]
+    pub(super) const fn place(self) -> u32 {
         #[allow(clippy::cast_possible_truncation, reason = "the bits that are left fit")]
         {
-            (fold(mixed, secret.0[3]) >> (64 - HASH_BITS)) as u32
+            (self.0 >> (64 - HASH_BITS)) as u32
+        }
+    }
+
+    /// Others, by which the entries of a bucket are told apart.
+    #[inline(always)]
+    pub(super) const fn tag(self) -> u8 {
+        #[allow(clippy::cast_possible_truncation, reason = "the lowest byte is meant")]
+        {
+            self.0 as u8
         }
     }
 }

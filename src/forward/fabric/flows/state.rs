@@ -46,6 +46,9 @@ enum Sign {
 }
 
 impl State {
+    /// Of nothing.
+    pub(super) const NONE: State = State(0);
+
     /// Before its first packet, which went in this direction.
     pub(super) const fn opened(direction: Direction) -> State {
         State(matches!(direction, Direction::Egress) as u8)

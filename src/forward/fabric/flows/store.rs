@@ -1,70 +1,196 @@
-//! An array of buckets that can grow at its end and be given back from its start.
+//! Buckets, and an array of them that can grow at its end and be given back from its start.
 //!
 //! Holds buckets in segments, so that no growth copies what is there and memory is asked of the
-//! system a page at a time. Refuses to know keys: it is asked for homes by hash.
+//! system a page at a time. Refuses to know more of a key than how to compare it: it is asked for
+//! homes by hash.
+//!
+//! ```text
+//!  bucket of IPv4   0        32     48   52       56    60    64                    128
+//!                   | expires | filed | tags | proto | state | class | 4 keys, 16 bytes each |
+//!                   |<-------- one line: all that changes ---------->|<--- one line --------->|
+//! ```
 
-use super::key::HASH_BITS;
+use super::key::{HASH_BITS, Hash, Key, Pair};
 use super::state::State;
+use crate::base::time::Instant;
+use crate::cloud::filter::Direction;
 use crate::forward::fabric::prefetch;
-use crate::wire::Protocol;
+use crate::wire::{Protocol, TcpFlags};
 
-/// Slots of a bucket. With IPv4 two lines of the cache, which the processor fetches as a pair.
+/// Entries of a bucket.
 pub(super) const SLOTS: usize = 4;
+/// How many buckets behind its home an entry may be.
+pub(super) const REACH: usize = 14;
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
-/// How many buckets behind its home an entry may be.
-pub(super) const REACH: usize = 15;
-/// Buckets of a segment, 1 MiB with IPv4.
-const SEGMENT: usize = 1 << 13;
+/// The binary logarithm of the buckets of a segment, at least and at most: 2 KiB to 1 MiB.
+const SEGMENT_BITS: (u32, u32) = (4, 13);
 /// Segments kept to be used again: more only gather when a table shrinks.
 const SPARE_MAX: usize = 2;
 
-/// Room for one connection. 32 bytes with IPv4, 64 with IPv6.
+/// What is kept of a connection, out of its bucket.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(32))]
-pub(super) struct Slot<P> {
-    /// In nanoseconds since the start. From then on the slot is free; 0 if it was never taken.
+pub(super) struct Entry<P> {
+    pub(super) key: Key<P>,
+    /// In nanoseconds since the start, above 0. From then on it is as if it were not there.
     pub(super) expires: u64,
-    /// The key's parts, which would not pack as a [`Key`](super::key::Key).
-    pub(super) pair: P,
-    pub(super) ident: u64,
-    /// The low bits of the tick that the one valid filing of this connection names (see `ledger.rs`).
+    /// The low bits of the tick that its one valid filing names (see `ledger.rs`).
     pub(super) filed: u32,
-    pub(super) protocol: Protocol,
     pub(super) state: State,
-    /// Of the connections of this bucket and of the class that is this slot's number: how many
-    /// buckets behind it the furthest was put, [`IN_STASH`] if in none.
-    pub(super) reach: u8,
-    /// How many of them are not in this bucket. Sticks at 255.
-    pub(super) displaced: u8,
 }
 
-/// A [`Slot::reach`] that says: some found no room in any bucket within [`REACH`].
-pub(super) const IN_STASH: u8 = 16;
+/// Room for four connections: two lines with IPv4, four with IPv6.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(128))]
+pub(super) struct Bucket<P> {
+    /// See [`Entry::expires`]; 0 if nothing was ever put there.
+    pub(super) expires: [u64; SLOTS],
+    pub(super) filed: [u32; SLOTS],
+    tags: [u8; SLOTS],
+    protocol: [Protocol; SLOTS],
+    state: [State; SLOTS],
+    /// Of the connections whose home this is, by class, where those are that are not here.
+    pub(super) class: [Class; SLOTS],
+    ends: [Ends<P>; SLOTS],
+}
+
+const _: () = assert!(size_of::<Bucket<u64>>() == 2 * LINE);
+const _: () = assert!(size_of::<Bucket<[u64; 4]>>() == 4 * LINE);
+
+/// The parts of a [`Key`] that are words.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+struct Ends<P> {
+    pair: P,
+    ident: u64,
+}
+
+/// Of the connections of one home and class: in the low half how many buckets behind it the furthest
+/// was put, 15 if in none; in the high half how many are not at home, 15 for that and more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Class(u8);
+
+/// What a [`Class`] says when some found no room in any bucket within [`REACH`].
+pub(super) const IN_STASH: u8 = 15;
 const _: () = assert!(IN_STASH as usize == REACH + 1);
 
-impl<P: Default> Default for Slot<P> {
-    fn default() -> Slot<P> {
-        Slot {
-            expires: 0,
-            pair: P::default(),
-            ident: 0,
-            filed: 0,
-            protocol: Protocol(0),
-            state: State::default(),
-            reach: 0,
-            displaced: 0,
+impl Class {
+    /// How far its connections are from home; [`IN_STASH`] if further than any bucket.
+    #[inline(always)]
+    pub(super) const fn reach(self) -> u8 {
+        self.0 & 15
+    }
+
+    /// One was put so far from home.
+    pub(super) fn went(&mut self, reach: u8) {
+        let away = (self.0 >> 4).saturating_add(1).min(15);
+        self.0 = self.reach().max(reach) | away << 4;
+    }
+
+    /// One that was not at home is gone.
+    pub(super) fn left(&mut self) {
+        match self.0 >> 4 {
+            15 => {}
+            0 | 1 => self.0 = 0,
+            _ => self.0 -= 16,
         }
     }
 }
 
-const _: () = assert!(size_of::<Slot<u64>>() == 32);
-const _: () = assert!(size_of::<Slot<[u64; 4]>>() == 64);
+/// What a packet did to its connection.
+#[derive(Clone, Copy)]
+pub(super) struct Heard {
+    /// The direction of the connection's first packet.
+    pub(super) opener: Direction,
+    /// Does it expire earlier than it was to?
+    pub(super) is_earlier: bool,
+}
 
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C, align(128))]
-pub(super) struct Bucket<P> {
-    pub(super) slots: [Slot<P>; SLOTS],
+/// Starts the idle time anew.
+#[inline(always)]
+pub(super) fn hear(
+    (state, expires): (&mut State, &mut u64),
+    protocol: Protocol,
+    direction: Direction,
+    flags: Option<TcpFlags>,
+    now: Instant,
+) -> Heard {
+    let before = *expires;
+    *state = state.after(direction, flags);
+    *expires = (now + state.idle(protocol)).as_nanos();
+    Heard { opener: state.opener(), is_earlier: *expires < before }
+}
+
+impl<P: Pair> Bucket<P> {
+    const EMPTY: Bucket<P> = Bucket {
+        expires: [0; SLOTS],
+        filed: [0; SLOTS],
+        tags: [0; SLOTS],
+        protocol: [Protocol(0); SLOTS],
+        state: [State::NONE; SLOTS],
+        class: [Class(0); SLOTS],
+        ends: [Ends { pair: P::ZERO, ident: 0 }; SLOTS],
+    };
+
+    /// The slot of a key that lives. Compares tags, all at once, before it compares keys: in which
+    /// slot a connection is cannot be guessed, and a wrong guess costs as much as the look-up.
+    #[inline(always)]
+    pub(super) fn find(&self, hash: Hash, key: &Key<P>, now: u64) -> Option<usize> {
+        let differs = u32::from_le_bytes(self.tags) ^ u32::from(hash.tag()) * 0x0101_0101;
+        // The top bit of each byte that is 0, and now and then of the one above it.
+        let mut same = differs.wrapping_sub(0x0101_0101) & !differs & 0x8080_8080;
+        while same != 0 {
+            let slot = (same.trailing_zeros() / 8) as usize & (SLOTS - 1);
+            let ends = &self.ends[slot];
+            let is = (ends.pair == key.pair)
+                & (ends.ident == key.ident)
+                & (self.protocol[slot] == key.protocol)
+                & (self.expires[slot] > now);
+            if is {
+                return Some(slot);
+            }
+            same &= same - 1;
+        }
+        None
+    }
+
+    /// A slot with nothing in it that lives.
+    pub(super) fn free(&self, now: u64) -> Option<usize> {
+        self.expires.iter().position(|expires| *expires <= now)
+    }
+
+    #[inline(always)]
+    pub(super) fn hear(
+        &mut self,
+        slot: usize,
+        direction: Direction,
+        flags: Option<TcpFlags>,
+        now: Instant,
+    ) -> Heard {
+        let slot = slot & (SLOTS - 1);
+        let kept = (&mut self.state[slot], &mut self.expires[slot]);
+        hear(kept, self.protocol[slot], direction, flags, now)
+    }
+
+    /// What is in a slot, be it that it has expired.
+    pub(super) fn entry(&self, slot: usize) -> Option<Entry<P>> {
+        let slot = slot & (SLOTS - 1);
+        let Ends { pair, ident } = self.ends[slot];
+        let key = Key { pair, ident, protocol: self.protocol[slot] };
+        let (expires, filed, state) = (self.expires[slot], self.filed[slot], self.state[slot]);
+        (expires != 0).then_some(Entry { key, expires, filed, state })
+    }
+
+    pub(super) fn put(&mut self, slot: usize, hash: Hash, entry: &Entry<P>) {
+        let slot = slot & (SLOTS - 1);
+        let Entry { key: Key { pair, ident, protocol }, expires, filed, state } = *entry;
+        self.expires[slot] = expires;
+        self.filed[slot] = filed;
+        self.tags[slot] = hash.tag();
+        self.protocol[slot] = protocol;
+        self.state[slot] = state;
+        self.ends[slot] = Ends { pair, ident };
+    }
 }
 
 /// Buckets `0..homes + REACH`, of which the first may have been given back and the last may not have
@@ -72,15 +198,18 @@ pub(super) struct Bucket<P> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store<P> {
     homes: usize,
+    segment_bits: u32,
     segments: Vec<Vec<Bucket<P>>>,
-    /// Buckets that exist, those given back included.
+    /// Buckets that were asked for, those given back included.
     len: usize,
 }
 
-impl<P: Copy + Default> Store<P> {
+impl<P: Pair> Store<P> {
     /// None of its buckets exists yet.
     pub(super) fn with_homes(homes: usize) -> Store<P> {
-        Store { homes, segments: Vec::new(), len: 0 }
+        // A sixteenth of the table, so that what a move leaves behind is soon given back.
+        let bits = (homes / 16).max(1).ilog2().clamp(SEGMENT_BITS.0, SEGMENT_BITS.1);
+        Store { homes, segment_bits: bits, segments: Vec::new(), len: 0 }
     }
 
     pub(super) const fn homes(&self) -> usize {
@@ -88,7 +217,7 @@ impl<P: Copy + Default> Store<P> {
     }
 
     /// Buckets that take memory.
-    pub(super) fn buckets_held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.segments.iter().map(Vec::len).sum()
     }
 
@@ -102,27 +231,35 @@ impl<P: Copy + Default> Store<P> {
         }
     }
 
-    /// The furthest home, here, of a hash whose home among `homes` is before `end`.
+    /// How many homes have, here, the hashes whose homes among `homes` are before `end`.
     pub(super) fn homes_of(&self, end: usize, homes: usize) -> usize {
-        if end >= homes { self.homes } else { (end * self.homes).div_ceil(homes) }
+        (end * self.homes).div_ceil(homes.max(1))
+    }
+
+    #[inline(always)]
+    fn split(&self, bucket: usize) -> (usize, usize) {
+        (bucket >> self.segment_bits, bucket & ((1 << self.segment_bits) - 1))
     }
 
     #[inline(always)]
     pub(super) fn get(&self, bucket: usize) -> Option<&Bucket<P>> {
-        self.segments.get(bucket / SEGMENT)?.get(bucket % SEGMENT)
+        let (segment, at) = self.split(bucket);
+        self.segments.get(segment)?.get(at)
     }
 
     #[inline(always)]
     pub(super) fn get_mut(&mut self, bucket: usize) -> Option<&mut Bucket<P>> {
-        self.segments.get_mut(bucket / SEGMENT)?.get_mut(bucket % SEGMENT)
+        let (segment, at) = self.split(bucket);
+        self.segments.get_mut(segment)?.get_mut(at)
     }
 
-    /// Asks the cache for the lines of a bucket: two with IPv4, four with IPv6.
+    /// Asks the cache for what changes in a bucket and for its keys.
     #[inline(always)]
     pub(super) fn prefetch(&self, bucket: usize) {
         if let Some(bucket) = self.get(bucket) {
-            let of_a_line = (LINE / size_of::<Slot<P>>()).max(1);
-            bucket.slots.iter().step_by(of_a_line).for_each(prefetch::line);
+            prefetch::line(&bucket.expires);
+            let of_a_line = (LINE / size_of::<Ends<P>>()).max(1);
+            bucket.ends.iter().step_by(of_a_line).for_each(prefetch::line);
         }
     }
 
@@ -131,19 +268,19 @@ impl<P: Copy + Default> Store<P> {
     pub(super) fn reach_to(&mut self, homes: usize, spare: &mut Vec<Vec<Bucket<P>>>) {
         let (end, all) = (homes.min(self.homes) + REACH, self.homes + REACH);
         while self.len < end {
-            if self.len.is_multiple_of(SEGMENT) {
+            let (_, at) = self.split(self.len);
+            if at == 0 {
                 let mut segment = spare.pop().unwrap_or_default();
                 segment.clear();
-                segment.reserve_exact((all - self.len).min(SEGMENT));
                 self.segments.push(segment);
             }
+            let missing = (all - self.len).min((1 << self.segment_bits) - at);
             if let Some(last) = self.segments.last_mut() {
-                // A clone of a store has no room left beyond its length.
-                let missing = (all - self.len).min(SEGMENT - self.len % SEGMENT);
                 if last.len() == last.capacity() {
+                    // It is new, or a clone, which has no room beyond its length.
                     last.reserve_exact(missing);
                 }
-                last.push(Bucket::default());
+                last.push(Bucket::EMPTY);
             }
             self.len += 1;
         }
@@ -151,9 +288,8 @@ impl<P: Copy + Default> Store<P> {
 
     /// The buckets before this one will not be asked for again.
     pub(super) fn give_back(&mut self, before: usize, spare: &mut Vec<Vec<Bucket<P>>>) {
-        if before.is_multiple_of(SEGMENT)
-            && let Some(last) = (before / SEGMENT).checked_sub(1)
-            && let Some(segment) = self.segments.get_mut(last)
+        if let (segment @ 1.., 0) = self.split(before)
+            && let Some(segment) = self.segments.get_mut(segment - 1)
         {
             let segment = std::mem::take(segment);
             if spare.len() < SPARE_MAX {

@@ -14,11 +14,13 @@
 //! takes a few buckets along, reads and writes go through memory in order, and what lies behind the
 //! boundary is used again for what lies before it. What has expired is not taken along.
 
-use super::key::{Key, Pair, Secret};
+use super::key::{Hash, Key, Pair, Secret};
 use super::ledger::tick_low;
-use super::state::State;
-use super::store::{Bucket, IN_STASH, REACH, SLOTS, Slot, Store};
+use super::store::{Bucket, Class, Entry, Heard, IN_STASH, REACH, SLOTS, Store, hear};
 use crate::base::rng::Seed;
+use crate::base::time::Instant;
+use crate::cloud::filter::Direction;
+use crate::wire::TcpFlags;
 
 /// Homes of the smallest table.
 const HOMES_MIN: usize = 4;
@@ -26,120 +28,53 @@ const HOMES_MIN: usize = 4;
 const MOVED: usize = 4;
 /// Of 100 slots, how many may be taken before the table moves into a larger one...
 const FULL: usize = 78;
-/// ...and how many are to be taken there. Those that came while it moved add up to 6.
+/// ...and how many are to be taken there. Those that came while it moved add up to 5.
 const ROOMY: usize = 58;
 /// Buckets that are looked at to tell how many entries have expired.
 const SAMPLE: usize = 64;
 
+/// The store that is looked into for hashes below the boundary, and the one for all others.
+const NEW: usize = 0;
+const OLD: usize = 1;
+
 /// Where an entry is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Place {
-    side: Side,
-    /// The bucket, or the place in the stash.
-    bucket: usize,
-    slot: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Side {
-    New,
-    Old,
-    Stash,
-}
-
-/// What is kept of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<P> {
-    pub(super) key: Key<P>,
-    pub(super) expires: u64,
-    pub(super) filed: u32,
-    pub(super) state: State,
-}
-
-impl<P: Pair> Slot<P> {
-    pub(super) fn entry(&self) -> Entry<P> {
-        Entry { key: self.key(), expires: self.expires, filed: self.filed, state: self.state }
-    }
-
-    pub(super) const fn key(&self) -> Key<P> {
-        Key { pair: self.pair, ident: self.ident, protocol: self.protocol }
-    }
-
-    /// Is an entry in it, be it one that has expired?
-    const fn is_taken(&self) -> bool {
-        self.expires != 0
-    }
-
-    /// Whose it is.
-    #[allow(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
-    const fn row(&self) -> u32 {
-        (self.ident >> 32) as u32
-    }
-
-    fn put(&mut self, entry: &Entry<P>) {
-        let Entry { key: Key { pair, ident, protocol }, expires, filed, state } = *entry;
-        let Slot { reach, displaced, .. } = *self;
-        *self = Slot { expires, pair, ident, filed, protocol, state, reach, displaced };
-    }
-
-    #[inline(always)]
-    fn is(&self, key: &Key<P>, now: u64) -> bool {
-        // Without branches between: what differs is not to be guessed.
-        (self.pair == key.pair)
-            & (self.ident == key.ident)
-            & (self.protocol == key.protocol)
-            & (self.expires > now)
-    }
-}
-
-/// A slot of its home bucket has what is to be known of a class.
-#[inline(always)]
-const fn class(hash: u32) -> usize {
-    hash as usize & (SLOTS - 1)
-}
-
-impl<P: Pair> Bucket<P> {
-    /// Compares with all slots before it decides: in which one a connection is cannot be guessed, and
-    /// a wrong guess costs more than the other three.
-    #[inline(always)]
-    fn find(&self, key: &Key<P>, now: u64) -> Option<usize> {
-        let [a, b, c, d] = self.slots.each_ref().map(|slot| u32::from(slot.is(key, now)));
-        let found = a | b << 1 | c << 2 | d << 3;
-        (found != 0).then(|| found.trailing_zeros() as usize & (SLOTS - 1))
-    }
-
-    /// A class takes slots in an order of its own, its own line first.
-    fn free(&self, class: usize, now: u64) -> Option<usize> {
-        let order = [0, 1, 2, 3].map(|nth| (nth ^ class) & (SLOTS - 1));
-        order.into_iter().find(|slot| self.slots[*slot].expires <= now)
-    }
+pub(super) enum Place {
+    /// In a slot of a bucket of a store.
+    Bucket { store: usize, bucket: usize, slot: usize },
+    /// In the stash.
+    Stash(usize),
 }
 
 /// See above.
 #[derive(Clone, Debug)]
 pub(super) struct Table<P: Pair> {
     secret: Secret,
-    new: Store<P>,
-    /// Without homes unless the table is moving.
-    old: Store<P>,
-    /// Homes of the old store before it have moved.
+    /// [`NEW`] and [`OLD`]. The old one is without homes unless the table is moving.
+    stores: [Store<P>; 2],
+    /// Homes of the old store before it have moved. None is beyond it when the table is not moving.
     boundary: usize,
-    /// Slots that are taken, also by what has expired; the stash included.
+    /// Entries, those that have expired included.
     taken: usize,
     /// Entries that found no room near their home: by chance next to none, and with their place
     /// chosen by a keyed hash nobody can make more.
-    stash: Vec<Slot<P>>,
+    stash: Vec<Entry<P>>,
     /// Segments to be used again.
     spare: Vec<Vec<Bucket<P>>>,
+}
+
+/// Connections of one home are told apart by where they are if not at home.
+#[inline(always)]
+const fn class(hash: u32) -> usize {
+    hash as usize & (SLOTS - 1)
 }
 
 impl<P: Pair> Table<P> {
     pub(super) fn new(seed: Seed) -> Table<P> {
         Table {
             secret: Secret::of(seed),
-            new: Store::default(),
-            old: Store::default(),
-            boundary: 0,
+            stores: [Store::with_homes(0), Store::with_homes(0)],
+            boundary: usize::MAX,
             taken: 0,
             stash: Vec::new(),
             spare: Vec::new(),
@@ -159,120 +94,136 @@ impl<P: Pair> Table<P> {
 
     /// Bytes of its buckets.
     pub(super) fn bytes(&self) -> usize {
-        let buckets = self.new.buckets_held() + self.old.buckets_held();
+        let buckets: usize = self.stores.iter().map(Store::held).sum();
         let spare: usize = self.spare.iter().map(Vec::len).sum();
-        (buckets + spare) * size_of::<Bucket<P>>() + self.stash.capacity() * size_of::<Slot<P>>()
+        (buckets + spare) * size_of::<Bucket<P>>() + self.stash.capacity() * size_of::<Entry<P>>()
     }
 
     #[inline(always)]
-    pub(super) fn hash(&self, key: &Key<P>) -> u32 {
+    pub(super) fn hash(&self, key: &Key<P>) -> Hash {
         key.hash(self.secret)
     }
 
     /// The store in which a hash is looked for, and its home there.
     #[inline(always)]
-    fn home(&self, hash: u32) -> (Side, usize) {
-        if self.old.homes() != 0 {
-            let home = self.old.home(hash);
-            if home >= self.boundary {
-                return (Side::Old, home);
-            }
-        }
-        (Side::New, self.new.home(hash))
-    }
-
-    #[inline(always)]
-    fn store(&self, side: Side) -> &Store<P> {
-        if side == Side::Old { &self.old } else { &self.new }
-    }
-
-    #[inline(always)]
-    fn store_mut(&mut self, side: Side) -> &mut Store<P> {
-        if side == Side::Old { &mut self.old } else { &mut self.new }
+    fn home(&self, hash: u32) -> (usize, usize) {
+        // Without a branch: while the table moves, which of them it is cannot be guessed.
+        let homes = [self.stores[NEW].home(hash), self.stores[OLD].home(hash)];
+        let store = usize::from(homes[OLD] >= self.boundary);
+        (store, homes[store])
     }
 
     /// Asks the cache for the bucket in which a look-up begins.
     #[inline(always)]
-    pub(super) fn prefetch(&self, hash: u32) {
-        let (side, home) = self.home(hash);
-        self.store(side).prefetch(home);
+    pub(super) fn prefetch(&self, hash: Hash) {
+        let (store, home) = self.home(hash.place());
+        self.stores[store].prefetch(home);
     }
 
-    /// Where the entry of a key is that lives at `now`.
+    /// A packet of a connection that lives starts its idle time anew.
     #[inline(always)]
-    pub(super) fn find(&self, hash: u32, key: &Key<P>, now: u64) -> Option<Place> {
-        let (side, home) = self.home(hash);
-        let class = class(hash);
-        let bucket = self.store(side).get(home)?;
-        if let Some(slot) = bucket.find(key, now) {
-            return Some(Place { side, bucket: home, slot });
+    pub(super) fn hear(
+        &mut self,
+        hash: Hash,
+        key: &Key<P>,
+        direction: Direction,
+        flags: Option<TcpFlags>,
+        now: Instant,
+    ) -> Option<Heard> {
+        let (store, home) = self.home(hash.place());
+        let bucket = self.stores[store].get_mut(home)?;
+        if let Some(slot) = bucket.find(hash, key, now.as_nanos()) {
+            return Some(bucket.hear(slot, direction, flags, now));
         }
-        match bucket.slots[class].reach {
-            0 => None,
-            reach => self.find_behind(side, home, reach, key, now),
+        if bucket.class[class(hash.place())].reach() == 0 {
+            return None;
         }
+        self.hear_behind(hash, key, direction, flags, now)
     }
 
     #[inline(never)]
-    fn find_behind(
-        &self,
-        side: Side,
-        home: usize,
-        reach: u8,
+    fn hear_behind(
+        &mut self,
+        hash: Hash,
         key: &Key<P>,
-        now: u64,
-    ) -> Option<Place> {
-        let store = self.store(side);
-        for bucket in home + 1..=home + usize::from(reach).min(REACH) {
-            if let Some(slot) = store.get(bucket)?.find(key, now) {
-                return Some(Place { side, bucket, slot });
+        direction: Direction,
+        flags: Option<TcpFlags>,
+        now: Instant,
+    ) -> Option<Heard> {
+        match self.find(hash, key, now.as_nanos())? {
+            Place::Bucket { store, bucket, slot } => {
+                let bucket = self.stores[store].get_mut(bucket)?;
+                Some(bucket.hear(slot, direction, flags, now))
+            }
+            Place::Stash(at) => {
+                let entry = self.stash.get_mut(at)?;
+                let kept = (&mut entry.state, &mut entry.expires);
+                Some(hear(kept, key.protocol, direction, flags, now))
+            }
+        }
+    }
+
+    /// Where the entry of a key is that lives at `now`.
+    pub(super) fn find(&self, hash: Hash, key: &Key<P>, now: u64) -> Option<Place> {
+        let (store, home) = self.home(hash.place());
+        let reach = self.stores[store].get(home)?.class[class(hash.place())].reach();
+        for bucket in home..=home + usize::from(reach).min(REACH) {
+            if let Some(slot) = self.stores[store].get(bucket)?.find(hash, key, now) {
+                return Some(Place::Bucket { store, bucket, slot });
             }
         }
         let stash = if reach == IN_STASH { &self.stash[..] } else { &[] };
-        let bucket = stash.iter().position(|slot| slot.is(key, now))?;
-        Some(Place { side: Side::Stash, bucket, slot: 0 })
+        stash.iter().position(|entry| entry.key == *key && entry.expires > now).map(Place::Stash)
     }
 
-    #[inline(always)]
-    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Slot<P>> {
-        match place.side {
-            Side::Stash => self.stash.get_mut(place.bucket),
-            side => self.store_mut(side).get_mut(place.bucket)?.slots.get_mut(place.slot),
+    /// What is in a place.
+    pub(super) fn get(&self, place: Place) -> Option<Entry<P>> {
+        match place {
+            Place::Bucket { store, bucket, slot } => self.stores[store].get(bucket)?.entry(slot),
+            Place::Stash(at) => self.stash.get(at).copied(),
+        }
+    }
+
+    /// Notes under which tick the entry in a place is filed.
+    pub(super) fn set_filed(&mut self, place: Place, filed: u32) {
+        let kept = match place {
+            Place::Bucket { store, bucket, slot } => {
+                let bucket = self.stores[store].get_mut(bucket);
+                bucket.and_then(|bucket| bucket.filed.get_mut(slot))
+            }
+            Place::Stash(at) => self.stash.get_mut(at).map(|entry| &mut entry.filed),
+        };
+        if let Some(kept) = kept {
+            *kept = filed;
         }
     }
 
     /// The `nth` place in which an entry with this hash can be; `None` behind the last.
     fn candidate(&self, hash: u32, nth: usize) -> Option<Place> {
-        let (side, home) = self.home(hash);
-        let reach = self.store(side).get(home)?.slots[class(hash)].reach;
+        let (store, home) = self.home(hash);
+        let reach = self.stores[store].get(home)?.class[class(hash)].reach();
         let buckets = usize::from(reach).min(REACH) + 1;
         match nth.checked_sub(buckets * SLOTS) {
-            None => Some(Place { side, bucket: home + nth / SLOTS, slot: nth % SLOTS }),
-            Some(at) if reach == IN_STASH && at < self.stash.len() => {
-                Some(Place { side: Side::Stash, bucket: at, slot: 0 })
-            }
+            None => Some(Place::Bucket { store, bucket: home + nth / SLOTS, slot: nth % SLOTS }),
+            Some(at) if reach == IN_STASH && at < self.stash.len() => Some(Place::Stash(at)),
             Some(_) => None,
         }
     }
 
-    pub(super) fn get(&self, place: Place) -> Option<&Slot<P>> {
-        match place.side {
-            Side::Stash => self.stash.get(place.bucket),
-            side => self.store(side).get(place.bucket)?.slots.get(place.slot),
-        }
+    /// The entry in a place if it is an interface's and has this hash, living or not.
+    fn namesake(&self, place: Place, row: u32, hash: u32) -> Option<Entry<P>> {
+        let is = |entry: &Entry<P>| entry.key.row() == row && self.hash(&entry.key).place() == hash;
+        self.get(place).filter(is)
     }
 
-    /// The entries of an interface that have this hash, living or not.
-    fn namesakes(&self, row: u32, hash: u32) -> impl Iterator<Item = (Place, &Slot<P>)> {
+    fn namesakes(&self, row: u32, hash: u32) -> impl Iterator<Item = (Place, Entry<P>)> {
         let places = (0..).map_while(move |nth| self.candidate(hash, nth));
-        places.filter_map(|place| Some((place, self.get(place)?))).filter(move |(_, slot)| {
-            slot.is_taken() && slot.row() == row && self.hash(&slot.key()) == hash
-        })
+        places.filter_map(move |place| Some((place, self.namesake(place, row, hash)?)))
     }
 
     /// Is there an entry of an interface with this hash that was filed so?
     pub(super) fn is_filed(&self, row: u32, hash: u32, filed: u32) -> bool {
-        self.namesakes(row, hash).any(|(_, slot)| slot.filed == filed)
+        self.namesakes(row, hash).any(|(_, entry)| entry.filed == filed)
     }
 
     /// Looks at the entries of an interface that have this hash. Those that have expired go;
@@ -287,22 +238,19 @@ impl<P: Pair> Table<P> {
         mut again: impl FnMut(u64),
     ) -> usize {
         let mut gone = 0;
-        let expired = |table: &Table<P>| {
-            table.namesakes(row, hash).find(|(_, slot)| slot.expires <= now).map(|(place, _)| place)
-        };
         // Letting go of one may move others within the stash, so each search begins anew.
-        while let Some(place) = expired(self) {
+        loop {
+            let expired = self.namesakes(row, hash).find(|(_, entry)| entry.expires <= now);
+            let Some((place, _)) = expired else { break };
             self.remove(place);
             gone += 1;
         }
-        let secret = self.secret;
         for nth in 0.. {
             let Some(place) = self.candidate(hash, nth) else { break };
-            let Some(slot) = self.get_mut(place) else { break };
-            let is = slot.is_taken() && slot.row() == row && slot.key().hash(secret) == hash;
-            if is && slot.filed == filed {
-                slot.filed = tick_low(slot.expires);
-                again(slot.expires);
+            let Some(entry) = self.namesake(place, row, hash) else { continue };
+            if entry.filed == filed {
+                self.set_filed(place, tick_low(entry.expires));
+                again(entry.expires);
             }
         }
         gone
@@ -310,29 +258,31 @@ impl<P: Pair> Table<P> {
 
     /// Lets go of an entry.
     pub(super) fn remove(&mut self, place: Place) {
-        let Some(slot) = self.get_mut(place) else { return };
-        let gone = *slot;
-        slot.expires = 0;
-        if place.side == Side::Stash {
-            self.stash.swap_remove(place.bucket);
+        let Some(gone) = self.get(place) else { return };
+        match place {
+            Place::Bucket { store, bucket, slot } => self.clear(store, bucket, slot),
+            Place::Stash(at) => {
+                self.stash.swap_remove(at);
+            }
         }
         self.taken -= 1;
         self.left(&gone, place);
     }
 
-    /// Notes with its home that an entry is not elsewhere any more.
-    fn left(&mut self, gone: &Slot<P>, place: Place) {
-        let hash = self.hash(&gone.key());
-        let (side, home) = self.home(hash);
-        if place.side == side && place.bucket == home {
-            return;
+    fn clear(&mut self, store: usize, bucket: usize, slot: usize) {
+        let bucket = self.stores[store].get_mut(bucket);
+        if let Some(expires) = bucket.and_then(|bucket| bucket.expires.get_mut(slot)) {
+            *expires = 0;
         }
-        let Some(bucket) = self.store_mut(side).get_mut(home) else { return };
-        let class = &mut bucket.slots[class(hash)];
-        match class.displaced {
-            u8::MAX => {}
-            1 => (class.displaced, class.reach) = (0, 0),
-            n => class.displaced = n.saturating_sub(1),
+    }
+
+    /// Notes with its home that an entry is not elsewhere any more.
+    fn left(&mut self, gone: &Entry<P>, place: Place) {
+        let hash = self.hash(&gone.key).place();
+        let (store, home) = self.home(hash);
+        let is_home = matches!(place, Place::Bucket { bucket, .. } if bucket == home);
+        if !is_home && let Some(bucket) = self.stores[store].get_mut(home) {
+            bucket.class[class(hash)].left();
         }
     }
 
@@ -342,7 +292,7 @@ impl<P: Pair> Table<P> {
     /// At most [`REACH`] buckets are looked at, and [`MOVED`] moved.
     pub(super) fn insert(
         &mut self,
-        hash: u32,
+        hash: Hash,
         entry: &Entry<P>,
         now: u64,
         gone: &mut impl FnMut(u32),
@@ -353,57 +303,52 @@ impl<P: Pair> Table<P> {
     }
 
     /// Finds room for an entry that counts as taken.
-    fn place(&mut self, hash: u32, entry: &Entry<P>, now: u64, gone: &mut impl FnMut(u32)) {
-        let (side, home) = self.home(hash);
-        let class = class(hash);
-        for bucket in home..=home + REACH {
-            let Some(slots) = self.store_mut(side).get_mut(bucket) else { break };
-            let Some(slot) = slots.free(class, now) else { continue };
-            let before = slots.slots[slot];
-            slots.slots[slot].put(entry);
-            if before.is_taken() {
+    fn place(&mut self, hash: Hash, entry: &Entry<P>, now: u64, gone: &mut impl FnMut(u32)) {
+        let (store, home) = self.home(hash.place());
+        for (bucket, reach) in (home..=home + REACH).zip(0..) {
+            let Some(room) = self.stores[store].get_mut(bucket) else { break };
+            let Some(slot) = room.free(now) else { continue };
+            let before = room.entry(slot);
+            room.put(slot, hash, entry);
+            if let Some(before) = before {
                 self.taken -= 1;
-                gone(before.row());
-                self.left(&before, Place { side, bucket, slot });
+                gone(before.key.row());
+                self.left(&before, Place::Bucket { store, bucket, slot });
             }
-            if bucket > home {
-                #[allow(clippy::cast_possible_truncation, reason = "at most REACH")]
-                self.went(side, home, class, (bucket - home) as u8);
+            if reach > 0 {
+                self.went(store, home, hash, reach);
             }
             return;
         }
-        let mut slot = Slot::default();
-        slot.put(entry);
-        self.stash.push(slot);
-        self.went(side, home, class, IN_STASH);
+        self.stash.push(*entry);
+        self.went(store, home, hash, IN_STASH);
     }
 
     /// Notes with its home that an entry was put elsewhere.
-    fn went(&mut self, side: Side, home: usize, class: usize, reach: u8) {
-        if let Some(bucket) = self.store_mut(side).get_mut(home) {
-            let class = &mut bucket.slots[class];
-            class.reach = class.reach.max(reach);
-            class.displaced = class.displaced.saturating_add(1);
+    fn went(&mut self, store: usize, home: usize, hash: Hash, reach: u8) {
+        if let Some(bucket) = self.stores[store].get_mut(home) {
+            bucket.class[class(hash.place())].went(reach);
         }
     }
 
     /// Begins a move if there is need, and does a share of it.
     fn grow(&mut self, now: u64, gone: &mut impl FnMut(u32)) {
-        if self.old.homes() == 0 {
-            let homes = self.new.homes();
+        if self.stores[OLD].homes() == 0 {
+            let homes = self.stores[NEW].homes();
             if self.taken * 100 < homes * SLOTS * FULL {
                 return;
             }
             let next = Store::with_homes(self.homes_wanted(now));
-            self.old = std::mem::replace(&mut self.new, next);
-            self.boundary = 0;
+            let old = std::mem::replace(&mut self.stores[NEW], next);
             if homes == 0 {
-                self.new.reach_to(HOMES_MIN, &mut self.spare);
+                self.stores[NEW].reach_to(HOMES_MIN, &mut self.spare);
                 return;
             }
+            self.stores[OLD] = old;
+            self.boundary = 0;
         }
         for _ in 0..MOVED {
-            if self.old.homes() == 0 {
+            if self.stores[OLD].homes() == 0 {
                 return;
             }
             self.move_one(now, gone);
@@ -413,13 +358,13 @@ impl<P: Pair> Table<P> {
     /// How many homes the entries that live would have room in, as a sample tells. At least half of
     /// those that there are, and at most three eighths more.
     fn homes_wanted(&self, now: u64) -> usize {
-        let homes = self.new.homes();
+        let homes = self.stores[NEW].homes();
         let step = homes.div_ceil(SAMPLE).max(1);
-        let seen = (0..homes).step_by(step).filter_map(|at| self.new.get(at));
+        let seen = (0..homes).step_by(step).filter_map(|at| self.stores[NEW].get(at));
         let (mut taken, mut live) = (0, 0);
-        for slot in seen.flat_map(|bucket| &bucket.slots) {
-            taken += usize::from(slot.is_taken());
-            live += usize::from(slot.expires > now);
+        for expires in seen.flat_map(|bucket| bucket.expires) {
+            taken += usize::from(expires != 0);
+            live += usize::from(expires > now);
         }
         let live = self.taken * live / taken.max(1);
         let wanted = live * 100 / (SLOTS * ROOMY);
@@ -430,59 +375,63 @@ impl<P: Pair> Table<P> {
     fn move_one(&mut self, now: u64, gone: &mut impl FnMut(u32)) {
         let home = self.boundary;
         self.boundary += 1;
-        let homes = self.old.homes();
-        let until = self.new.homes_of(self.boundary, homes);
-        self.new.reach_to(until, &mut self.spare);
-        // What is in the bucket itself has its home here: what had it before has moved.
-        let Some(bucket) = self.old.get_mut(home) else { return };
-        let slots = bucket.slots;
-        let reach = slots.iter().map(|slot| slot.reach).max().unwrap_or_default();
+        let homes = self.stores[OLD].homes();
+        let until = self.stores[NEW].homes_of(self.boundary, homes);
+        self.stores[NEW].reach_to(until, &mut self.spare);
+        let Some(bucket) = self.stores[OLD].get_mut(home).copied() else { return };
+        let reach = bucket.class.map(Class::reach).into_iter().max().unwrap_or_default();
         if reach == IN_STASH {
             // First, since what is brought over may end there again.
             for at in (0..self.stash.len()).rev() {
-                let slot = self.stash[at];
-                if self.old.home(self.hash(&slot.key())) == home {
-                    self.stash.swap_remove(at);
-                    self.bring(&slot, now, gone);
+                if self.old_home(&self.stash[at]) == home {
+                    let entry = self.stash.swap_remove(at);
+                    self.bring(&entry, now, gone);
                 }
             }
         }
-        for slot in slots.iter().filter(|slot| slot.is_taken()) {
-            self.bring(slot, now, gone);
+        // What is in the bucket itself has its home here: what had it before has moved.
+        for entry in (0..SLOTS).filter_map(|slot| bucket.entry(slot)) {
+            self.bring(&entry, now, gone);
         }
         for behind in home + 1..=home + usize::from(reach).min(REACH) {
-            for nth in 0..SLOTS {
-                let Some(bucket) = self.old.get_mut(behind) else { break };
-                let slot = bucket.slots[nth];
-                if slot.is_taken() && self.old.home(self.hash(&slot.key())) == home {
-                    if let Some(bucket) = self.old.get_mut(behind) {
-                        bucket.slots[nth].expires = 0;
-                    }
-                    self.bring(&slot, now, gone);
+            for slot in 0..SLOTS {
+                let entry = self.stores[OLD].get(behind).and_then(|bucket| bucket.entry(slot));
+                let Some(entry) = entry else { continue };
+                if self.old_home(&entry) == home {
+                    self.clear(OLD, behind, slot);
+                    self.bring(&entry, now, gone);
                 }
             }
         }
-        self.old.give_back(self.boundary, &mut self.spare);
+        self.stores[OLD].give_back(self.boundary, &mut self.spare);
         if self.boundary == homes {
-            self.old = Store::default();
+            self.stores[OLD] = Store::with_homes(0);
+            self.boundary = usize::MAX;
             self.spare = Vec::new();
         }
     }
 
+    fn old_home(&self, entry: &Entry<P>) -> usize {
+        self.stores[OLD].home(self.hash(&entry.key).place())
+    }
+
     /// Puts an entry that was taken out of the old store into the new one if it lives.
-    fn bring(&mut self, slot: &Slot<P>, now: u64, gone: &mut impl FnMut(u32)) {
-        if slot.expires <= now {
+    fn bring(&mut self, entry: &Entry<P>, now: u64, gone: &mut impl FnMut(u32)) {
+        if entry.expires <= now {
             self.taken -= 1;
-            gone(slot.row());
-            return;
+            gone(entry.key.row());
+        } else {
+            self.place(self.hash(&entry.key), entry, now, gone);
         }
-        self.place(self.hash(&slot.key()), &slot.entry(), now, gone);
     }
 
     /// How many entries of an interface live at `now`. Linear in the table.
     pub(super) fn live(&self, row: u32, now: u64) -> usize {
-        let old = self.old.iter_from(self.boundary);
-        let slots = self.new.iter_from(0).chain(old).flat_map(|bucket| &bucket.slots);
-        slots.chain(&self.stash).filter(|slot| slot.expires > now && slot.row() == row).count()
+        // What lies before the boundary are copies of what has moved.
+        let old = self.stores[OLD].iter_from(self.boundary);
+        let buckets = self.stores[NEW].iter_from(0).chain(old);
+        let entries = buckets.flat_map(|bucket| (0..SLOTS).filter_map(|slot| bucket.entry(slot)));
+        let all = entries.chain(self.stash.iter().copied());
+        all.filter(|entry| entry.expires > now && entry.key.row() == row).count()
     }
 }
