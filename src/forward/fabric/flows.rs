@@ -115,7 +115,7 @@ impl Flows {
         flow: &Flow<A>,
     ) -> Probe<A> {
         let probe = self.probe(at, direction, flow);
-        A::table(self).prefetch(probe.hash);
+        A::table(self).prefetch(probe.start);
         probe
     }
 
@@ -126,8 +126,9 @@ impl Flows {
         direction: Direction,
         flow: &Flow<A>,
     ) -> Probe<A> {
-        let key = Key::of(at, direction, flow);
-        Probe { hash: A::table(self).hash(&key), key, direction }
+        let (key, table) = (Key::of(at, direction, flow), A::table(self));
+        let hash = table.hash(&key);
+        Probe { key, hash, start: table.start(hash), direction }
     }
 
     /// [`Tracking::judge`] of a packet that is neither a later fragment nor an ICMP error, by its
@@ -140,8 +141,8 @@ impl Flows {
         rules: impl FnOnce() -> Word,
     ) -> Judgement {
         let now = self.now;
-        let Probe { key, hash, direction } = probe;
-        if let Some(heard) = A::table_mut(self).hear(*hash, key, *direction, flags, now) {
+        let Probe { key, hash, start, direction } = probe;
+        if let Some(heard) = A::table_mut(self).hear((*hash, *start), key, *direction, flags, now) {
             if heard.is_earlier || flags.is_some_and(is_reset) {
                 self.ends(probe, flags);
             }
@@ -187,8 +188,9 @@ impl Flows {
             return false;
         }
         let now = self.now;
-        let state = State::opened(probe.direction).after(probe.direction, flags);
-        let expires = (now + state.idle(probe.key.protocol)).as_nanos();
+        let state = State::opened(probe.direction, probe.key.protocol);
+        let state = state.after(probe.direction, flags);
+        let expires = (now + state.idle()).as_nanos();
         let entry = Entry { key: probe.key, expires, filed: tick_low(expires), state };
         let mut ledgers = std::mem::take(&mut self.ledgers);
         A::table_mut(self).insert(probe.hash, &entry, now.as_nanos(), &mut |row| {

@@ -10,6 +10,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::table::Start;
 use crate::base::id::InterfaceIdx;
 use crate::base::rng::Seed;
 use crate::cloud::filter::Direction;
@@ -43,6 +44,7 @@ pub struct Flow<A> {
 pub struct Probe<A: Address> {
     pub(super) key: Key<A::Pair>,
     pub(super) hash: Hash,
+    pub(super) start: Start,
     pub(super) direction: Direction,
 }
 

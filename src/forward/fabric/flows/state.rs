@@ -5,10 +5,10 @@
 //!
 //! ```text
 //!  7 6 5   4 3             2 1              0
-//!  stage | against (0..2) | along (0..2) | opened by what goes out
+//!  kind  | against (0..2) | along (0..2) | opened by what goes out
 //! ```
 //!
-//! `along` and `against` count the packets in the direction of the first and against it, to two.
+//! `kind` is the stage of a TCP connection, or that it is none. `along` and `against` count the packets in the direction of the first and against it, to two.
 
 use crate::base::time::Span;
 use crate::cloud::filter::Direction;
@@ -29,12 +29,13 @@ const OTHER: Span = Span::from_secs(600);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct State(u8);
 
-/// Stages of a TCP connection; of everything else the first.
 const OPENING: u8 = 0;
 const OPEN: u8 = 1;
 const CLOSING_FROM_OUTSIDE: u8 = 2;
 const CLOSING_FROM_INSIDE: u8 = 3;
 const CLOSED: u8 = 4;
+const DATAGRAMS: u8 = 5;
+const NEITHER: u8 = 6;
 
 /// What a packet does to a state, apart from its direction.
 #[derive(Clone, Copy)]
@@ -50,8 +51,13 @@ impl State {
     pub(super) const NONE: State = State(0);
 
     /// Before its first packet, which went in this direction.
-    pub(super) const fn opened(direction: Direction) -> State {
-        State(matches!(direction, Direction::Egress) as u8)
+    pub(super) const fn opened(direction: Direction, protocol: Protocol) -> State {
+        let kind = match protocol {
+            Protocol::TCP => OPENING,
+            Protocol::UDP => DATAGRAMS,
+            _ => NEITHER,
+        };
+        State(matches!(direction, Direction::Egress) as u8 | kind << 5)
     }
 
     /// The direction of its first packet.
@@ -60,7 +66,7 @@ impl State {
     }
 
     /// After a packet in this direction with these flags, if it is a TCP segment.
-    #[inline]
+    #[inline(always)]
     pub(super) fn after(self, direction: Direction, flags: Option<TcpFlags>) -> State {
         let sign = match flags {
             None => Sign::Datagram,
@@ -72,22 +78,25 @@ impl State {
     }
 
     /// How long the connection lives without a further packet.
-    #[inline]
-    pub(super) fn idle(self, protocol: Protocol) -> Span {
-        match protocol {
-            Protocol::TCP => match self.stage() {
-                OPEN | CLOSING_FROM_INSIDE | CLOSING_FROM_OUTSIDE if self.both_heard() => {
-                    TCP_ESTABLISHED
-                }
-                _ => TCP_UNFINISHED,
-            },
-            Protocol::UDP if self.0 & 0b1_0100 == 0b1_0100 => UDP_STREAM,
-            Protocol::UDP => UDP_SINGLE,
+    #[inline(always)]
+    pub(super) fn idle(self) -> Span {
+        IDLE[usize::from(self.0)]
+    }
+
+    /// The rule behind [`IDLE`].
+    const fn lives(self) -> Span {
+        match self.kind() {
+            OPEN | CLOSING_FROM_INSIDE | CLOSING_FROM_OUTSIDE if self.both_heard() => {
+                TCP_ESTABLISHED
+            }
+            OPENING..=CLOSED => TCP_UNFINISHED,
+            DATAGRAMS if self.0 & 0b1_0100 == 0b1_0100 => UDP_STREAM,
+            DATAGRAMS => UDP_SINGLE,
             _ => OTHER,
         }
     }
 
-    const fn stage(self) -> u8 {
+    const fn kind(self) -> u8 {
         self.0 >> 5
     }
 
@@ -105,18 +114,31 @@ impl State {
         let counted = self.0 >> at & 3;
         let seen = if counted < 2 { self.0 + (1 << at) } else { self.0 };
         let closing = matches!(direction, Direction::Egress) as u8 + CLOSING_FROM_OUTSIDE;
-        let stage = match (sign, self.stage()) {
-            (Sign::Datagram, stage) => stage,
+        let kind = match (sign, self.kind()) {
+            (Sign::Datagram, kind) => kind,
             (Sign::Fin, OPENING | OPEN) => closing,
-            (Sign::Fin, CLOSING_FROM_INSIDE | CLOSING_FROM_OUTSIDE) if self.stage() != closing => {
+            (Sign::Fin, CLOSING_FROM_INSIDE | CLOSING_FROM_OUTSIDE) if self.kind() != closing => {
                 CLOSED
             }
             (Sign::Segment, OPENING) if State(seen).both_heard() => OPEN,
-            (_, stage) => stage,
+            (_, kind) => kind,
         };
-        State(seen & 0b1_1111 | stage << 5)
+        State(seen & 0b1_1111 | kind << 5)
     }
 }
+
+/// How long each state lives.
+static IDLE: [Span; 256] = {
+    let mut idle = [Span::ZERO; 256];
+    let mut state = 0_u8;
+    loop {
+        idle[state as usize] = State(state).lives();
+        if state == u8::MAX {
+            break idle;
+        }
+        state += 1;
+    }
+};
 
 /// What each state becomes, by sign and direction: a look-up in place of five branches, which a
 /// mix of connections mispredicts.

@@ -1,7 +1,7 @@
 //! Buckets, and an array of them that can grow at its end and be given back from its start.
 //!
-//! Holds buckets in segments, so that no growth copies what is there and memory is asked of the
-//! system a page at a time. Refuses to know more of a key than how to compare it: it is asked for
+//! Holds buckets in segments, so that no growth copies what is there and none takes much memory at a
+//! time. Refuses to know more of a key than how to compare it: it is asked for
 //! homes by hash.
 //!
 //! ```text
@@ -23,8 +23,8 @@ pub(super) const SLOTS: usize = 4;
 pub(super) const REACH: usize = 14;
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
-/// The binary logarithm of the buckets of a segment, at least and at most: 2 KiB to 1 MiB.
-const SEGMENT_BITS: (u32, u32) = (4, 13);
+/// Buckets of a segment: 16 KiB of IPv4.
+const SEGMENT: usize = 128;
 /// Segments kept to be used again: more only gather when a table shrinks.
 const SPARE_MAX: usize = 2;
 
@@ -110,14 +110,13 @@ pub(super) struct Heard {
 #[inline(always)]
 pub(super) fn hear(
     (state, expires): (&mut State, &mut u64),
-    protocol: Protocol,
     direction: Direction,
     flags: Option<TcpFlags>,
     now: Instant,
 ) -> Heard {
     let before = *expires;
     *state = state.after(direction, flags);
-    *expires = (now + state.idle(protocol)).as_nanos();
+    *expires = (now + state.idle()).as_nanos();
     Heard { opener: state.opener(), is_earlier: *expires < before }
 }
 
@@ -169,7 +168,7 @@ impl<P: Pair> Bucket<P> {
     ) -> Heard {
         let slot = slot & (SLOTS - 1);
         let kept = (&mut self.state[slot], &mut self.expires[slot]);
-        hear(kept, self.protocol[slot], direction, flags, now)
+        hear(kept, direction, flags, now)
     }
 
     /// What is in a slot, be it that it has expired.
@@ -193,32 +192,33 @@ impl<P: Pair> Bucket<P> {
     }
 }
 
+pub(super) type Segment<P> = Box<[Bucket<P>; SEGMENT]>;
+
 /// Buckets `0..homes + REACH`, of which the first may have been given back and the last may not have
 /// been asked for yet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store<P> {
     homes: usize,
-    segment_bits: u32,
-    segments: Vec<Vec<Bucket<P>>>,
-    /// Buckets that were asked for, those given back included.
-    len: usize,
+    segments: Vec<Option<Segment<P>>>,
 }
 
 impl<P: Pair> Store<P> {
+    pub(super) const SEGMENT_BYTES: usize = SEGMENT * size_of::<Bucket<P>>();
+
     /// None of its buckets exists yet.
     pub(super) fn with_homes(homes: usize) -> Store<P> {
-        // A sixteenth of the table, so that what a move leaves behind is soon given back.
-        let bits = (homes / 16).max(1).ilog2().clamp(SEGMENT_BITS.0, SEGMENT_BITS.1);
-        Store { homes, segment_bits: bits, segments: Vec::new(), len: 0 }
+        let segments = if homes == 0 { 0 } else { (homes + REACH).div_ceil(SEGMENT) };
+        Store { homes, segments: Vec::with_capacity(segments) }
     }
 
     pub(super) const fn homes(&self) -> usize {
         self.homes
     }
 
-    /// Buckets that take memory.
-    pub(super) fn held(&self) -> usize {
-        self.segments.iter().map(Vec::len).sum()
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let held = self.segments.iter().flatten().count();
+        held * Store::<P>::SEGMENT_BYTES + self.segments.capacity() * size_of::<usize>()
     }
 
     /// The home of a hash. Does not decrease as the hash grows, for any number of homes: that is
@@ -237,20 +237,15 @@ impl<P: Pair> Store<P> {
     }
 
     #[inline(always)]
-    fn split(&self, bucket: usize) -> (usize, usize) {
-        (bucket >> self.segment_bits, bucket & ((1 << self.segment_bits) - 1))
-    }
-
-    #[inline(always)]
     pub(super) fn get(&self, bucket: usize) -> Option<&Bucket<P>> {
-        let (segment, at) = self.split(bucket);
-        self.segments.get(segment)?.get(at)
+        let segment = self.segments.get(bucket / SEGMENT)?.as_ref()?;
+        Some(&segment[bucket % SEGMENT])
     }
 
     #[inline(always)]
     pub(super) fn get_mut(&mut self, bucket: usize) -> Option<&mut Bucket<P>> {
-        let (segment, at) = self.split(bucket);
-        self.segments.get_mut(segment)?.get_mut(at)
+        let segment = self.segments.get_mut(bucket / SEGMENT)?.as_mut()?;
+        Some(&mut segment[bucket % SEGMENT])
     }
 
     /// Asks the cache for what changes in a bucket and for its keys.
@@ -265,41 +260,34 @@ impl<P: Pair> Store<P> {
 
     /// Makes the buckets exist in which connections of the homes before `homes` can be. `spare` has
     /// segments to be used again.
-    pub(super) fn reach_to(&mut self, homes: usize, spare: &mut Vec<Vec<Bucket<P>>>) {
-        let (end, all) = (homes.min(self.homes) + REACH, self.homes + REACH);
-        while self.len < end {
-            let (_, at) = self.split(self.len);
-            if at == 0 {
-                let mut segment = spare.pop().unwrap_or_default();
-                segment.clear();
-                self.segments.push(segment);
-            }
-            let missing = (all - self.len).min((1 << self.segment_bits) - at);
-            if let Some(last) = self.segments.last_mut() {
-                if last.len() == last.capacity() {
-                    // It is new, or a clone, which has no room beyond its length.
-                    last.reserve_exact(missing);
+    pub(super) fn reach_to(&mut self, homes: usize, spare: &mut Vec<Segment<P>>) {
+        let end = homes.min(self.homes) + REACH;
+        while self.segments.len() * SEGMENT < end {
+            let segment = match spare.pop() {
+                Some(mut used) => {
+                    used.fill(Bucket::EMPTY);
+                    Some(used)
                 }
-                last.push(Bucket::EMPTY);
-            }
-            self.len += 1;
+                // Made on the heap. Its length is right, so there is always one.
+                None => vec![Bucket::EMPTY; SEGMENT].into_boxed_slice().try_into().ok(),
+            };
+            self.segments.push(segment);
         }
     }
 
     /// The buckets before this one will not be asked for again.
-    pub(super) fn give_back(&mut self, before: usize, spare: &mut Vec<Vec<Bucket<P>>>) {
-        if let (segment @ 1.., 0) = self.split(before)
-            && let Some(segment) = self.segments.get_mut(segment - 1)
+    pub(super) fn give_back(&mut self, before: usize, spare: &mut Vec<Segment<P>>) {
+        if before.is_multiple_of(SEGMENT)
+            && let Some(last) = (before / SEGMENT).checked_sub(1)
+            && let Some(segment) = self.segments.get_mut(last).and_then(Option::take)
+            && spare.len() < SPARE_MAX
         {
-            let segment = std::mem::take(segment);
-            if spare.len() < SPARE_MAX {
-                spare.push(segment);
-            }
+            spare.push(segment);
         }
     }
 
     /// The buckets from this one on, in order.
     pub(super) fn iter_from(&self, bucket: usize) -> impl Iterator<Item = &Bucket<P>> {
-        (bucket..self.len).filter_map(|bucket| self.get(bucket))
+        (bucket..self.segments.len() * SEGMENT).filter_map(|bucket| self.get(bucket))
     }
 }

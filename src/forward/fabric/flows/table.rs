@@ -16,7 +16,7 @@
 
 use super::key::{Hash, Key, Pair, Secret};
 use super::ledger::tick_low;
-use super::store::{Bucket, Class, Entry, Heard, IN_STASH, REACH, SLOTS, Store, hear};
+use super::store::{Bucket, Class, Entry, Heard, IN_STASH, REACH, SLOTS, Segment, Store, hear};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
 use crate::cloud::filter::Direction;
@@ -46,6 +46,14 @@ pub(super) enum Place {
     Stash(usize),
 }
 
+/// Where a look-up begins, as long as the table does not move.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    store: usize,
+    home: usize,
+    moves: u32,
+}
+
 /// See above.
 #[derive(Clone, Debug)]
 pub(super) struct Table<P: Pair> {
@@ -60,7 +68,9 @@ pub(super) struct Table<P: Pair> {
     /// chosen by a keyed hash nobody can make more.
     stash: Vec<Entry<P>>,
     /// Segments to be used again.
-    spare: Vec<Vec<Bucket<P>>>,
+    spare: Vec<Segment<P>>,
+    /// Counts the homes that have moved, and the beginnings of moves.
+    moves: u32,
 }
 
 /// Connections of one home are told apart by where they are if not at home.
@@ -78,6 +88,7 @@ impl<P: Pair> Table<P> {
             taken: 0,
             stash: Vec::new(),
             spare: Vec::new(),
+            moves: 0,
         }
     }
 
@@ -94,9 +105,9 @@ impl<P: Pair> Table<P> {
 
     /// Bytes of its buckets.
     pub(super) fn bytes(&self) -> usize {
-        let buckets: usize = self.stores.iter().map(Store::held).sum();
-        let spare: usize = self.spare.iter().map(Vec::len).sum();
-        (buckets + spare) * size_of::<Bucket<P>>() + self.stash.capacity() * size_of::<Entry<P>>()
+        let stores: usize = self.stores.iter().map(Store::bytes).sum();
+        let spare = self.spare.len() * Store::<P>::SEGMENT_BYTES;
+        stores + spare + self.stash.capacity() * size_of::<Entry<P>>()
     }
 
     #[inline(always)]
@@ -113,25 +124,32 @@ impl<P: Pair> Table<P> {
         (store, homes[store])
     }
 
+    /// Where a look-up of this hash begins.
+    #[inline(always)]
+    pub(super) fn start(&self, hash: Hash) -> Start {
+        let (store, home) = self.home(hash.place());
+        Start { store, home, moves: self.moves }
+    }
+
     /// Asks the cache for the bucket in which a look-up begins.
     #[inline(always)]
-    pub(super) fn prefetch(&self, hash: Hash) {
-        let (store, home) = self.home(hash.place());
-        self.stores[store].prefetch(home);
+    pub(super) fn prefetch(&self, start: Start) {
+        self.stores[start.store & 1].prefetch(start.home);
     }
 
     /// A packet of a connection that lives starts its idle time anew.
     #[inline(always)]
     pub(super) fn hear(
         &mut self,
-        hash: Hash,
+        (hash, start): (Hash, Start),
         key: &Key<P>,
         direction: Direction,
         flags: Option<TcpFlags>,
         now: Instant,
     ) -> Option<Heard> {
-        let (store, home) = self.home(hash.place());
-        let bucket = self.stores[store].get_mut(home)?;
+        // Insertions since then may have moved it.
+        let start = if start.moves == self.moves { start } else { self.start(hash) };
+        let bucket = self.stores[start.store & 1].get_mut(start.home)?;
         if let Some(slot) = bucket.find(hash, key, now.as_nanos()) {
             return Some(bucket.hear(slot, direction, flags, now));
         }
@@ -158,7 +176,7 @@ impl<P: Pair> Table<P> {
             Place::Stash(at) => {
                 let entry = self.stash.get_mut(at)?;
                 let kept = (&mut entry.state, &mut entry.expires);
-                Some(hear(kept, key.protocol, direction, flags, now))
+                Some(hear(kept, direction, flags, now))
             }
         }
     }
@@ -341,11 +359,13 @@ impl<P: Pair> Table<P> {
             let next = Store::with_homes(self.homes_wanted(now));
             let old = std::mem::replace(&mut self.stores[NEW], next);
             if homes == 0 {
+                self.moves = self.moves.wrapping_add(1);
                 self.stores[NEW].reach_to(HOMES_MIN, &mut self.spare);
                 return;
             }
             self.stores[OLD] = old;
             self.boundary = 0;
+            self.moves = self.moves.wrapping_add(1);
         }
         for _ in 0..MOVED {
             if self.stores[OLD].homes() == 0 {
@@ -375,6 +395,7 @@ impl<P: Pair> Table<P> {
     fn move_one(&mut self, now: u64, gone: &mut impl FnMut(u32)) {
         let home = self.boundary;
         self.boundary += 1;
+        self.moves = self.moves.wrapping_add(1);
         let homes = self.stores[OLD].homes();
         let until = self.stores[NEW].homes_of(self.boundary, homes);
         self.stores[NEW].reach_to(until, &mut self.spare);
