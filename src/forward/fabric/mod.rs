@@ -24,6 +24,7 @@ mod batch;
 mod compile;
 mod directory;
 pub mod classify;
+pub mod flows;
 pub mod lpm;
 mod prefetch;
 mod publish;
