@@ -13,6 +13,7 @@ mod rate;
 mod report;
 mod scale;
 mod spread;
+pub mod steady;
 mod timing;
 mod topics;
 mod world;

@@ -2,8 +2,9 @@
 //!
 //! Holds a ring of VPCs, each peered with the next, in the sizes and with the filters of a
 //! [`Shape`]. Refuses to forward. What is small is asked of the cloud command by command; long
-//! tables of routes are added as events that were never decided, because each `CreateRoute` looks
-//! through the table it adds to, and a million of them would take hours.
+//! tables of routes and long rings are added as events that were never decided, because each
+//! `CreateRoute` looks through the table it adds to and each request through all peerings: a million
+//! of them would take hours.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -36,6 +37,8 @@ const PORTS_PER_RULE: u16 = 10;
 const FIRST_PORT: u16 = 20_000;
 /// Routes beyond which a table is not asked for command by command.
 const ROUTES_ASKED_FOR: usize = 64;
+/// VPCs beyond which the peerings of a ring are not.
+const VPCS_ASKED_FOR: usize = 128;
 
 /// What is in a packet's way beside routes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -276,11 +279,34 @@ fn caller() -> Caller {
     Caller { account: AccountId::DEFAULT, region: Region::default() }
 }
 
+fn empty() -> Cloud {
+    Cloud::new(Profile::Today, Span::ZERO)
+}
+
+/// The same change of another peering.
+fn between(
+    change: &Change,
+    peering: PeeringId,
+    (near, far): (VpcId, VpcId),
+) -> Result<Change, BenchError> {
+    let mut change = change.clone();
+    match &mut change {
+        Change::PeeringRequested { peering: id, requester, accepter, .. } => {
+            (*id, requester.vpc, accepter.vpc) = (peering, near, far);
+        }
+        Change::PeeringMoved { peering: id, .. } => *id = peering,
+        _ => return Err(BenchError::Shape),
+    }
+    Ok(change)
+}
+
 struct Builder {
     shape: Shape,
     cloud: Cloud,
     /// What has happened, if it will have to happen again.
     journal: Option<Vec<Event>>,
+    /// What was asked for and granted when the first two VPCs were peered.
+    first_peering: Option<(Change, Change)>,
     vpcs: Vec<(VpcId, RouteTableId)>,
     peerings: Vec<PeeringId>,
     hosts: Vec<Vec<(InterfaceId, IpAddr)>>,
@@ -295,8 +321,10 @@ impl Builder {
         }
         let mut builder = Builder {
             shape,
-            cloud: Cloud::new(Profile::Today, Span::ZERO),
-            journal: (shape.routes > ROUTES_ASKED_FOR).then(Vec::new),
+            cloud: empty(),
+            journal: (shape.vpcs > VPCS_ASKED_FOR || shape.routes > ROUTES_ASKED_FOR)
+                .then(Vec::new),
+            first_peering: None,
             vpcs: Vec::new(),
             peerings: Vec::new(),
             hosts: Vec::new(),
@@ -414,28 +442,62 @@ impl Builder {
         Ok(())
     }
 
-    /// Peers a VPC with the next, and gives each the route to the other.
+    /// Peers a VPC with the next, and gives each the route to the other. With a journal, peerings
+    /// after the first are events that repeat it between other VPCs.
     fn peer(&mut self, at: usize) -> Result<(), BenchError> {
         let to = self.shape.next(at);
         let (&(requester, table), &(accepter, other)) =
             self.vpcs.get(at).zip(self.vpcs.get(to)).ok_or(BenchError::Shape)?;
+        let peering = match (&self.first_peering, &mut self.journal) {
+            (Some((requested, accepted)), Some(journal)) => {
+                // Numbers that the cloud itself will not come to.
+                let peering = PeeringId::new(Digits::minted(mix(1 << 40 | at as u64)));
+                let mut event = |change| journal.push(Event { at: Instant::START, change });
+                event(between(requested, peering, (requester, accepter))?);
+                event(between(accepted, peering, (requester, accepter))?);
+                peering
+            }
+            _ => self.first_peer(requester, accepter)?,
+        };
+        self.peerings.push(peering);
+        for (table, of) in [(table, to), (other, at)] {
+            let destination = match self.shape.family {
+                Family::V4 => self.shape.block(of)?.into(),
+                Family::V6 => Shape::block_v6(of)?.into(),
+            };
+            self.route(table, destination, peering)?;
+        }
+        Ok(())
+    }
+
+    fn first_peer(&mut self, requester: VpcId, accepter: VpcId) -> Result<PeeringId, BenchError> {
         let request = Command::CreateVpcPeeringConnection {
             requester,
             accepter,
             peer_owner: None,
             peer_region: None,
         };
-        let Some(Change::PeeringRequested { peering, .. }) = self.ask(request)? else {
+        let requested = self.ask(request)?.ok_or(BenchError::Shape)?;
+        let Change::PeeringRequested { peering, .. } = requested else {
             return Err(BenchError::Shape);
         };
-        self.peerings.push(peering);
-        self.ask(Command::AcceptVpcPeeringConnection { peering })?;
+        let accepted = self.ask(Command::AcceptVpcPeeringConnection { peering })?;
+        self.first_peering = Some((requested, accepted.ok_or(BenchError::Shape)?));
+        Ok(peering)
+    }
+
+    /// A route over a peering: asked for, or added as an event if there is a journal.
+    fn route(
+        &mut self,
+        table: RouteTableId,
+        destination: IpNet,
+        peering: PeeringId,
+    ) -> Result<(), BenchError> {
         let target = RouteTarget::Peering(peering);
-        for (table, of) in [(table, to), (other, at)] {
-            let destination = match self.shape.family {
-                Family::V4 => self.shape.block(of)?.into(),
-                Family::V6 => Shape::block_v6(of)?.into(),
-            };
+        if let Some(journal) = &mut self.journal {
+            let change = Change::RouteSet { table, destination, target };
+            journal.push(Event { at: Instant::START, change });
+        } else {
             self.ask(Command::CreateRoute { table, destination, target })?;
         }
         Ok(())
@@ -454,24 +516,20 @@ impl Builder {
             for n in 0..self.shape.routes - routes.len() {
                 routes.push(self.shape.elsewhere(n)?);
             }
-            let target = RouteTarget::Peering(peering);
             for destination in routes {
-                if let Some(journal) = &mut self.journal {
-                    let change = Change::RouteSet { table, destination, target };
-                    journal.push(Event { at: Instant::START, change });
-                } else {
-                    self.ask(Command::CreateRoute { table, destination, target })?;
-                }
+                self.route(table, destination, peering)?;
             }
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<World, BenchError> {
-        let cloud = match &self.journal {
-            Some(events) => Cloud::replay(Profile::Today, Span::ZERO, events),
-            None => self.cloud,
-        };
+    fn finish(mut self) -> Result<World, BenchError> {
+        if let Some(events) = self.journal.take() {
+            // What the commands made, which is to go before it is made again.
+            drop(std::mem::replace(&mut self.cloud, empty()));
+            self.cloud = Cloud::replay(Profile::Today, Span::ZERO, &events);
+        }
+        let cloud = self.cloud;
         let rows = Rows::of(&cloud);
         let row = |(id, address)| Some((rows.interface(id)?, address));
         let of_vpc = |hosts: Vec<_>| hosts.into_iter().map(row).collect::<Option<Vec<_>>>();
