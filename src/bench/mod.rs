@@ -25,7 +25,7 @@ pub use report::{Build, Machine, Report, Row, Topic, Unit, resident};
 pub use scale::{Sizes, Standing, stand};
 pub use spread::Spread;
 pub use timing::Settings;
-pub use topics::{measure, measure_network};
+pub use topics::{Question, measure, measure_network};
 
 use crate::cloud::refusal::Refusal;
 

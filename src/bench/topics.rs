@@ -24,32 +24,98 @@ const MANY_FLOWS: usize = 1 << 17;
 /// Workers beyond which no figure is taken.
 const WORKERS_MAX: usize = 8;
 
-/// Takes every figure on networks of the bench's own, in about half a minute; `tell` hears of each.
+/// What can be asked, in the order in which it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[allow(missing_docs, reason = "each is explained by the note of its topic")]
+pub enum Question {
+    Kinds,
+    Verdicts,
+    Vpcs,
+    Routes,
+    Flows,
+    Batches,
+    Workers,
+    Latency,
+    NoLoss,
+    Changes,
+}
+
+impl Question {
+    /// Every question.
+    pub const ALL: [Question; 10] = [
+        Question::Kinds,
+        Question::Verdicts,
+        Question::Vpcs,
+        Question::Routes,
+        Question::Flows,
+        Question::Batches,
+        Question::Workers,
+        Question::Latency,
+        Question::NoLoss,
+        Question::Changes,
+    ];
+
+    /// The key of its [`Topic`].
+    pub const fn key(self) -> &'static str {
+        match self {
+            Question::Kinds => "kinds",
+            Question::Verdicts => "verdicts",
+            Question::Vpcs => "vpcs",
+            Question::Routes => "routes",
+            Question::Flows => "flows",
+            Question::Batches => "batches",
+            Question::Workers => "workers",
+            Question::Latency => "latency",
+            Question::NoLoss => "no-loss",
+            Question::Changes => "changes",
+        }
+    }
+
+    /// The question whose topic has this key.
+    pub fn from_key(key: &str) -> Option<Question> {
+        Question::ALL.into_iter().find(|question| question.key() == key)
+    }
+
+    /// Figures that it takes.
+    fn figures(self) -> usize {
+        match self {
+            Question::Kinds => SIZES.len() * 2 * Filters::ALL.len(),
+            Question::Verdicts => VERDICTS.len() + 1,
+            Question::Vpcs => 2 * VPCS.len(),
+            Question::Routes => ROUTES.len(),
+            Question::Flows => 2 * FLOWS.len(),
+            Question::Batches => BATCHES.len(),
+            Question::Workers => workers().len(),
+            Question::Latency | Question::NoLoss | Question::Changes => 1,
+        }
+    }
+}
+
+/// Answers questions on networks of the bench's own, all of them in about a minute; `tell` hears of
+/// each figure before it is taken.
 ///
 /// # Errors
 /// If a packet meets another fate than the one it was made for.
-pub fn measure(settings: Settings, tell: &mut dyn FnMut(&Step)) -> Result<Report, BenchError> {
-    let figures = SIZES.len() * 2 * Filters::ALL.len()
-        + VERDICTS.len()
-        + 2 * VPCS.len()
-        + ROUTES.len()
-        + 2 * FLOWS.len()
-        + BATCHES.len()
-        + workers().len()
-        + 3;
-    let mut run = Run { settings, tell, done: 0, of: figures };
-    let topics = vec![
-        run.kinds()?,
-        run.verdicts()?,
-        run.vpcs()?,
-        run.routes()?,
-        run.flows()?,
-        run.batches()?,
-        run.workers()?,
-        run.latency()?,
-        run.no_loss()?,
-        run.changes()?,
-    ];
+pub fn measure(
+    questions: &[Question],
+    settings: Settings,
+    tell: &mut dyn FnMut(&Step),
+) -> Result<Report, BenchError> {
+    let of = questions.iter().map(|question| question.figures()).sum();
+    let mut run = Run { settings, tell, done: 0, of };
+    let answer = |question: &Question| match question {
+        Question::Kinds => run.kinds(),
+        Question::Verdicts => run.verdicts(),
+        Question::Vpcs => run.vpcs(),
+        Question::Routes => run.routes(),
+        Question::Flows => run.flows(),
+        Question::Batches => run.batches(),
+        Question::Workers => run.workers(),
+        Question::Latency => run.latency(),
+        Question::NoLoss => run.no_loss(),
+        Question::Changes => run.changes(),
+    };
+    let topics = questions.iter().map(answer).collect::<Result<_, _>>()?;
     Ok(Report { machine: Machine::here(), rounds: settings.rounds, topics })
 }
 
@@ -136,7 +202,7 @@ impl Run<'_> {
             }
         }
         Ok(Topic {
-            key: "kinds",
+            key: Question::Kinds.key(),
             title: "by packet and filters",
             note: format!(
                 "{}. Two peered VPCs with 512 instances and 1,000 routes each, {} flows across the \
@@ -168,7 +234,13 @@ impl Run<'_> {
         rows.push(Case { entry, ..ready.case(name, Fate::Delivered) }.row(self.settings)?);
         let note =
             "64 B IPv4, plain. The last row takes bytes that nobody has looked at.".to_owned();
-        Ok(Topic { key: "verdicts", title: "by what becomes of a packet", note, axis: None, rows })
+        Ok(Topic {
+            key: Question::Verdicts.key(),
+            title: "by what becomes of a packet",
+            note,
+            axis: None,
+            rows,
+        })
     }
 
     fn vpcs(&mut self) -> Result<Topic, BenchError> {
@@ -194,7 +266,13 @@ impl Run<'_> {
              routes each. Skewed: nine packets of ten come from a hundredth of the VPCs.",
             thousands(MANY_FLOWS),
         );
-        Ok(Topic { key: "vpcs", title: "by number of VPCs", note, axis: Some("VPCs"), rows })
+        Ok(Topic {
+            key: Question::Vpcs.key(),
+            title: "by number of VPCs",
+            note,
+            axis: Some("VPCs"),
+            rows,
+        })
     }
 
     fn routes(&mut self) -> Result<Topic, BenchError> {
@@ -210,7 +288,13 @@ impl Run<'_> {
                     routes in each of two tables; up to half of them lead to one instance each, so \
                     that packets meet up to 4,096 routes."
             .to_owned();
-        Ok(Topic { key: "routes", title: "by routes of a table", note, axis: Some("routes"), rows })
+        Ok(Topic {
+            key: Question::Routes.key(),
+            title: "by routes of a table",
+            note,
+            axis: Some("routes"),
+            rows,
+        })
     }
 
     fn flows(&mut self) -> Result<Topic, BenchError> {
@@ -228,7 +312,13 @@ impl Run<'_> {
             "64 B IPv4, two VPCs of 4,096 instances with 1,000 routes each. With everything, each \
                     flow is a connection that both ends track, established before the clock starts."
                 .to_owned();
-        Ok(Topic { key: "flows", title: "by number of flows", note, axis: Some("flows"), rows })
+        Ok(Topic {
+            key: Question::Flows.key(),
+            title: "by number of flows",
+            note,
+            axis: Some("flows"),
+            rows,
+        })
     }
 
     fn batches(&mut self) -> Result<Topic, BenchError> {
@@ -242,7 +332,7 @@ impl Run<'_> {
             rows.push(Row { at: Some(batch as u64), ..row });
         }
         let note = "64 B IPv4, plain, 4,096 flows.".to_owned();
-        let (key, title) = ("batches", "by packets handed over at once");
+        let (key, title) = (Question::Batches.key(), "by packets handed over at once");
         Ok(Topic { key, title, note, axis: Some("packets in a batch"), rows })
     }
 
@@ -275,7 +365,13 @@ impl Run<'_> {
             "64 B IPv4, plain, 16 VPCs; each worker has 1,024 flows, counters and a memory of \
                     connections of its own, and all share one compiled network."
                 .to_owned();
-        Ok(Topic { key: "workers", title: "by workers", note, axis: Some("workers"), rows })
+        Ok(Topic {
+            key: Question::Workers.key(),
+            title: "by workers",
+            note,
+            axis: Some("workers"),
+            rows,
+        })
     }
 
     fn latency(&mut self) -> Result<Topic, BenchError> {
@@ -286,11 +382,17 @@ impl Run<'_> {
             "64 B IPv4, plain. The clock is read around each batch and is part of it. What the \
                     system does meanwhile is part of it too: see the slowest."
                 .to_owned();
-        Ok(Topic { key: "latency", title: "latency of a batch", note, axis: None, rows })
+        Ok(Topic {
+            key: Question::Latency.key(),
+            title: "latency of a batch",
+            note,
+            axis: None,
+            rows,
+        })
     }
 
     fn no_loss(&mut self) -> Result<Topic, BenchError> {
-        let (key, title) = ("no-loss", "highest rate without loss");
+        let (key, title) = (Question::NoLoss.key(), "highest rate without loss");
         self.next(title);
         if workers().len() < 2 {
             let note = "Not measured: sender and forwarder need a core each.".to_owned();
@@ -322,7 +424,13 @@ impl Run<'_> {
         let note = "100 VPCs with 10 instances and 1,000 routes each: from the changed cloud to a network \
                     that forwards by it. The command itself is not included."
             .to_owned();
-        Ok(Topic { key: "changes", title: "a change of the network", note, axis: None, rows })
+        Ok(Topic {
+            key: Question::Changes.key(),
+            title: "a change of the network",
+            note,
+            axis: None,
+            rows,
+        })
     }
 }
 

@@ -7,12 +7,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::Exit;
 use super::output::Output;
-use crate::bench::{self, Build, Report, Row, Settings, Spread, Step, Topic, Unit};
+use crate::bench::{self, Build, Question, Report, Row, Settings, Spread, Step, Topic, Unit};
 use crate::scenario::{load, run};
 use crate::sim::Twin;
 
@@ -22,6 +23,10 @@ pub(super) struct Args {
     /// Measure the network of this file and not the bench's own ones
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
+    /// Ask only these questions
+    #[arg(long, value_name = "QUESTION", value_delimiter = ',', value_parser = questions(),
+          conflicts_with = "network")]
+    only: Vec<Question>,
     /// Times that each figure is taken
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     rounds: u16,
@@ -36,6 +41,11 @@ pub(super) struct Args {
     json: bool,
 }
 
+fn questions() -> impl TypedValueParser<Value = Question> {
+    PossibleValuesParser::new(Question::ALL.map(Question::key))
+        .try_map(|key| Question::from_key(&key).ok_or("no such question"))
+}
+
 /// `vpclab bench`.
 pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
     let settings = Settings {
@@ -46,7 +56,8 @@ pub(super) fn run(args: &Args, out: &mut Output) -> io::Result<Exit> {
     let bar = Bar::new();
     let mut tell = |step: &Step| bar.show(step);
     let measured = match &args.network {
-        None => bench::measure(settings, &mut tell),
+        None if args.only.is_empty() => bench::measure(&Question::ALL, settings, &mut tell),
+        None => bench::measure(&args.only, settings, &mut tell),
         Some(path) => {
             let built = load::load(path).and_then(|file| run::build(&file, None, Twin::Compiled));
             match built {
