@@ -358,7 +358,8 @@ fn bench_measures_a_network_and_says_what_becomes_of_its_packets() {
     assert_eq!(report["topics"][0]["rows"].as_array().map(Vec::len), Some(5));
     assert_eq!(report["topics"][1]["rows"][0]["unit"], "us");
     assert_eq!(vpclab(&["bench", "--only", "nonsense"]).code, Some(2));
-    assert_eq!(vpclab(&["bench", "--network", REFUSED]).code, Some(2));
+    let refused = "tests/data/refused/typo-in-key.yaml";
+    assert_eq!(vpclab(&["bench", "--network", refused]).code, Some(2));
 }
 
 #[test]
