@@ -42,7 +42,7 @@ null="--vdev=net_null0,size=64,copy=0 --vdev=net_null1,size=64,copy=0"
 testpmd "testpmd io, null ports" 0,1 "$null" --forward-mode=io --burst=64
 testpmd "testpmd mac, null ports" 0,1 "$null" --forward-mode=mac --burst=64
 testpmd "testpmd io, ring port" 0 "--vdev=net_ring0" --forward-mode=io --burst=64 \
-  --port-topology=loop --tx-first=64
+  --port-topology=loop --tx-first
 for size in 64 512 1500; do
   python3 "$here/mkpcap.py" "p$size.pcap" 512 $size 16
   testpmd "testpmd io, pcap port, $size B" 0 "--vdev=net_pcap0,rx_pcap=$work/p$size.pcap,infinite_rx=1" \
