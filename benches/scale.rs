@@ -16,7 +16,7 @@ use std::process::Command;
 
 use vpclab::bench::{Settings, Sizes, stand};
 
-/// VPCs, instances and routes of each. A first VPC takes part of the instances' and routes' place.
+/// VPCs, instances and further routes of each.
 const NETWORKS: [[usize; 3]; 4] =
     [[50_000, 2, 0], [100_000, 2, 0], [100_000, 10, 0], [100_000, 10, 8]];
 /// Times that compiling and changing are timed.
@@ -32,8 +32,17 @@ fn main() {
         return;
     }
     println!(
-        "{:>8} {:>9} {:>9} {:>9} {:>26} {:>9} {:>9} {:>26}",
-        "VPCs", "instances", "routes", "built s", "compiled ms", "MiB", "peak MiB", "one route us"
+        "{:>8} {:>9} {:>9} {:>8} {:>24} {:>7} {:>9} {:>24} {:>24} {:>24}",
+        "VPCs",
+        "instances",
+        "routes",
+        "built s",
+        "compiled ms",
+        "MiB",
+        "peak MiB",
+        "uniform ns/packet",
+        "skewed ns/packet",
+        "one route us"
     );
     let bytes: Vec<f64> = NETWORKS.iter().map(|sizes| of_its_own(*sizes)).collect();
     let each = |more: usize, less: usize, count: usize| (bytes[more] - bytes[less]) / count as f64;
@@ -60,11 +69,13 @@ fn measure(sizes: Sizes) {
     let (vpcs, instances, routes) = standing.counts;
     let spread = |s: vpclab::bench::Spread| format!("{:.1} ({:.1}..{:.1})", s.median, s.min, s.max);
     println!(
-        "{vpcs:>8} {instances:>9} {routes:>9} {:>9.1} {:>26} {:>9.1} {:>9.0} {:>26}",
+        "{vpcs:>8} {instances:>9} {routes:>9} {:>8.1} {:>24} {:>7.1} {:>9.0} {:>24} {:>24} {:>24}",
         standing.built / 1e3,
         spread(standing.compiled),
         standing.bytes as f64 / f64::from(1 << 20),
         standing.peak as f64 / f64::from(1 << 20),
+        spread(standing.packet[0].value),
+        spread(standing.packet[1].value),
         spread(standing.changed),
     );
     println!("{}", standing.bytes);

@@ -20,7 +20,7 @@ const ROUTES: [usize; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
 const FLOWS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const BATCHES: [usize; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
 /// Packets of the pools that do not fit a cache.
-const MANY_FLOWS: usize = 1 << 17;
+pub(super) const MANY_FLOWS: usize = 1 << 17;
 /// Workers beyond which no figure is taken.
 const WORKERS_MAX: usize = 8;
 
@@ -205,13 +205,13 @@ impl Run<'_> {
             key: Question::Kinds.key(),
             title: "by packet and filters",
             note: format!(
-                "{}. Two peered VPCs with 512 instances and 1,000 routes each, {} flows across the \
+                "Forwarder: {}. Two peered VPCs with 512 instances and 1,000 routes each, {} flows across the \
                  peering; +ACL and +groups have {} rules in each direction, groups track their \
                  connections. Leaving, entering, delivery into a ring of descriptors and counting \
                  are included; making a packet and verifying its checksums are not. The data of a \
                  packet is never read, so its size matters only for the cache.",
                 engine::NAME,
-                Stream::BASE.flows,
+                thousands(Stream::BASE.flows),
                 super::world::RULES,
             ),
             axis: None,
@@ -246,7 +246,7 @@ impl Run<'_> {
     fn vpcs(&mut self) -> Result<Topic, BenchError> {
         let mut rows = Vec::new();
         for vpcs in VPCS {
-            let hosts = if vpcs > 128 { 10 } else { 512 };
+            let hosts = if vpcs > 128 { 4 } else { 512 };
             let world = World::build(Shape { vpcs, hosts, routes: 10, ..Shape::BASE })?;
             for (choice, name) in [(Choice::Uniform, "uniform"), (Choice::Skewed, "skewed")] {
                 // One VPC is no hundredth of two.
@@ -262,7 +262,7 @@ impl Run<'_> {
             }
         }
         let note = format!(
-            "64 B IPv4, plain, {} flows, a ring of VPCs with 10 instances (512 up to 100 VPCs) and 12 \
+            "64 B IPv4, plain, {} flows, a ring of VPCs with 4 instances (512 up to 100 VPCs) and 12 \
              routes each. Skewed: nine packets of ten come from a hundredth of the VPCs.",
             thousands(MANY_FLOWS),
         );

@@ -118,7 +118,8 @@ fn text(report: &Report) -> String {
     // Writing to a String cannot fail.
     let machine = &report.machine;
     let processor = machine.processor.as_deref().unwrap_or("unknown processor");
-    let _ = write!(text, "{processor}, {} cores", machine.cores);
+    let cores = if machine.cores == 1 { "core" } else { "cores" };
+    let _ = write!(text, "{processor}, {} {cores}", machine.cores);
     if let Some(l2) = &machine.l2 {
         let _ = write!(text, ", L2 {l2} each");
     }
@@ -137,7 +138,8 @@ fn text(report: &Report) -> String {
 }
 
 fn table(text: &mut String, topic: &Topic) {
-    let _ = writeln!(text, "\n{}\n  {}", topic.title, topic.note);
+    let _ = writeln!(text, "\n{}", topic.title);
+    wrapped(text, &topic.note);
     let has_floor = topic.rows.iter().any(|row| row.of_floor.is_some());
     let wide = topic.rows.iter().map(|row| row.case.len()).max().unwrap_or(0);
     let _ = write!(text, "  {:wide$}  {:>10}  {:<9}  {:<19}", "", "median", "", "min..max");
@@ -154,6 +156,24 @@ fn table(text: &mut String, topic: &Topic) {
         text.truncate(kept);
         text.push('\n');
     }
+}
+
+/// Columns of a note.
+const WIDTH: usize = 100;
+
+/// A paragraph, indented.
+fn wrapped(text: &mut String, paragraph: &str) {
+    let mut column = 0;
+    for word in paragraph.split_whitespace() {
+        if column > 0 && column + 1 + word.len() > WIDTH {
+            text.push('\n');
+            column = 0;
+        }
+        text.push_str(if column == 0 { "  " } else { " " });
+        text.push_str(word);
+        column += word.len() + if column == 0 { 2 } else { 1 };
+    }
+    text.push('\n');
 }
 
 /// Three or four digits that say something.
