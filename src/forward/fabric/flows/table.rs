@@ -16,7 +16,7 @@
 
 use super::key::{Hash, Key, Pair, Secret};
 use super::ledger::tick_low;
-use super::store::{Bucket, Class, Entry, Heard, IN_STASH, REACH, SLOTS, Segment, Store, hear};
+use super::store::{Class, Entry, Heard, IN_STASH, REACH, SLOTS, Segment, Store, hear};
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
 use crate::cloud::filter::Direction;
