@@ -13,6 +13,7 @@ use super::directory::Key;
 use super::prefetch;
 use super::routes::Code;
 use super::rows::{Flags, InterfaceRow, Others};
+use super::scalar::Passes;
 use super::worker::{Delivery, Worker};
 use super::{Fabric, Hosts};
 use crate::base::id::*;
@@ -21,7 +22,6 @@ use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
 use crate::forward::gate::{Crossing, OpenEnd, Origin};
-use crate::forward::snapshot::filters::Passes;
 use crate::forward::{Drop, DropReason, Place};
 use crate::wire::{Cut, Head, Packet, Protocol};
 
@@ -157,7 +157,7 @@ impl<'p> Batch<'p> {
             into: [VpcIdx::NOWHERE; BATCH],
             end: [OpenEnd::NOWHERE; BATCH],
             rare: [None; BATCH],
-            key: [Key::of(VpcIdx::NOWHERE, 0); BATCH],
+            key: [Key::of_v4(VpcIdx::NOWHERE, 0); BATCH],
             to: [nowhere; BATCH],
             state: [State::Waits; BATCH],
             drop: [None; BATCH],
@@ -376,7 +376,7 @@ impl Fabric {
             return false;
         }
         if !hosts.acl_passes(sender, direction, packet) {
-            lanes.fail(at, Drop::new(DropReason::AclEgress, Place::Acl(sender.acl)), worker);
+            lanes.fail(at, Drop::new(DropReason::AclEgress, self.hosts.acl_of(from)), worker);
             return false;
         }
         if cidr::is_never_forwarded_v4(head.destination) {
@@ -510,7 +510,7 @@ impl Hosts {
             return;
         }
         lanes.state[at] = State::Left;
-        let key = Key::of(into, head.destination);
+        let key = Key::of_v4(into, head.destination);
         lanes.key[at] = key;
         self.directory.prefetch(key);
     }
@@ -589,7 +589,7 @@ impl Hosts {
         }
         let direction = Direction::Ingress;
         if lanes.way[at] != Way::Subnet && !self.acl_passes(row, direction, packet) {
-            return Err(Drop::new(DropReason::AclIngress, Place::Acl(row.acl)));
+            return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
         }
         match self.groups((row, to), direction, packet, head.protocol, memory) {
             Passes::Yes => Ok(()),
