@@ -25,6 +25,9 @@ const EMPTY: Slot = Slot { tag: 0, owner: InterfaceIdx::NOWHERE };
 pub(super) struct Key(u64);
 
 impl Key {
+    /// What stands where no key has been put yet.
+    pub(super) const NONE: Key = Key(0);
+
     /// Both halves of a product of 64 bits by 64, folded: every bit of the key reaches every bit of
     /// the hash. The keys are the network's own addresses, so the hash needs no secret.
     #[inline]

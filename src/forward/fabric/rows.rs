@@ -38,6 +38,20 @@ impl Flags {
     /// The network ACL of its subnet lets everything of the family out.
     pub(super) const ACL_OPEN_OUT: [Flags; 2] = [Flags(1 << 9), Flags(1 << 10)];
 
+    /// By family: sends and receives, and nothing that TCP and UDP of the family have to pass on
+    /// their way out says no.
+    pub(super) const OPEN_OUT: [Flags; 2] = Flags::open(Flags::ACL_OPEN_OUT);
+    /// The same of the way in.
+    pub(super) const OPEN_IN: [Flags; 2] = Flags::open(Flags::ACL_OPEN_IN);
+
+    const fn open(acl: [Flags; 2]) -> [Flags; 2] {
+        let [v4, v6] = Flags::GROUPS_OPEN;
+        [
+            Flags::RUNS.with(Flags::HAS_IPV4).with(v4).with(acl[0]),
+            Flags::RUNS.with(v6).with(acl[1]),
+        ]
+    }
+
     /// These and `more`.
     #[must_use]
     pub(super) const fn with(self, more: Flags) -> Flags {

@@ -226,7 +226,7 @@ impl Hosts {
         })
     }
 
-    fn more(&self, row: &InterfaceRow) -> Option<&MoreOfInterface> {
+    pub(super) fn more(&self, row: &InterfaceRow) -> Option<&MoreOfInterface> {
         self.more.get(row.more as usize)
     }
 
@@ -241,7 +241,7 @@ impl Hosts {
         first || self.more(row).is_some_and(|more| more.others.contains(&address))
     }
 
-    fn shares_subnet(&self, row: &InterfaceRow, address: IpAddr) -> bool {
+    pub(super) fn shares_subnet(&self, row: &InterfaceRow, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => row.shares_subnet_with(address.into()),
             IpAddr::V6(address) => {
