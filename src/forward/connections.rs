@@ -291,6 +291,7 @@ pub trait Tracking {
 }
 
 impl Tracking for Connections {
+    #[inline]
     fn is_blank(&self, at: InterfaceIdx) -> bool {
         self.table(at).is_none()
     }

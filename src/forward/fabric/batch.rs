@@ -10,8 +10,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::compile::family_row;
 use super::directory::Key;
+use super::family::{Kind, V4, V6};
 use super::passages::{Passage, Passages};
 use super::prefetch;
 use super::routes::Code;
@@ -21,7 +21,6 @@ use super::worker::{Delivery, Worker};
 use super::{Fabric, Hosts};
 use crate::base::id::*;
 use crate::base::units::Mtu;
-use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
 use crate::forward::gate::{Crossing, OpenEnd, Origin};
@@ -148,16 +147,9 @@ impl Slot<'_> {
         is_new: false,
     };
 
-    /// The lower quarter.
-    #[allow(clippy::cast_possible_truncation, reason = "that is where an IPv4 address is")]
-    #[inline(always)]
-    const fn destination_v4(&self) -> u32 {
-        self.destination as u32
-    }
-
     fn destination(&self) -> IpAddr {
         match self.family {
-            Family::V4 => IpAddr::V4(self.destination_v4().into()),
+            Family::V4 => IpAddr::V4(V4::narrow(self.destination).into()),
             Family::V6 => IpAddr::V6(self.destination.into()),
         }
     }
@@ -198,8 +190,8 @@ impl Slot<'_> {
     /// Where the directory has the destination.
     fn key(&self) -> Key {
         match self.family {
-            Family::V4 => Key::of_v4(self.into, self.destination_v4()),
-            Family::V6 => Key::of_v6(self.into, self.destination),
+            Family::V4 => V4::key(self.into, V4::narrow(self.destination)),
+            Family::V6 => V6::key(self.into, V6::narrow(self.destination)),
         }
     }
 }
@@ -263,8 +255,8 @@ impl Passages {
             }
             let passage = Passage { way, end, to };
             match slot.family {
-                Family::V4 => self.v4.put(table, slot.destination_v4(), passage),
-                Family::V6 => self.v6.put(table, slot.destination, passage),
+                Family::V4 => self.v4.put(table, V4::narrow(slot.destination), passage),
+                Family::V6 => self.v6.put(table, V6::narrow(slot.destination), passage),
             }
         }
     }
@@ -369,11 +361,18 @@ struct Further {
 }
 
 impl Further {
-    /// A packet is behind [`Fabric::send_on`].
+    /// A packet has been looked at, or judged.
     #[inline(always)]
     fn note(&mut self, slot: &Slot<'_>) {
-        self.routed |= slot.state != State::Left;
-        self.unowned |= slot.to == InterfaceIdx::NOWHERE;
+        if slot.state == State::Left {
+            self.unowned |= slot.to == InterfaceIdx::NOWHERE;
+            return;
+        }
+        match slot.state {
+            State::LeavesJudged | State::LeavesRarely => self.judged = true,
+            State::Routed | State::MustBeCut => (self.routed, self.unowned) = (true, true),
+            _ => {}
+        }
     }
 }
 
@@ -428,61 +427,60 @@ impl Fabric {
     ) -> Further {
         let mut further = Further::default();
         for (_, slot) in batch.all().0 {
-            let (Some(packet), Some(sender)) =
+            slot.state = State::LeavesRarely;
+            if let (Some(packet), Some(sender)) =
                 (slot.packet, self.hosts.interfaces.get(slot.from.row()))
-            else {
-                slot.state = State::LeavesRarely;
-                further.judged = true;
-                continue;
-            };
-            let view = packet.view();
-            let is_own = if let Some(head) = view.head_v4() {
-                slot.destination = head.destination.into();
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V4;
-                sender.is_first(head.source)
-            } else if let Some(head) = view.head_v6() {
-                slot.destination = head.destination;
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V6;
-                self.hosts.is_first_v6(sender, head.source)
-            } else {
-                false
-            };
-            slot.table = sender.table;
-            slot.into = sender.vpc;
-            let open = Flags::OPEN_OUT[family_row(slot.family)];
-            if is_own && sender.flags.has(open) && slot.has_ports && memory.is_blank(slot.from) {
-                self.send_on(slot, sender, passages);
-                further.note(slot);
-                continue;
+            {
+                slot.family = packet.family();
+                match slot.family {
+                    Family::V4 => {
+                        self.look_at_sender::<V4>(slot, packet, sender, memory, passages);
+                    }
+                    Family::V6 => {
+                        self.look_at_sender::<V6>(slot, packet, sender, memory, passages);
+                    }
+                }
             }
-            further.judged = true;
-            let is_common = is_own && sender.flags.has(Flags::RUNS);
-            slot.state = if is_common { State::LeavesJudged } else { State::LeavesRarely };
-            if is_common {
-                memory.ask(slot.from, Direction::Egress, packet);
-            }
+            further.note(slot);
         }
         further
     }
 
+    #[inline(always)]
+    fn look_at_sender<K: Kind>(
+        &self,
+        slot: &mut Slot<'_>,
+        packet: &Packet,
+        sender: &InterfaceRow,
+        memory: &impl Tracking,
+        passages: &Passages,
+    ) {
+        let Some(head) = K::head(&packet.view()) else { return };
+        if !K::is_first(&self.hosts, sender, head.source) {
+            return;
+        }
+        slot.destination = K::wide(head.destination);
+        slot.length = head.length;
+        slot.has_ports = head.protocol.has_ports();
+        let is_open = sender.flags.has(Flags::OPEN_OUT[K::ROW]);
+        if is_open && slot.has_ports && memory.is_blank(slot.from) {
+            self.send_on::<K>(slot, sender, passages);
+        } else if sender.flags.has(Flags::RUNS) {
+            slot.state = State::LeavesJudged;
+            memory.ask(slot.from, Direction::Egress, packet);
+        }
+    }
+
     /// Behind the groups: stays in the subnet, goes where others went, or asks for a route.
     #[inline(always)]
-    fn send_on(&self, slot: &mut Slot<'_>, sender: &InterfaceRow, passages: &Passages) {
-        let stays = match slot.family {
-            Family::V4 => sender.shares_subnet_with(slot.destination_v4()),
-            Family::V6 => self.hosts.shares_subnet(sender, slot.destination()),
-        };
-        if stays {
+    fn send_on<K: Kind>(&self, slot: &mut Slot<'_>, sender: &InterfaceRow, passages: &Passages) {
+        let destination = K::narrow(slot.destination);
+        slot.table = sender.table;
+        if K::shares_subnet(&self.hosts, sender, destination) {
             slot.let_out(Way::Subnet, sender.vpc, Mtu::JUMBO);
             return;
         }
-        let known = match slot.family {
-            Family::V4 => passages.v4.get(slot.table, slot.destination_v4()),
-            Family::V6 => passages.v6.get(slot.table, slot.destination),
-        };
-        if let Some(Passage { way, end, to }) = known {
+        if let Some(Passage { way, end, to }) = K::passages(passages).get(slot.table, destination) {
             let (into, mtu) = match way {
                 Way::Peering => (end.into_vpc(), end.mtu()),
                 _ => (sender.vpc, Mtu::JUMBO),
@@ -500,7 +498,7 @@ impl Fabric {
         slot.is_new = true;
         slot.to = InterfaceIdx::NOWHERE;
         slot.into = sender.vpc;
-        self.tables.prefetch_table(slot.family, sender.table);
+        K::prefetch_table(&self.tables, sender.table);
     }
 
     /// Those that have to be judged, in the order of the batch.
@@ -518,7 +516,15 @@ impl Fabric {
             match slot.state {
                 State::LeavesJudged => {
                     let sender = &self.hosts.interfaces[from.row()];
-                    match self.judge_sender(sender, packet, slot, memory, &worker.passages) {
+                    let judged = match slot.family {
+                        Family::V4 => {
+                            self.judge_sender::<V4>(sender, packet, slot, memory, &worker.passages)
+                        }
+                        Family::V6 => {
+                            self.judge_sender::<V6>(sender, packet, slot, memory, &worker.passages)
+                        }
+                    };
+                    match judged {
                         Ok(()) => further.note(slot),
                         Err(drop) => rare.fail(at, slot, drop, worker),
                     }
@@ -533,7 +539,7 @@ impl Fabric {
     }
 
     #[inline(always)]
-    fn judge_sender(
+    fn judge_sender<K: Kind>(
         &self,
         sender: &InterfaceRow,
         packet: &Packet,
@@ -546,7 +552,7 @@ impl Fabric {
             Passes::Yes => {}
             passes => return Err(refused(passes, DropReason::GroupEgress, from)),
         }
-        self.send_on(slot, sender, passages);
+        self.send_on::<K>(slot, sender, passages);
         let is_subnets =
             matches!(slot.state, State::Left | State::MustBeCut) && slot.way == Way::Subnet;
         if !is_subnets && !hosts.acl_passes(sender, out, packet) {
@@ -559,12 +565,8 @@ impl Fabric {
     fn look_up_routes(&self, batch: &mut Batch<'_>, worker: &mut Worker) {
         for (_, slot) in batch.all().0 {
             match (slot.state, slot.family) {
-                (State::Routed, Family::V4) => {
-                    self.tables.prefetch(slot.table, slot.destination_v4());
-                }
-                (State::Routed, Family::V6) => {
-                    self.tables.prefetch_v6(slot.table, slot.destination)
-                }
+                (State::Routed, Family::V4) => self.ask_for_route::<V4>(slot),
+                (State::Routed, Family::V6) => self.ask_for_route::<V6>(slot),
                 _ => {}
             }
         }
@@ -573,28 +575,32 @@ impl Fabric {
             if slot.state != State::Routed {
                 continue;
             }
-            let (code, is_service) = match slot.family {
-                Family::V4 => {
-                    let destination = slot.destination_v4();
-                    let is_service = cidr::is_never_forwarded_v4(destination);
-                    (self.tables.get(slot.table, destination), is_service)
-                }
-                Family::V6 => {
-                    let is_service = cidr::is_never_forwarded_v6(slot.destination);
-                    (self.tables.get_v6(slot.table, slot.destination), is_service)
-                }
+            let code = match slot.family {
+                Family::V4 => self.route::<V4>(slot),
+                Family::V6 => self.route::<V6>(slot),
             };
-            match code {
-                Some(code) if !is_service => {
-                    slot.code = code;
-                    slot.state = State::Gated;
-                    if let Some(peering) = code.peering() {
-                        prefetch::element(&self.hosts.peerings, peering.row());
-                    }
-                }
-                _ => rare.fail(at, slot, self.no_route(slot), worker),
+            let Some(code) = code else {
+                rare.fail(at, slot, self.no_route(slot), worker);
+                continue;
+            };
+            slot.code = code;
+            slot.state = State::Gated;
+            if let Some(peering) = code.peering() {
+                prefetch::element(&self.hosts.peerings, peering.row());
             }
         }
+    }
+
+    #[inline(always)]
+    fn ask_for_route<K: Kind>(&self, slot: &Slot<'_>) {
+        K::prefetch_route(&self.tables, slot.table, K::narrow(slot.destination));
+    }
+
+    #[inline(always)]
+    fn route<K: Kind>(&self, slot: &Slot<'_>) -> Option<Code> {
+        let destination = K::narrow(slot.destination);
+        let code = K::route(&self.tables, slot.table, destination);
+        code.filter(|_| !K::is_service(destination))
     }
 
     #[cold]
@@ -660,7 +666,7 @@ impl Hosts {
             rare.fail(at, slot, blackhole, worker);
             return;
         };
-        let in_first = slot.family == Family::V4 && end.block.holds(slot.destination_v4());
+        let in_first = slot.family == Family::V4 && end.block.holds(V4::narrow(slot.destination));
         let leads =
             in_first || (end.others == Others::Some && self.leads_to(end, slot.destination()));
         if !leads {
@@ -734,12 +740,11 @@ impl Hosts {
                 waits = true;
                 continue;
             };
-            let is_own = match slot.family {
-                Family::V4 => row.is_first(slot.destination_v4()),
-                Family::V6 => self.is_first_v6(row, slot.destination),
+            let (is_own, open) = match slot.family {
+                Family::V4 => (self.is_for::<V4>(slot, row), Flags::OPEN_IN[V4::ROW]),
+                Family::V6 => (self.is_for::<V6>(slot, row), Flags::OPEN_IN[V6::ROW]),
             };
             let is_it = is_own && row.vpc == slot.into;
-            let open = Flags::OPEN_IN[family_row(slot.family)];
             if is_it && row.flags.has(open) && slot.has_ports && memory.is_blank(slot.to) {
                 slot.state = State::Arrives;
                 if !waits {
@@ -818,9 +823,9 @@ impl Hosts {
         self.peerings.get(peering.row()).is_some_and(|row| row.ends.is_some())
     }
 
-    /// Is it the interface's first IPv6 address?
+    /// Is it for this interface's first address?
     #[inline(always)]
-    fn is_first_v6(&self, row: &InterfaceRow, address: u128) -> bool {
-        self.more(row).is_some_and(|more| more.address == Some(address.into()))
+    fn is_for<K: Kind>(&self, slot: &Slot<'_>, row: &InterfaceRow) -> bool {
+        K::is_first(self, row, K::narrow(slot.destination))
     }
 }

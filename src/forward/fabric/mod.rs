@@ -14,6 +14,7 @@
 //! | `scalar` | `leave` and `enter` for one packet, of any kind |
 //! | `batch` | the same in stages over a batch, for the kinds that are common |
 //! | `passages` | where packets for a destination have crossed lately, for each worker |
+//! | `family` | what differs between IPv4 and IPv6 |
 //! | `publish` | two copies: one is in use while the other is brought up to date |
 //! | `prefetch` | the one instruction that has no safe form |
 //!
@@ -25,6 +26,7 @@ mod batch;
 pub mod classify;
 mod compile;
 mod directory;
+mod family;
 pub mod flows;
 pub mod lpm;
 mod passages;
