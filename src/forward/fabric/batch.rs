@@ -345,7 +345,8 @@ impl<'p> Batch<'p> {
     /// Those that are in it, with their places, and what few of them have.
     #[inline(always)]
     fn all(&mut self) -> (impl Iterator<Item = (usize, &mut Slot<'p>)>, &mut Rare) {
-        (self.slots.iter_mut().take(self.len).enumerate(), &mut self.rare)
+        let len = self.len.min(BATCH);
+        (self.slots[..len].iter_mut().enumerate(), &mut self.rare)
     }
 }
 
