@@ -1,6 +1,6 @@
 //! Random worlds with everything a VPC has: both twins, each with a memory of its own, and the
 //! oracle agree on every packet of long stories; so do batches, also when the network changes between
-//! their two halves.
+//! their two halves. `batches.rs` has ten times as many packets, and less of a story.
 //!
 //! Holds the properties; the worlds are those of `support/whole.rs`, the packets those of
 //! `support/traffic.rs`. Refuses to state what is right: `support/oracle.rs` does.
@@ -21,11 +21,11 @@ use vpclab::forward::gate::{Edge, Realm, Via};
 use vpclab::forward::middlebox::{Middleboxes, Next};
 use vpclab::forward::{
     Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot,
-    fabric::{Fabric, Publisher, Reader},
+    fabric::{Batch, Fabric, Publisher, Reader},
 };
 use vpclab::wire::{Packet, fragment};
 
-use crate::support::batched::Flock;
+use crate::support::batched::{Fates, Pair, way};
 use crate::support::oracle::{self, Beyond, Left, Way};
 use crate::support::plan::over;
 use crate::support::traffic::{self, Arrived, probe};
@@ -41,8 +41,8 @@ struct Seen {
     /// Packets that a memory lets pass though the rules alone would not.
     remembered: u64,
     cut: u64,
-    /// Packets that went in batches too.
-    batched: usize,
+    /// What became of packets in batches.
+    batched: Fates,
 }
 
 impl Seen {
@@ -51,7 +51,7 @@ impl Seen {
         self.relayed += other.relayed;
         self.remembered += other.remembered;
         self.cut += other.cut;
-        self.batched += other.batched;
+        self.batched.add(&other.batched);
         for (name, count) in &other.delivered {
             *self.delivered.entry(name).or_default() += count;
         }
@@ -63,7 +63,11 @@ impl Seen {
     fn print(&self, name: &str) {
         println!(
             "{name}: {} packets, {} relayed, {} let through by memory, {} cut up, {} in batches",
-            self.packets, self.relayed, self.remembered, self.cut, self.batched
+            self.packets,
+            self.relayed,
+            self.remembered,
+            self.cut,
+            self.batched.packets()
         );
         for (way, count) in &self.delivered {
             println!("    delivered {way:<14} {count}");
@@ -98,6 +102,8 @@ struct Story {
     of_fabric: Connections,
     /// What was sent lately, to be sent again as a batch.
     flock: Vec<(InterfaceIdx, Packet)>,
+    /// Who sends batches: with the memory of the moment, which is forgotten afterwards.
+    pair: Pair<Connections>,
     boxes: Middleboxes,
     lately: Vec<Arrived>,
     on_their_way: Vec<Flight>,
@@ -151,6 +157,7 @@ impl Story {
             publisher,
             of_reference: memory.clone(),
             of_snapshot: memory.clone(),
+            pair: Pair::new(memory.clone(), memory.clone()),
             of_fabric: memory,
             flock: Vec::new(),
             boxes: Middleboxes::default(),
@@ -181,7 +188,7 @@ impl Story {
                 }
                 return Ok(());
             }
-            Act::Wait(_) | Act::Tweak(_) | Act::Fit(_) => self.batch(act)?,
+            Act::Wait(_) | Act::Tweak(_) | Act::Fit(_) | Act::Remake(_) => self.batch(act)?,
         }
         for flight in std::mem::take(&mut self.on_their_way) {
             self.arrive(&flight)?;
@@ -194,17 +201,19 @@ impl Story {
     /// Lets what was sent lately leave once more as a batch, changes the world, and lets it arrive.
     fn batch(&mut self, change: &Act) -> Result<(), TestCaseError> {
         let flock = std::mem::take(&mut self.flock);
+        let parcels: Vec<_> = flock.iter().map(|(from, packet)| (*from, packet)).collect();
+        self.pair.of_fabric = self.of_fabric.clone();
+        self.pair.of_reference = self.of_fabric.clone();
+        let mut batch = Batch::new();
         let lab = &self.whole.world.lab;
         let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
-        self.seen.batched += flock.len();
-        let flock = Flock::leave(&flock, self.reader.fabric(), &reference, &self.of_fabric)?;
+        self.pair.leave(&mut batch, &parcels, self.reader.fabric(), &reference)?;
         self.change(change)?;
         let lab = &self.whole.world.lab;
         let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
-        for (reason, count) in flock.enter(self.reader.fabric(), &reference, lab.now)? {
-            *self.seen.dropped.entry(reason).or_default() += count;
-        }
-        Ok(())
+        self.pair.set_now(lab.now);
+        self.pair.enter(&mut batch, &parcels, self.reader.fabric(), &reference, |_, _, _, _| {})?;
+        self.pair.compare(self.rows.interface_count())
     }
 
     fn change(&mut self, change: &Act) -> Result<(), TestCaseError> {
@@ -216,6 +225,7 @@ impl Story {
             }
             Act::Tweak(tweak) => drop(self.whole.world.apply(*tweak)),
             Act::Fit(fitting) => drop(self.whole.fit(*fitting)),
+            Act::Remake(remaking) => drop(self.whole.remake(*remaking)),
         }
         // The world is another now, and packets that were on their way arrive in it.
         self.set_roles();
@@ -332,16 +342,7 @@ impl Story {
         self.seen.remembered += u64::from(verdict.is_ok() && fresh.is_err());
         match verdict {
             Ok(at) => {
-                let way = match (crossing.via(), crossing.into_realm()) {
-                    (Via::Subnet, _) => "in the subnet",
-                    (Via::Interface(_), _) => "at a target",
-                    (Via::Peering(_), _) => "over a peering",
-                    (Via::Gateway(_), Realm::Vpc(_)) => "over an edge in",
-                    (Via::Gateway(_), _) => "over an edge out",
-                    (Via::Local, _) => "in the VPC",
-                    (Via::Outside(_), _) => "outside",
-                };
-                *self.seen.delivered.entry(way).or_default() += 1;
+                *self.seen.delivered.entry(way(crossing)).or_default() += 1;
                 Ok(Some(self.rows.interface_id(at)))
             }
             Err(drop) => {
@@ -366,6 +367,7 @@ fn look(cases: u32, packets: usize) -> Seen {
             story.act(act)?;
         }
         prop_assert!(story.of_reference == story.of_snapshot, "memories are not equal any more");
+        story.seen.batched = story.pair.fates.clone();
         total.borrow_mut().add(&story.seen);
         Ok(())
     });
@@ -377,12 +379,14 @@ fn assert_lively(seen: &Seen) {
     use DropReason::*;
     let links = [Malformed, LinkLoss, QueueFull];
     let missing = DropReason::ALL.iter().filter(|r| !links.contains(r));
-    let missing: Vec<_> = missing.filter(|reason| !seen.dropped.contains_key(reason)).collect();
+    let was_seen =
+        |reason| seen.dropped.contains_key(reason) || seen.batched.dropped.contains_key(reason);
+    let missing: Vec<_> = missing.filter(|reason| !was_seen(reason)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}");
     assert_eq!(seen.delivered.len(), 7, "{:?}", seen.delivered);
     let (relayed, remembered) = (seen.relayed * 100, seen.remembered * 1_000);
     assert!(relayed > seen.packets && remembered > seen.packets, "{seen:?}");
-    assert!(seen.cut > 0 && seen.batched as u64 * 2 > seen.packets, "{seen:?}");
+    assert!(seen.cut > 0 && seen.batched.packets() * 2 > seen.packets, "{seen:?}");
 }
 
 #[test]
