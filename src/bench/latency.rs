@@ -15,7 +15,7 @@ const QUANTILES: [(usize, &str); 5] =
 
 /// One row for each quantile: its median and ends over the rounds.
 pub(super) fn rows(case: &Case<'_>, settings: Settings) -> Result<Vec<Row>, BenchError> {
-    let mut worker = case.engine.worker();
+    let mut worker = Worker::new();
     case.pass(&mut worker, settings.batch);
     let mut rounds = Vec::with_capacity(settings.rounds);
     for _ in 0..settings.rounds {
@@ -36,7 +36,7 @@ pub(super) fn rows(case: &Case<'_>, settings: Settings) -> Result<Vec<Row>, Benc
     rows.into_iter().collect::<Option<Vec<Row>>>().ok_or(BenchError::Shape)
 }
 
-fn sorted_times(case: &Case<'_>, worker: &mut Worker, settings: Settings) -> Vec<f64> {
+fn sorted_times<'a>(case: &Case<'a>, worker: &mut Worker<'a>, settings: Settings) -> Vec<f64> {
     let mut times = Vec::new();
     let mut spent = 0.0;
     while spent < settings.sample.as_nanos() as f64 {

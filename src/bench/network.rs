@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::BenchError;
-use super::engine::{Engine, Fate, Parcel, by_reference};
+use super::engine::{Engine, Fate, Parcel, Worker, by_reference};
 use super::report::{Row, Topic, Unit};
 use super::spread::Spread;
 use super::timing::{Case, Entry, Settings, nanos};
@@ -30,7 +30,7 @@ pub(super) fn topic(cloud: &Cloud, settings: Settings) -> Result<Topic, BenchErr
     let rows = Rows::of(cloud);
     let parcels = parcels(cloud, &rows)?;
     let engine = Engine::compile(cloud, &rows);
-    let mut worker = engine.worker();
+    let mut worker = Worker::new();
     worker.forward(&engine, &parcels);
     let mut fates: BTreeMap<Fate, u64> = BTreeMap::new();
     for fate in by_reference(cloud, &rows, &parcels) {

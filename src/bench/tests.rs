@@ -1,7 +1,7 @@
 //! The networks of the bench are what they are said to be, and its packets meet their fates.
 #![allow(clippy::unwrap_used, reason = "a failure names the line")]
 
-use super::engine::{Engine, Fate, by_reference};
+use super::engine::{Engine, Fate, Worker, by_reference};
 use super::topics::thousands;
 use super::world::{Choice, Filters, Shape, Stream, Towards, World};
 use crate::forward::DropReason;
@@ -34,7 +34,7 @@ fn packets_meet_the_fate_they_are_made_for() {
                     let stream = Stream { flows: 64, length: 64, towards, choice: Choice::Skewed };
                     let parcels = world.parcels(stream).unwrap();
                     assert!(parcels.iter().all(|p| p.packet.len() == 64));
-                    let mut worker = engine.worker();
+                    let mut worker = Worker::new();
                     worker.forward(&engine, &parcels);
                     assert_eq!(worker.fates(), [(want, 64)], "{shape:?} {towards:?}");
                     worker.admit_and_forward(&engine, &parcels);

@@ -18,7 +18,7 @@ const SIZES: [usize; 3] = [64, 512, 1_500];
 const VPCS: [usize; 4] = [2, 100, 10_000, 100_000];
 const ROUTES: [usize; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
 const FLOWS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
-const BATCHES: [usize; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
+const BATCHES: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// Packets of the pools that do not fit a cache.
 pub(super) const MANY_FLOWS: usize = 1 << 17;
 /// Workers beyond which no figure is taken.

@@ -256,22 +256,24 @@ impl World {
         self.hosts.get(vpc).and_then(|hosts| hosts.get(n)).copied().ok_or(BenchError::Shape)
     }
 
-    /// One route more or less in the first VPC's table: what a change under traffic is.
-    pub(super) fn change_route(&mut self, add: bool) -> Result<(), BenchError> {
+    /// One route more or less in the first VPC's table, to a part of the second VPC: what a change
+    /// under traffic is. With it and without it packets take the same peering, so that none is lost.
+    pub(super) fn change_route(&mut self, add: bool) -> Result<Vec<Change>, BenchError> {
         let caller = caller();
-        let destination = match self.shape.family {
-            Family::V4 => IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 24)),
-            Family::V6 => {
-                IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0x2a20, 0, 0, 0, 0, 0, 0, 0), 48))
-            }
+        let second = match self.shape.family {
+            Family::V4 => IpNet::V4(self.shape.block(1)?),
+            Family::V6 => IpNet::V6(Shape::block_v6(1)?),
         };
+        let longer = (second.prefix_len() + 8).min(second.max_prefix_len());
+        let mut parts = second.subnets(longer).map_err(|_| BenchError::Shape)?;
+        let destination = parts.nth(1).ok_or(BenchError::Shape)?;
         let (table, target) = (self.table, RouteTarget::Peering(self.peering));
         let command = match add {
             true => Command::CreateRoute { table, destination, target },
             false => Command::DeleteRoute { table, destination },
         };
-        self.cloud.apply(&caller, &command, Instant::START)?;
-        Ok(())
+        let events = self.cloud.apply(&caller, &command, Instant::START)?;
+        Ok(events.into_iter().map(|event| event.change).collect())
     }
 }
 
