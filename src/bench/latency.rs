@@ -6,7 +6,7 @@
 use super::BenchError;
 use super::engine::Worker;
 use super::report::{Row, Unit};
-use super::spread::Spread;
+use super::spread::{Spread, quantile};
 use super::timing::{Case, Settings, nanos};
 
 /// Parts of a thousand that are reported; the last is the slowest batch of all.
@@ -48,25 +48,4 @@ fn sorted_times<'a>(case: &Case<'a>, worker: &mut Worker<'a>, settings: Settings
     }
     times.sort_unstable_by(f64::total_cmp);
     times
-}
-
-/// The smallest time that so many parts of a thousand do not exceed; 0 if there are none.
-fn quantile(sorted: &[f64], part: usize) -> f64 {
-    let at = (sorted.len() * part).div_ceil(1_000).saturating_sub(1);
-    sorted.get(at).copied().unwrap_or(0.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_values_that_were_measured() {
-        let times: Vec<f64> = (1..=10).map(f64::from).collect();
-        let rows = [(1, 1.0), (100, 1.0), (101, 2.0), (500, 5.0), (999, 10.0), (1_000, 10.0)];
-        for (part, want) in rows {
-            assert_eq!(quantile(&times, part), want, "{part}");
-        }
-        assert_eq!(quantile(&[], 500), 0.0);
-    }
 }

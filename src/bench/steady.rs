@@ -5,6 +5,7 @@
 
 use super::BenchError;
 use super::engine::{BATCH, Engine, Fate, Parcel, Worker};
+use super::floor::Kind;
 use super::timing::{Case, Entry};
 use super::world::{Filters, Shape, Stream, Towards, World};
 use crate::forward::DropReason;
@@ -66,7 +67,7 @@ impl Steady {
     pub fn passes(&self, passes: u64) -> Result<u64, BenchError> {
         let (name, want) = ("a steady case", Some(self.want));
         let (engine, parcels, entry) = (&self.engine, self.parcels.as_slice(), self.entry);
-        let case = Case { name, engine, parcels, entry, want };
+        let case = Case { name, engine, parcels, entry, floor: Kind::Word, want };
         let mut worker = Worker::new();
         (0..passes).for_each(|_| case.pass(&mut worker, BATCH));
         case.check(&worker)?;

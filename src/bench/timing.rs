@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::BenchError;
 use super::engine::{BATCH, Engine, Fate, Parcel, Worker};
-use super::floor::Floor;
+use super::floor::{Floor, Kind};
 use super::report::{Row, Unit};
 use super::spread::Spread;
 
@@ -46,6 +46,8 @@ pub(super) struct Case<'a> {
     pub(super) engine: &'a Engine,
     pub(super) parcels: &'a [Parcel],
     pub(super) entry: Entry,
+    /// What it is compared with.
+    pub(super) floor: Kind,
     /// What every packet is to meet; `None` if fates differ.
     pub(super) want: Option<Fate>,
 }
@@ -82,7 +84,7 @@ impl<'a> Case<'a> {
     /// One worker on one core.
     pub(super) fn row(&self, settings: Settings) -> Result<Row, BenchError> {
         let length = self.parcels.first().map_or(64, |parcel| parcel.packet.len());
-        let mut floor = Floor::new(self.parcels.len().max(1), length);
+        let mut floor = Floor::new(self.floor, self.parcels.len().max(1), length);
         let mut worker = Worker::new();
         let mut pass = || self.pass(&mut worker, settings.batch);
         let taken = alternate(settings, self.parcels.len(), &mut pass, &mut || floor.pass());

@@ -467,7 +467,9 @@ impl Fabric {
                 (State::Routed, Family::V4) => {
                     self.tables.prefetch(slot.table, slot.destination_v4());
                 }
-                (State::Routed, Family::V6) => self.tables.prefetch_v6(slot.table, slot.destination),
+                (State::Routed, Family::V6) => {
+                    self.tables.prefetch_v6(slot.table, slot.destination)
+                }
                 _ => {}
             }
         }
@@ -565,8 +567,8 @@ impl Hosts {
             return;
         };
         let in_first = slot.family == Family::V4 && end.block.holds(slot.destination_v4());
-        let leads = in_first
-            || (end.others == Others::Some && self.leads_to(end, slot.destination()));
+        let leads =
+            in_first || (end.others == Others::Some && self.leads_to(end, slot.destination()));
         if !leads {
             rare.fail(at, slot, Drop::new(DropReason::Transit, Place::Peering(peering)), worker);
             return;

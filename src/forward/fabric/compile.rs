@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 
-use super::directory::{Directory, Key};
 use super::classify::network::Filters;
+use super::directory::{Directory, Key};
 use super::routes::Tables;
 use super::rows::{Flags, InterfaceRow, MoreOfInterface, PeeringEnd, PeeringRow, VpcRow};
 use super::{Fabric, Hosts};
@@ -60,7 +60,9 @@ impl Hosts {
         (at, id, interface): (InterfaceIdx, InterfaceId, &Interface),
         now: Instant,
     ) {
-        let Some(acl) = cloud.acl_of(interface.subnet).and_then(|acl| rows.acl(acl)) else { return };
+        let Some(acl) = cloud.acl_of(interface.subnet).and_then(|acl| rows.acl(acl)) else {
+            return;
+        };
         let built = self.interface_row(cloud, rows, (id, interface, acl), now);
         let Some((row, more)) = built else { return };
         self.interfaces[at.row()] = row;

@@ -21,9 +21,9 @@
 //! [`Worker`] and a memory of its own.
 
 mod batch;
+pub mod classify;
 mod compile;
 mod directory;
-pub mod classify;
 pub mod flows;
 pub mod lpm;
 mod prefetch;

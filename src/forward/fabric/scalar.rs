@@ -234,9 +234,7 @@ impl Hosts {
     pub(super) fn owns(&self, row: &InterfaceRow, address: IpAddr) -> bool {
         let first = match address {
             IpAddr::V4(address) => row.is_first(address.into()),
-            IpAddr::V6(address) => {
-                self.more(row).is_some_and(|more| more.address == Some(address))
-            }
+            IpAddr::V6(address) => self.more(row).is_some_and(|more| more.address == Some(address)),
         };
         first || self.more(row).is_some_and(|more| more.others.contains(&address))
     }
