@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 use super::compile::family_row;
 use super::directory::Key;
+use super::passages::{Passage, Passages};
 use super::prefetch;
 use super::routes::Code;
 use super::rows::{Flags, InterfaceRow, Others};
@@ -78,6 +79,8 @@ struct Slot<'p> {
     family: Family,
     /// Is it TCP or UDP?
     has_ports: bool,
+    /// Has a route been looked up for it?
+    is_new: bool,
 }
 
 /// [`Fate`] without what it carries, and the steps on the way to it.
@@ -106,7 +109,7 @@ enum State {
 
 /// How a packet crosses: with `into` and `end` a crossing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
+pub(super) enum Way {
     Subnet,
     Local,
     Peering,
@@ -142,6 +145,7 @@ impl Slot<'_> {
         way: Way::Rare,
         family: Family::V4,
         has_ports: false,
+        is_new: false,
     };
 
     /// The lower quarter.
@@ -168,17 +172,35 @@ impl Slot<'_> {
         }
     }
 
-    /// Behind the gate: the last check of `leave`, the packet's length, and where `enter` begins.
+    /// Behind the gate: the last check of `leave`, the packet's length.
     #[inline(always)]
     fn let_out(&mut self, way: Way, into: VpcIdx, mtu: Mtu) {
         self.way = way;
         self.into = into;
         let fits = mtu.holds(usize::from(self.length));
         self.state = if fits { State::Left } else { State::MustBeCut };
-        self.key = match self.family {
-            Family::V4 => Key::of_v4(into, self.destination_v4()),
-            Family::V6 => Key::of_v6(into, self.destination),
-        };
+    }
+
+    /// Has it left by a common way, and nobody knows who has the address?
+    #[inline(always)]
+    fn is_unowned(&self) -> bool {
+        self.state == State::Left && self.to == InterfaceIdx::NOWHERE && self.way != Way::Rare
+    }
+
+    /// Tells the worker, in whose ring the packet is from now on.
+    #[inline(always)]
+    fn deliver(&mut self, worker: &mut Worker) {
+        self.state = State::Delivered;
+        let Slot { to, from, name, length, .. } = *self;
+        worker.deliver(Delivery { to, from, name, length });
+    }
+
+    /// Where the directory has the destination.
+    fn key(&self) -> Key {
+        match self.family {
+            Family::V4 => Key::of_v4(self.into, self.destination_v4()),
+            Family::V6 => Key::of_v6(self.into, self.destination),
+        }
     }
 }
 
@@ -208,6 +230,7 @@ impl Rare {
     fn leave(&mut self, at: usize, slot: &mut Slot<'_>, crossing: Crossing, worker: &mut Worker) {
         let Some(packet) = slot.packet else { return };
         slot.way = Way::Rare;
+        slot.is_new = false;
         self.crossing[at] = Some(crossing);
         let fits = crossing.mtu().holds(packet.len());
         slot.state = if fits { State::Left } else { State::MustBeCut };
@@ -226,6 +249,24 @@ impl Rare {
     fn packet<'a>(&'a self, at: usize, slot: &Slot<'a>) -> Option<&'a Packet> {
         let mapped = self.mapped.iter().find(|(of, _)| *of == at).map(|(_, mapped)| mapped);
         mapped.or(slot.packet)
+    }
+}
+
+impl Passages {
+    /// Notes where those crossed that have just left by this worker.
+    #[inline(never)]
+    fn learn(&mut self, batch: &mut Batch<'_>) {
+        for (_, slot) in batch.all().0 {
+            let Slot { table, way, end, to, is_new: true, .. } = *slot else { continue };
+            if slot.state != State::Left || to == InterfaceIdx::NOWHERE {
+                continue;
+            }
+            let passage = Passage { way, end, to };
+            match slot.family {
+                Family::V4 => self.v4.put(table, slot.destination_v4(), passage),
+                Family::V6 => self.v6.put(table, slot.destination, passage),
+            }
+        }
     }
 }
 
@@ -256,6 +297,8 @@ impl<'p> Batch<'p> {
         slot.from = from;
         slot.name = name;
         slot.state = State::Waits;
+        slot.to = InterfaceIdx::NOWHERE;
+        slot.is_new = false;
         self.len += 1;
         true
     }
@@ -314,11 +357,24 @@ impl<'p> Batch<'p> {
     }
 }
 
-/// Whether packets of a batch have to be judged one after the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum InTurn {
-    Nobody,
-    Some,
+/// What is to be done with packets of a batch after the first look.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Further {
+    /// Some have to be judged one after the other.
+    judged: bool,
+    /// Some look for a route, or are too long for a way that asks none.
+    routed: bool,
+    /// Some have left without a hint at who has the address.
+    unowned: bool,
+}
+
+impl Further {
+    /// A packet is behind [`Fabric::send_on`].
+    #[inline(always)]
+    fn note(&mut self, slot: &Slot<'_>) {
+        self.routed |= slot.state != State::Left;
+        self.unowned |= slot.to == InterfaceIdx::NOWHERE;
+    }
 }
 
 impl Fabric {
@@ -331,12 +387,20 @@ impl Fabric {
         memory: &mut impl Tracking,
         worker: &mut Worker,
     ) {
+        worker.passages.follow(self.version);
         self.hosts.ask_for_senders(batch);
-        if self.look_at_senders(batch, memory) == InTurn::Some {
-            self.judge_senders(batch, memory, worker);
+        let mut further = self.look_at_senders(batch, memory, &worker.passages);
+        if further.judged {
+            self.judge_senders(batch, memory, worker, &mut further);
         }
-        self.look_up_routes(batch, worker);
-        self.hosts.through_gates(batch, worker);
+        if further.routed {
+            self.look_up_routes(batch, worker);
+            self.hosts.through_gates(batch, worker);
+        }
+        if further.unowned {
+            self.hosts.look_up_owners(batch);
+            worker.passages.learn(batch);
+        }
     }
 
     /// The second half: where do the packets arrive that have left? Deliveries go into the worker's
@@ -356,14 +420,19 @@ impl Fabric {
     /// of an interface that is open and of which nothing is remembered, TCP and UDP leave no trace,
     /// and nothing that others leave behind there stops them.
     #[inline(never)]
-    fn look_at_senders(&self, batch: &mut Batch<'_>, memory: &impl Tracking) -> InTurn {
-        let mut in_turn = InTurn::Nobody;
+    fn look_at_senders(
+        &self,
+        batch: &mut Batch<'_>,
+        memory: &impl Tracking,
+        passages: &Passages,
+    ) -> Further {
+        let mut further = Further::default();
         for (_, slot) in batch.all().0 {
             let (Some(packet), Some(sender)) =
                 (slot.packet, self.hosts.interfaces.get(slot.from.row()))
             else {
                 slot.state = State::LeavesRarely;
-                in_turn = InTurn::Some;
+                further.judged = true;
                 continue;
             };
             let view = packet.view();
@@ -384,32 +453,54 @@ impl Fabric {
             slot.into = sender.vpc;
             let open = Flags::OPEN_OUT[family_row(slot.family)];
             if is_own && sender.flags.has(open) && slot.has_ports && memory.is_blank(slot.from) {
-                self.send_on(slot, sender);
+                self.send_on(slot, sender, passages);
+                further.note(slot);
                 continue;
             }
-            in_turn = InTurn::Some;
+            further.judged = true;
             let is_common = is_own && sender.flags.has(Flags::RUNS);
             slot.state = if is_common { State::LeavesJudged } else { State::LeavesRarely };
             if is_common {
                 memory.ask(slot.from, Direction::Egress, packet);
             }
         }
-        in_turn
+        further
     }
 
-    /// Behind the groups: stays in the subnet, or asks for a route.
+    /// Behind the groups: stays in the subnet, goes where others went, or asks for a route.
     #[inline(always)]
-    fn send_on(&self, slot: &mut Slot<'_>, sender: &InterfaceRow) {
+    fn send_on(&self, slot: &mut Slot<'_>, sender: &InterfaceRow, passages: &Passages) {
         let stays = match slot.family {
             Family::V4 => sender.shares_subnet_with(slot.destination_v4()),
             Family::V6 => self.hosts.shares_subnet(sender, slot.destination()),
         };
         if stays {
             slot.let_out(Way::Subnet, sender.vpc, Mtu::JUMBO);
-        } else {
-            slot.state = State::Routed;
-            self.tables.prefetch_table(slot.family, sender.table);
+            return;
         }
+        let known = match slot.family {
+            Family::V4 => passages.v4.get(slot.table, slot.destination_v4()),
+            Family::V6 => passages.v6.get(slot.table, slot.destination),
+        };
+        if let Some(Passage { way, end, to }) = known {
+            let (into, mtu) = match way {
+                Way::Peering => (end.into_vpc(), end.mtu()),
+                _ => (sender.vpc, Mtu::JUMBO),
+            };
+            slot.end = *end;
+            slot.to = *to;
+            slot.let_out(*way, into, mtu);
+            prefetch::element(&self.hosts.interfaces, to.row());
+            if slot.state == State::Left {
+                return;
+            }
+        }
+        // Whoever is too long goes the long way.
+        slot.state = State::Routed;
+        slot.is_new = true;
+        slot.to = InterfaceIdx::NOWHERE;
+        slot.into = sender.vpc;
+        self.tables.prefetch_table(slot.family, sender.table);
     }
 
     /// Those that have to be judged, in the order of the batch.
@@ -419,6 +510,7 @@ impl Fabric {
         batch: &mut Batch<'_>,
         memory: &mut impl Tracking,
         worker: &mut Worker,
+        further: &mut Further,
     ) {
         let (slots, rare) = batch.all();
         for (at, slot) in slots {
@@ -426,8 +518,8 @@ impl Fabric {
             match slot.state {
                 State::LeavesJudged => {
                     let sender = &self.hosts.interfaces[from.row()];
-                    match self.judge_sender(sender, packet, slot, memory) {
-                        Ok(()) => {}
+                    match self.judge_sender(sender, packet, slot, memory, &worker.passages) {
+                        Ok(()) => further.note(slot),
                         Err(drop) => rare.fail(at, slot, drop, worker),
                     }
                 }
@@ -447,14 +539,17 @@ impl Fabric {
         packet: &Packet,
         slot: &mut Slot<'_>,
         memory: &mut impl Tracking,
+        passages: &Passages,
     ) -> Result<(), Drop> {
         let (hosts, from, out) = (&self.hosts, slot.from, Direction::Egress);
         match hosts.groups_pass(sender, from, out, packet, Origin::Own, memory) {
             Passes::Yes => {}
             passes => return Err(refused(passes, DropReason::GroupEgress, from)),
         }
-        self.send_on(slot, sender);
-        if slot.state == State::Routed && !hosts.acl_passes(sender, out, packet) {
+        self.send_on(slot, sender, passages);
+        let is_subnets =
+            matches!(slot.state, State::Left | State::MustBeCut) && slot.way == Way::Subnet;
+        if !is_subnets && !hosts.acl_passes(sender, out, packet) {
             return Err(Drop::new(DropReason::AclEgress, hosts.acl_of(from)));
         }
         Ok(())
@@ -541,13 +636,12 @@ impl Hosts {
                     }
                     None => self.through_rare_gate(at, slot, rare, worker),
                 },
-                State::Left | State::MustBeCut => {}
+                State::MustBeCut => {}
                 _ => continue,
             }
             if slot.state == State::MustBeCut {
                 rare.too_long(at, slot, worker);
             }
-            self.directory.prefetch(slot.key);
         }
     }
 
@@ -594,44 +688,50 @@ impl Hosts {
         }
     }
 
-    fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
-        self.look_up_owners(batch);
-        self.look_at_receivers(batch, memory);
-        self.deliver(batch, memory, worker);
-    }
-
+    /// Hints at who has the destinations of those that have left by a common way. No more than hints:
+    /// the network may be another one when they enter.
     #[inline(never)]
     fn look_up_owners(&self, batch: &mut Batch<'_>) {
         for (_, slot) in batch.all().0 {
-            if slot.state != State::Left {
-                continue;
+            if slot.is_unowned() {
+                slot.key = slot.key();
+                self.directory.prefetch(slot.key);
             }
-            let is_open = match slot.way {
-                Way::Subnet | Way::Local => true,
-                Way::Peering => {
-                    let row = self.peerings.get(slot.end.peering().row());
-                    row.is_some_and(|row| row.ends.is_some())
-                }
-                Way::Rare => false,
-            };
-            // Whoever stays nowhere is looked up in its turn.
-            slot.to = InterfaceIdx::NOWHERE;
-            if let (true, Some(owner)) = (is_open, self.directory.candidate(slot.key)) {
+        }
+        for (_, slot) in batch.all().0 {
+            if slot.is_unowned()
+                && let Some(owner) = self.directory.candidate(slot.key)
+            {
                 slot.to = owner;
                 prefetch::element(&self.interfaces, owner.row());
             }
         }
     }
 
-    /// As [`Fabric::look_at_senders`].
+    fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
+        if self.look_at_receivers(batch, memory, worker) {
+            self.judge_receivers(batch, memory, worker);
+        }
+    }
+
+    /// As [`Fabric::look_at_senders`]; does one wait to be judged? Up to that one, packets are delivered.
     #[inline(never)]
-    fn look_at_receivers(&self, batch: &mut Batch<'_>, memory: &impl Tracking) {
+    fn look_at_receivers(
+        &self,
+        batch: &mut Batch<'_>,
+        memory: &impl Tracking,
+        worker: &mut Worker,
+    ) -> bool {
+        let mut waits = false;
         for (_, slot) in batch.all().0 {
             if slot.state != State::Left {
                 continue;
             }
-            let Some(row) = self.interfaces.get(slot.to.row()) else {
+            let is_open = slot.way != Way::Peering || self.is_open(slot.end.peering());
+            let row = self.interfaces.get(slot.to.row()).filter(|_| is_open);
+            let Some(row) = row else {
                 slot.state = State::ArrivesRarely;
+                waits = true;
                 continue;
             };
             let is_own = match slot.family {
@@ -642,19 +742,29 @@ impl Hosts {
             let open = Flags::OPEN_IN[family_row(slot.family)];
             if is_it && row.flags.has(open) && slot.has_ports && memory.is_blank(slot.to) {
                 slot.state = State::Arrives;
+                if !waits {
+                    slot.deliver(worker);
+                }
                 continue;
             }
+            waits = true;
             let is_common = is_it && row.flags.has(Flags::RUNS);
             slot.state = if is_common { State::ArrivesJudged } else { State::ArrivesRarely };
             if let (true, Some(packet)) = (is_common, slot.packet) {
                 memory.ask(slot.to, Direction::Ingress, packet);
             }
         }
+        waits
     }
 
     /// Judges those that have to be, and delivers, in the order of the batch.
     #[inline(never)]
-    fn deliver(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
+    fn judge_receivers(
+        &self,
+        batch: &mut Batch<'_>,
+        memory: &mut impl Tracking,
+        worker: &mut Worker,
+    ) {
         let (slots, rare) = batch.all();
         for (at, slot) in slots {
             let arrival = match slot.state {
@@ -667,9 +777,7 @@ impl Hosts {
                 rare.fail(at, slot, drop, worker);
                 continue;
             }
-            slot.state = State::Delivered;
-            let Slot { to, from, name, length, .. } = *slot;
-            worker.deliver(Delivery { to, from, name, length });
+            slot.deliver(worker);
         }
     }
 
@@ -703,6 +811,11 @@ impl Hosts {
         slot.to = self.enter_one(crossing, packet, memory)?;
         slot.length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn is_open(&self, peering: PeeringIdx) -> bool {
+        self.peerings.get(peering.row()).is_some_and(|row| row.ends.is_some())
     }
 
     /// Is it the interface's first IPv6 address?

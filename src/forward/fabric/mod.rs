@@ -13,6 +13,7 @@
 //! | `compile`, `update` | from the cloud to rows, all of them or those that an event touched |
 //! | `scalar` | `leave` and `enter` for one packet, of any kind |
 //! | `batch` | the same in stages over a batch, for the kinds that are common |
+//! | `passages` | where packets for a destination have crossed lately, for each worker |
 //! | `publish` | two copies: one is in use while the other is brought up to date |
 //! | `prefetch` | the one instruction that has no safe form |
 //!
@@ -26,6 +27,7 @@ mod compile;
 mod directory;
 pub mod flows;
 pub mod lpm;
+mod passages;
 mod prefetch;
 mod publish;
 mod routes;
@@ -37,6 +39,8 @@ mod worker;
 pub use batch::{BATCH, Batch, Fate};
 pub use publish::{Publisher, Reader};
 pub use worker::{Delivery, Worker};
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::edges::Edges;
 use super::{Crossing, Drop, Forwarder, Tracking};
@@ -54,8 +58,25 @@ use rows::{InterfaceRow, MoreOfInterface, PeeringRow, VpcRow};
 pub struct Fabric {
     hosts: Hosts,
     tables: Tables,
+    version: Version,
     /// The first moment at which passing time alone makes it outdated.
     until: Instant,
+}
+
+/// Tells one content of a fabric from every other: whatever was found out by a version holds as long
+/// as it is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Version(u64);
+
+impl Version {
+    /// No fabric's.
+    const NONE: Version = Version(0);
+
+    /// One that no fabric has had in this process.
+    fn next() -> Version {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Version(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
 }
 
 /// Who is where, and which peerings are open: all that `enter` sees. No route table is among it.
