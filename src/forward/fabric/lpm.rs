@@ -321,7 +321,8 @@ impl Family {
     fn get<A: Search>(&self, table: TableIdx, address: A) -> Option<Code> {
         let head = self.heads.get(table.row())?;
         let place = head.halves[address.half()];
-        Code::from_raw(trie::find(&self.arena, place, head.default, address))
+        // SAFETY: a head's places are those of this family in its arena.
+        Code::from_raw(unsafe { trie::find(&self.arena, place, head.default, address) })
     }
 
     #[inline(always)]
@@ -330,8 +331,9 @@ impl Family {
             let place = head.halves[address.half()];
             match place.below() {
                 Below::Node(at) => {
-                    let node = Node::<A>::read(&self.arena, at);
-                    self.arena.prefetch_word(node.word_of(node.slot_of(address)));
+                    // SAFETY: a head's places are those of this family in its arena.
+                    let word = unsafe { Node::seek(&self.arena, at, address) };
+                    self.arena.prefetch_word(at, word);
                 }
                 Below::Nothing | Below::Leaf(_) => trie::prefetch::<A>(&self.arena, place),
             }
@@ -344,6 +346,12 @@ impl Family {
         addresses: &[A],
         codes: &mut [Option<Code>],
     ) {
+        if self.arena.is_small() {
+            for ((table, address), code) in tables.iter().zip(addresses).zip(codes) {
+                *code = self.get(*table, *address);
+            }
+            return;
+        }
         let groups = tables.chunks(GROUP).zip(addresses.chunks(GROUP)).zip(codes.chunks_mut(GROUP));
         for ((tables, addresses), codes) in groups {
             self.get_group(tables, addresses, codes);
@@ -373,25 +381,27 @@ impl Family {
         let mut slots = [0; GROUP];
         while is_deep {
             is_deep = false;
-            for (((place, _), slot), address) in places.iter_mut().zip(&mut slots).zip(addresses) {
+            for (((place, _), slot), address) in places.iter().zip(&mut slots).zip(addresses) {
                 if let Below::Node(at) = place.below() {
-                    let node = Node::<A>::read(&self.arena, at);
-                    *slot = node.word_of(node.slot_of(*address));
-                    *place = select_unpredictable(node.holds(*address), *place, Place::default());
-                    self.arena.prefetch_word(*slot);
+                    // SAFETY: places come from heads and slots of this family in its arena.
+                    *slot = unsafe { Node::seek(&self.arena, at, *address) };
+                    self.arena.prefetch_word(at, *slot);
                 }
             }
-            for (at, slot) in places.iter_mut().zip(slots) {
-                if at.0.is_node() {
-                    let (place, code) = node::slot_at(&self.arena, slot);
-                    *at = (place, select_unpredictable(code == 0, at.1, code));
+            for ((place, best), slot) in places.iter_mut().zip(slots) {
+                if let Below::Node(at) = place.below() {
+                    let code;
+                    // SAFETY: the slot was sought in this node.
+                    (*place, code) = unsafe { Node::<A>::slot_at(&self.arena, at, slot) };
+                    *best = select_unpredictable(code == 0, *best, code);
                     is_deep |= place.is_node();
-                    trie::prefetch::<A>(&self.arena, place);
+                    trie::prefetch::<A>(&self.arena, *place);
                 }
             }
         }
         for ((code, (place, best)), address) in codes.iter_mut().zip(places).zip(addresses) {
-            *code = Code::from_raw(A::find(&self.arena, place, best, *address));
+            // SAFETY: this place is no node's, and in the arena.
+            *code = Code::from_raw(unsafe { A::find(&self.arena, place, best, *address) });
         }
     }
 

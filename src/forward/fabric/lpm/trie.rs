@@ -6,35 +6,52 @@
 
 use std::hint::select_unpredictable;
 
-use super::arena::{Arena, Unit};
+use super::address::Address;
+use super::arena::Arena;
 use super::leaf::{Joined, Leaf, Route};
 use super::node::{BITS_MOST, Below, Node, Place};
 use super::search::Search;
 
-/// A node with more routes for each slot than this is built anew.
-const ROUTES_PER_SLOT_MOST: usize = 16;
-/// A node with fewer routes than this part of its slots is built anew.
-const SLOTS_PER_ROUTE_MOST: usize = 2;
+/// A node has up to 2^this slots when there is but one route, or two, for each.
+const DENSE_LOG: u32 = 13;
 
-/// Searches from here on down: the code of the longest prefix that covers the address, or 0.
-#[inline(always)]
-pub(super) fn find<A: Search>(arena: &Arena, mut place: Place, mut best: u32, address: A) -> u32 {
-    while let Below::Node(at) = place.below() {
-        (place, best) = step(arena, at, best, address);
-    }
-    A::find(arena, place, best, address)
+/// The bits by which a node tells so many routes apart when it is built, if there are so many bits. A
+/// small one has leaves of one route or two, found in the first keys of a line, and stays in a near
+/// cache all the same; a large one has fuller leaves, as it will wait for memory anyway, and for less
+/// of it so.
+fn bits_for<A: Address>(routes: usize) -> u32 {
+    let dense = routes.ilog2() + 1;
+    dense.min(DENSE_LOG.max(dense.saturating_sub(A::ROUTES_PER_SLOT_LOG))).clamp(2, BITS_MOST)
 }
 
-/// One node further down: what hangs below the address's slot, and the best code so far. Nothing
-/// hangs there if the address is not in the node's block.
+/// Is a node of so many bits, that has `wider` bits more to take, to be built anew for so many routes?
+/// Not before the routes are twice or half as many as when it was built.
+fn is_unfit<A: Address>(bits: u32, widest: u32, routes: usize) -> bool {
+    let want = bits_for::<A>(routes).min(widest);
+    bits.abs_diff(want) >= 2
+}
+
+/// Searches from here on down: the code of the longest prefix that covers the address, or `best`.
+///
+/// # Safety
+/// `place` is that of something of this family in the arena, or nothing's.
 #[inline(always)]
-pub(super) fn step<A: Search>(arena: &Arena, at: Unit, best: u32, address: A) -> (Place, u32) {
-    let node = Node::<A>::read(arena, at);
-    // In another block the slot is a wrong one, but it exists.
-    let (place, code) = node.slot(arena, node.slot_of(address));
-    let is_outside = !node.holds(address);
-    let best = select_unpredictable(is_outside | (code == 0), best, code);
-    (select_unpredictable(is_outside, Place::default(), place), best)
+#[allow(unsafe_code, reason = "see `Arena::read`")]
+pub(super) unsafe fn find<A: Search>(
+    arena: &Arena,
+    mut place: Place,
+    mut best: u32,
+    address: A,
+) -> u32 {
+    // SAFETY: what hangs below a node is in the arena as it is, so this holds for each step.
+    unsafe {
+        while let Below::Node(at) = place.below() {
+            let code;
+            (place, code) = Node::<A>::slot_at(arena, at, Node::seek(arena, at, address));
+            best = select_unpredictable(code == 0, best, code);
+        }
+        A::find(arena, place, best, address)
+    }
 }
 
 /// Asks for what a search reads here next: a leaf or the header of a node. As asking does no harm
@@ -68,10 +85,9 @@ pub(super) fn build<A: Search>(arena: &mut Arena, routes: &[Route<A>]) -> Below 
     }
     let shortest = routes.iter().map(|route| route.len).min().unwrap_or(1);
     let from = first.net.common(last.net).min(shortest);
-    let slots_log = routes.len().ilog2() + 1 - A::ROUTES_PER_SLOT_LOG;
+    let bits = bits_for::<A>(routes.len()).min(A::BITS - from);
     // More routes than a leaf has differ in more than two bits, so there are two to tell them by.
-    let node =
-        Node::build(arena, first.net, from, slots_log.clamp(2, BITS_MOST).min(A::BITS - from));
+    let node = Node::build(arena, first.net, from, bits);
     node.set_routes(arena, routes.len());
     let mut rest = routes;
     while let Some(route) = rest.first() {
@@ -123,11 +139,9 @@ pub(super) fn insert<A: Search>(arena: &mut Arena, place: Place, route: Route<A>
             }
             let routes = node.routes(arena) + 1;
             node.set_routes(arena, routes);
-            let widest = BITS_MOST.min(A::BITS - node.from);
-            if routes > node.slots() * ROUTES_PER_SLOT_MOST && node.bits < widest {
-                return (rebuild::<A>(arena, place, route.net.half(), None), 0);
-            }
-            (Below::Node(at), 0)
+            let unfit = is_unfit::<A>(node.bits, A::BITS - node.from, routes);
+            let half = route.net.half();
+            (if unfit { rebuild::<A>(arena, place, half, None) } else { Below::Node(at) }, 0)
         }
     }
 }
@@ -164,7 +178,8 @@ pub(super) fn remove<A: Search>(
             };
             let routes = node.routes(arena) - 1;
             node.set_routes(arena, routes);
-            let few = routes <= A::LEAF / 2 || routes * SLOTS_PER_ROUTE_MOST < node.slots();
+            let few = routes <= A::LEAF / 2
+                || is_unfit::<A>(node.bits, A::BITS - node.from, routes);
             let below =
                 if few { rebuild::<A>(arena, place, net.half(), None) } else { Below::Node(at) };
             Some((below, code))
