@@ -347,14 +347,24 @@ impl Family {
         codes: &mut [Option<Code>],
     ) {
         if self.arena.is_small() {
-            for ((table, address), code) in tables.iter().zip(addresses).zip(codes) {
-                *code = self.get(*table, *address);
-            }
-            return;
+            return self.get_each_at_once(tables, addresses, codes);
         }
         let groups = tables.chunks(GROUP).zip(addresses.chunks(GROUP)).zip(codes.chunks_mut(GROUP));
         for ((tables, addresses), codes) in groups {
             self.get_group(tables, addresses, codes);
+        }
+    }
+
+    /// One search after the other: what there is to wait for is little, and the processor looks ahead.
+    #[inline(never)]
+    fn get_each_at_once<A: Search>(
+        &self,
+        tables: &[TableIdx],
+        addresses: &[A],
+        codes: &mut [Option<Code>],
+    ) {
+        for ((code, table), address) in codes.iter_mut().zip(tables).zip(addresses) {
+            *code = self.get(*table, *address);
         }
     }
 
@@ -401,7 +411,7 @@ impl Family {
         }
         for ((code, (place, best)), address) in codes.iter_mut().zip(places).zip(addresses) {
             // SAFETY: this place is no node's, and in the arena.
-            *code = Code::from_raw(unsafe { A::find(&self.arena, place, best, *address) });
+            *code = Code::from_raw(unsafe { A::find::<{ leaf::MOST }>(&self.arena, place, best, *address) });
         }
     }
 

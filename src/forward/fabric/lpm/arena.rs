@@ -132,11 +132,13 @@ impl Arena {
     #[inline(always)]
     #[allow(unsafe_code, reason = "a look-up takes a third less time without the checks")]
     pub(super) unsafe fn read<const N: usize>(&self, at: Unit, word: usize) -> [u32; N] {
-        let first = at as usize * UNIT + word;
-        debug_assert!(first + N <= self.lines.len() * LINE);
+        debug_assert!(at as usize * UNIT + word + N <= self.lines.len() * LINE);
         // SAFETY: all blocks lie below `used`, and `grow` keeps BEHIND lines more than these take,
         // so the words are in the allocation of `lines`, all of whose words are initialized.
-        unsafe { self.lines.as_ptr().cast::<u32>().add(first).cast::<[u32; N]>().read() }
+        unsafe {
+            let block = self.lines.as_ptr().cast::<[u32; UNIT]>().add(at as usize);
+            block.cast::<u32>().add(word).cast::<[u32; N]>().read()
+        }
     }
 
     /// The word at this place of the block.
@@ -163,12 +165,6 @@ impl Arena {
     #[inline(always)]
     pub(super) fn prefetch_word(&self, at: Unit, word: usize) {
         prefetch::element(&self.lines, (at as usize * UNIT + word) / LINE);
-    }
-
-    /// Asks for the line.
-    #[inline(always)]
-    pub(super) fn prefetch_line(&self, line: usize) {
-        prefetch::element(&self.lines, line);
     }
 }
 

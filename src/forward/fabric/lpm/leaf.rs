@@ -10,19 +10,14 @@
 use super::address::Address;
 use super::arena::{Arena, UNIT, Unit};
 
-/// Routes of the longest leaf of any family.
-pub(super) const MOST: usize = 16;
-/// For how many routes a leaf of each size has room.
-const ROOMS: [usize; 6] = [2, 4, 6, 8, 12, MOST];
-/// Sizes of leaves.
-#[allow(clippy::cast_possible_truncation, reason = "it is 6")]
-pub(super) const SIZES: u32 = ROOMS.len() as u32;
+/// Routes of the longest leaf.
+pub(super) const MOST: usize = 12;
 
 /// A leaf: its size and its block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Leaf {
-    /// 0..SIZES.
-    pub(super) size: u32,
+    /// Routes that it has room for, an even number up to [`MOST`].
+    pub(super) room: u32,
     /// Where its block begins.
     pub(super) at: Unit,
 }
@@ -49,20 +44,21 @@ pub(super) enum Joined {
 }
 
 impl Leaf {
-    /// Routes that it has room for.
     #[inline(always)]
-    pub(super) const fn room(self) -> usize {
-        ROOMS[self.size as usize]
+    const fn room(self) -> usize {
+        self.room as usize
     }
 
-    /// The smallest size with room for `count` routes, at most [`MOST`].
-    fn size_for(count: usize) -> u32 {
-        (0..SIZES - 1).find(|size| Leaf { size: *size, at: 0 }.room() >= count).unwrap_or(SIZES - 1)
+    /// A leaf for so many routes, 1..=[`MOST`], in a block of its own.
+    #[allow(clippy::cast_possible_truncation, reason = "at most 12")]
+    fn take<A: Address>(arena: &mut Arena, count: usize) -> Leaf {
+        let room = count.next_multiple_of(2) as u32;
+        Leaf { room, at: arena.take(Leaf::units::<A>(room)) }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "at most 20")]
-    fn units<A: Address>(size: u32) -> u32 {
-        (Leaf { size, at: 0 }.room() * (A::WORDS + 1)).div_ceil(UNIT) as u32
+    #[allow(clippy::cast_possible_truncation, reason = "at most 15")]
+    fn units<A: Address>(room: u32) -> u32 {
+        (room as usize * (A::WORDS + 1)).div_ceil(UNIT) as u32
     }
 
     /// A leaf of these routes, one to [`Address::LEAF`], in any order; no two with the same prefix.
@@ -73,8 +69,7 @@ impl Leaf {
         }
         let count = routes.len().min(MOST);
         sorted[..count].sort_unstable();
-        let size = Leaf::size_for(count);
-        let leaf = Leaf { size, at: arena.take(Leaf::units::<A>(size)) };
+        let leaf = Leaf::take::<A>(arena, count);
         let mut last = (A::default(), 0);
         for (place, route) in sorted.iter().take(leaf.room()).enumerate() {
             if let Some((len, net, code)) = route {
@@ -123,7 +118,7 @@ impl Leaf {
 
     /// Gives its block back.
     pub(super) fn free<A: Address>(self, arena: &mut Arena) {
-        arena.give(self.at, Leaf::units::<A>(self.size));
+        arena.give(self.at, Leaf::units::<A>(self.room));
     }
 
     /// Adds a route, or gives the one with its prefix another code.
@@ -136,7 +131,7 @@ impl Leaf {
             self.write(arena, place, (key, route.code));
             return Joined::Replaced(old);
         }
-        if count == A::LEAF {
+        if count == MOST {
             return Joined::Full;
         }
         // Longer prefixes have their mark further down.
@@ -150,12 +145,11 @@ impl Leaf {
             }
         };
         let mut entries = [(A::default(), 0); MOST];
-        let size = Leaf::size_for(count + 1);
-        let room = Leaf { size, at: 0 }.room();
-        for (place, to) in entries[..room].iter_mut().enumerate() {
+        let entries = &mut entries[..(count + 1).next_multiple_of(2)];
+        for (place, to) in entries.iter_mut().enumerate() {
             *to = entry(place);
         }
-        Joined::Added(self.rewrite(arena, size, &entries[..room]))
+        Joined::Added(self.rewrite(arena, entries))
     }
 
     /// Takes the route with this prefix out. `None` if it is not there, else its code and the leaf
@@ -175,22 +169,22 @@ impl Leaf {
             return Some((code, None));
         }
         let mut entries = [(A::default(), 0); MOST];
-        let size = Leaf::size_for(count - 1);
-        let room = Leaf { size, at: 0 }.room();
-        for (place, to) in entries[..room].iter_mut().enumerate() {
+        let entries = &mut entries[..(count - 1).next_multiple_of(2)];
+        for (place, to) in entries.iter_mut().enumerate() {
             let place = place.min(count - 2);
             let from = if place < at { place } else { place + 1 };
             *to = (self.key(arena, from), self.code::<A>(arena, from));
         }
-        Some((code, Some(self.rewrite(arena, size, &entries[..room]))))
+        Some((code, Some(self.rewrite(arena, entries))))
     }
 
-    /// The leaf with other entries, in its own block if the size is the same.
-    fn rewrite<A: Address>(self, arena: &mut Arena, size: u32, entries: &[(A, u32)]) -> Leaf {
+    /// The leaf with other entries, as many as it will have room for, in its own block if that is
+    /// long enough and not longer.
+    fn rewrite<A: Address>(self, arena: &mut Arena, entries: &[(A, u32)]) -> Leaf {
         let mut leaf = self;
-        if size != self.size {
+        if entries.len() != self.room() {
             self.free::<A>(arena);
-            leaf = Leaf { size, at: arena.take(Leaf::units::<A>(size)) };
+            leaf = Leaf::take::<A>(arena, entries.len());
         }
         for (place, entry) in entries.iter().enumerate() {
             leaf.write(arena, place, *entry);

@@ -20,7 +20,7 @@
 
 use super::address::Address;
 use super::arena::{Arena, UNIT, Unit};
-use super::leaf::{Leaf, SIZES};
+use super::leaf::{Leaf, MOST};
 
 /// What hangs below a slot or a half of a table, in four bytes: 28 bits of place, 3 of kind, and
 /// whether the slot's code is a route of its own.
@@ -42,30 +42,20 @@ pub(super) enum Below {
 pub(super) const UNITS_MAX: u32 = 1 << 28;
 
 const OWNED: u32 = 1;
-const NODE: u32 = 1;
-const LEAVES: u32 = 2;
-const _: () = assert!(LEAVES + SIZES <= 8, "three bits of kind");
-
-/// Of each kind: for how many routes its leaf has room.
-pub(super) const ROOM: [usize; 8] = {
-    let mut out = [0; 8];
-    let mut size = 0;
-    while size < SIZES {
-        out[(LEAVES + size) as usize] = Leaf { size, at: 0 }.room();
-        size += 1;
-    }
-    out
-};
+/// The bits of the kind: routes that a leaf has room for, an even number, or 14 for a node.
+const KIND: u32 = 14;
+const NODE: u32 = 14;
+const _: () = assert!(MOST < NODE as usize);
 
 impl Place {
     /// Takes it apart.
     #[inline(always)]
     pub(super) const fn below(self) -> Below {
         let at = self.0 >> 4;
-        match self.0 >> 1 & 7 {
+        match self.0 & KIND {
             0 => Below::Nothing,
             NODE => Below::Node(at),
-            size => Below::Leaf(Leaf { size: size - LEAVES, at }),
+            room => Below::Leaf(Leaf { room, at }),
         }
     }
 
@@ -73,33 +63,28 @@ impl Place {
     pub(super) const fn of(below: Below) -> Place {
         Place(match below {
             Below::Nothing => 0,
-            Below::Node(at) => at << 4 | NODE << 1,
-            Below::Leaf(leaf) => leaf.at << 4 | (LEAVES + leaf.size) << 1,
+            Below::Node(at) => at << 4 | NODE,
+            Below::Leaf(leaf) => leaf.at << 4 | leaf.room,
         })
     }
 
-    /// Where the keys of its leaf begin, and for how many there is room: for none if there is no leaf.
+    /// Where its block begins, 0 for nothing.
     #[inline(always)]
-    pub(super) const fn leaf(self) -> (Unit, usize) {
-        (self.0 >> 4, ROOM[(self.0 >> 1 & 7) as usize])
+    pub(super) const fn at(self) -> Unit {
+        self.0 >> 4
     }
 
-    /// The line in which its block begins.
+    /// For how many routes its leaf has room: none if nothing is there, more than any leaf if it is a
+    /// node.
     #[inline(always)]
-    pub(super) const fn line(self) -> usize {
-        (self.0 >> 6) as usize
-    }
-
-    /// Does it have a leaf with room for this many routes or more?
-    #[inline(always)]
-    pub(super) const fn has_room(self, size: u32) -> bool {
-        self.0 >> 1 & 7 >= LEAVES + size
+    pub(super) const fn room(self) -> usize {
+        (self.0 & KIND) as usize
     }
 
     /// Is it a node's?
     #[inline(always)]
     pub(super) const fn is_node(self) -> bool {
-        self.0 >> 1 & 7 == NODE
+        self.0 & KIND == NODE
     }
 
     const fn is_owned(self) -> bool {

@@ -18,28 +18,19 @@ pub(super) trait Search: Address {
     /// leaf is there.
     ///
     /// # Safety
-    /// `place` is that of a leaf of this family in the arena, or nothing's.
-    unsafe fn find(arena: &Arena, place: Place, best: u32, address: Self) -> u32;
+    /// `place` is that of a leaf of this family in the arena with room for at most `M` routes, 4, 8 or
+    /// 12, or nothing's.
+    unsafe fn find<const M: usize>(arena: &Arena, place: Place, best: u32, address: Self) -> u32;
 }
-
-/// Keys of most leaves, which are compared at once.
-const FEW: usize = 8;
 
 impl Search for u32 {
     #[inline(always)]
     #[allow(unsafe_code, reason = "see `Arena::read`")]
-    unsafe fn find(arena: &Arena, place: Place, best: u32, address: u32) -> u32 {
-        let (at, room) = place.leaf();
+    unsafe fn find<const M: usize>(arena: &Arena, place: Place, best: u32, address: u32) -> u32 {
+        let (at, room) = (place.at(), place.room());
         let probe = address.probe();
-        // SAFETY: a leaf is here, or nothing, at 0; the sixteen words after a leaf's beginning lie in
-        // it or less than a line behind.
-        let covering = unsafe {
-            if room <= FEW {
-                covering::<FEW>(arena.read(at, 0), probe)
-            } else {
-                covering::<MOST>(arena.read(at, 0), probe)
-            }
-        };
+        // SAFETY: a leaf is here, or nothing, at 0; what is read behind it is less than a line.
+        let covering = covering::<M>(unsafe { arena.read(at, 0) }, probe);
         // What is compared behind the keys may cover the address too, but comes later. Bit 16 stands
         // for none.
         let nth = (covering | 1 << MOST).trailing_zeros() as usize;
@@ -52,8 +43,8 @@ impl Search for u32 {
 impl Search for u128 {
     #[inline(always)]
     #[allow(unsafe_code, reason = "see `Arena::read`")]
-    unsafe fn find(arena: &Arena, place: Place, best: u32, address: u128) -> u32 {
-        let (at, room) = place.leaf();
+    unsafe fn find<const M: usize>(arena: &Arena, place: Place, best: u32, address: u128) -> u32 {
+        let (at, room) = (place.at(), place.room());
         let probe = address.probe();
         let mut covering = 0_u32;
         for nth in 0..room {
@@ -102,8 +93,11 @@ fn covering<const N: usize>(words: [u32; N], probe: u32) -> u32 {
             let wrong = _mm_andnot_si128(free, _mm_xor_si128(keys, probe));
             _mm_cmpeq_epi32(wrong, none)
         };
+        if N == 4 {
+            return _mm_movemask_ps(_mm_castsi128_ps(four(0))) as u32;
+        }
         let low = _mm_packs_epi32(four(0), four(4));
-        let high = if N > 8 { _mm_packs_epi32(four(8), four(12)) } else { none };
+        let high = _mm_packs_epi32(four(8), none);
         _mm_movemask_epi8(_mm_packs_epi16(low, high)) as u32
     }
 }
@@ -125,7 +119,7 @@ mod tests {
     fn all_words_of_a_line_are_compared() {
         let address = 0x0a01_0203_u32;
         for shift in 0..4 {
-            let mut words = [0; MOST];
+            let mut words = [0; 12];
             for (nth, word) in (0_u32..).zip(&mut words) {
                 // Two of three differ from the address in the last bit of the prefix.
                 let free = (nth * 2 + shift) % 31;
@@ -136,7 +130,7 @@ mod tests {
             for (nth, word) in words.iter().enumerate() {
                 assert_eq!(got >> nth & 1 == 1, u32::covers(*word, address.probe()), "{nth}");
             }
-            assert_eq!(got.count_ones(), 6, "{got:b}");
+            assert_eq!(got.count_ones(), 4, "{got:b}");
         }
     }
 }

@@ -7,28 +7,34 @@
 use std::hint::select_unpredictable;
 
 use super::address::Address;
-use super::arena::Arena;
-use super::leaf::{Joined, Leaf, Route};
+use super::arena::{Arena, LINE};
+use super::leaf::{Joined, Leaf, MOST, Route};
 use super::node::{BITS_MOST, Below, Node, Place};
 use super::search::Search;
 
-/// A node has up to 2^this slots when there is but one route, or two, for each.
+/// Routes that most leaves below a node of few routes have at most.
+const FEW: usize = 4;
+/// Routes from 2^this on that do not get a slot each.
 const DENSE_LOG: u32 = 13;
+/// Units that a route takes when it has a slot of its own.
+const UNITS_PER_ROUTE: u32 = 2;
 
-/// The bits by which a node tells so many routes apart when it is built, if there are so many bits. A
-/// small one has leaves of one route or two, found in the first keys of a line, and stays in a near
-/// cache all the same; a large one has fuller leaves, as it will wait for memory anyway, and for less
-/// of it so.
-fn bits_for<A: Address>(routes: usize) -> u32 {
-    let dense = routes.ilog2() + 1;
-    dense.min(DENSE_LOG.max(dense.saturating_sub(A::ROUTES_PER_SLOT_LOG))).clamp(2, BITS_MOST)
+/// By how many bits a node tells so many routes apart, if there are so many bits.
+///
+/// As long as all tables stay in a near cache, it has a slot or two for each route, and below these
+/// leaves of one route or two. With more routes there are up to eight times fewer slots: a search
+/// waits for memory then, and less so the less memory there is.
+fn bits_for<A: Address>(arena: &Arena, routes: usize) -> u32 {
+    let all = (arena.used() / UNITS_PER_ROUTE).ilog2().max(routes.ilog2());
+    let fewer = (all + 1).saturating_sub(DENSE_LOG).min(A::ROUTES_PER_SLOT_LOG);
+    (routes.ilog2() + 1 - fewer).clamp(2, BITS_MOST)
 }
 
-/// Is a node of so many bits, that has `wider` bits more to take, to be built anew for so many routes?
-/// Not before the routes are twice or half as many as when it was built.
-fn is_unfit<A: Address>(bits: u32, widest: u32, routes: usize) -> bool {
-    let want = bits_for::<A>(routes).min(widest);
-    bits.abs_diff(want) >= 2
+/// Is a node to be built anew that has so many routes now? Not before they are twice or half as many as
+/// when it was built, or the arena has become four times as large, which it never does again.
+fn is_unfit<A: Address>(arena: &Arena, node: Node<A>, routes: usize) -> bool {
+    let want = bits_for::<A>(arena, routes).min(A::BITS - node.from);
+    routes <= MOST / 2 || node.bits.abs_diff(want) >= 2
 }
 
 /// Searches from here on down: the code of the longest prefix that covers the address, or `best`.
@@ -45,12 +51,21 @@ pub(super) unsafe fn find<A: Search>(
 ) -> u32 {
     // SAFETY: what hangs below a node is in the arena as it is, so this holds for each step.
     unsafe {
-        while let Below::Node(at) = place.below() {
+        if !place.is_node() {
+            return A::find::<MOST>(arena, place, best, address);
+        }
+        loop {
             let code;
+            let at = place.at();
             (place, code) = Node::<A>::slot_at(arena, at, Node::seek(arena, at, address));
             best = select_unpredictable(code == 0, best, code);
+            if place.room() <= FEW {
+                return A::find::<FEW>(arena, place, best, address);
+            }
+            if !place.is_node() {
+                return A::find::<MOST>(arena, place, best, address);
+            }
         }
-        A::find(arena, place, best, address)
     }
 }
 
@@ -58,11 +73,11 @@ pub(super) unsafe fn find<A: Search>(
 /// and a branch does, where nothing hangs it asks for something else.
 #[inline(always)]
 pub(super) fn prefetch<A: Search>(arena: &Arena, place: Place) {
-    let line = place.line();
-    arena.prefetch_line(line);
     // The second line of a leaf that has more than one, or the first once more.
-    let has_two = place.has_room(if A::WORDS == 1 { 4 } else { 1 });
-    arena.prefetch_line(line + usize::from(has_two));
+    let in_a_line = LINE / (A::WORDS + 1);
+    let has_two = !place.is_node() && place.room() > in_a_line;
+    arena.prefetch_word(place.at(), 0);
+    arena.prefetch_word(place.at(), if has_two { LINE } else { 0 });
 }
 
 /// Gives back all blocks below.
@@ -80,12 +95,12 @@ pub(super) fn build<A: Search>(arena: &mut Arena, routes: &[Route<A>]) -> Below 
             _ => Below::Leaf(Leaf::build(arena, routes)),
         };
     };
-    if routes.len() <= A::LEAF {
+    if routes.len() <= MOST {
         return Below::Leaf(Leaf::build(arena, routes));
     }
     let shortest = routes.iter().map(|route| route.len).min().unwrap_or(1);
     let from = first.net.common(last.net).min(shortest);
-    let bits = bits_for::<A>(routes.len()).min(A::BITS - from);
+    let bits = bits_for::<A>(arena, routes.len()).min(A::BITS - from);
     // More routes than a leaf has differ in more than two bits, so there are two to tell them by.
     let node = Node::build(arena, first.net, from, bits);
     node.set_routes(arena, routes.len());
@@ -139,9 +154,7 @@ pub(super) fn insert<A: Search>(arena: &mut Arena, place: Place, route: Route<A>
             }
             let routes = node.routes(arena) + 1;
             node.set_routes(arena, routes);
-            let unfit = is_unfit::<A>(node.bits, A::BITS - node.from, routes);
-            let half = route.net.half();
-            (if unfit { rebuild::<A>(arena, place, half, None) } else { Below::Node(at) }, 0)
+            (refit(arena, node, routes, route.net.half()), 0)
         }
     }
 }
@@ -178,13 +191,19 @@ pub(super) fn remove<A: Search>(
             };
             let routes = node.routes(arena) - 1;
             node.set_routes(arena, routes);
-            let few = routes <= A::LEAF / 2
-                || is_unfit::<A>(node.bits, A::BITS - node.from, routes);
-            let below =
-                if few { rebuild::<A>(arena, place, net.half(), None) } else { Below::Node(at) };
+            let below = refit(arena, node, routes, net.half());
             Some((below, code))
         }
     }
+}
+
+/// The node, or what it was built anew to if it is unfit for so many routes.
+fn refit<A: Search>(arena: &mut Arena, node: Node<A>, routes: usize, half: usize) -> Below {
+    let below = Below::Node(node.at);
+    if is_unfit(arena, node, routes) {
+        return rebuild::<A>(arena, Place::of(below), half, None);
+    }
+    below
 }
 
 /// Builds what hangs below `place` in this half of a table anew, with one route more if there is one.
