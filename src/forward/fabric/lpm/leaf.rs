@@ -11,13 +11,18 @@ use super::address::Address;
 use super::arena::{Arena, UNIT, Unit};
 
 /// Routes of the longest leaf.
-pub(super) const MOST: usize = 12;
+pub(super) const MOST: usize = 16;
+/// For how many routes a leaf of each size has room.
+const ROOMS: [usize; 6] = [2, 4, 6, 8, 12, MOST];
+/// Sizes of leaves.
+#[allow(clippy::cast_possible_truncation, reason = "it is 6")]
+pub(super) const SIZES: u32 = ROOMS.len() as u32;
 
 /// A leaf: its size and its block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Leaf {
-    /// Routes that it has room for, an even number up to [`MOST`].
-    pub(super) room: u32,
+    /// 0..SIZES.
+    pub(super) size: u32,
     /// Where its block begins.
     pub(super) at: Unit,
 }
@@ -44,21 +49,25 @@ pub(super) enum Joined {
 }
 
 impl Leaf {
+    /// Routes that it has room for.
     #[inline(always)]
-    const fn room(self) -> usize {
-        self.room as usize
+    pub(super) const fn room(self) -> usize {
+        ROOMS[self.size as usize]
     }
 
-    /// A leaf for so many routes, 1..=[`MOST`], in a block of its own.
-    #[allow(clippy::cast_possible_truncation, reason = "at most 12")]
-    fn take<A: Address>(arena: &mut Arena, count: usize) -> Leaf {
-        let room = count.next_multiple_of(2) as u32;
-        Leaf { room, at: arena.take(Leaf::units::<A>(room)) }
+    /// The smallest size with room for `count` routes, at most [`MOST`].
+    fn size_for(count: usize) -> u32 {
+        (0..SIZES - 1).find(|size| Leaf { size: *size, at: 0 }.room() >= count).unwrap_or(SIZES - 1)
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "at most 15")]
-    fn units<A: Address>(room: u32) -> u32 {
-        (room as usize * (A::WORDS + 1)).div_ceil(UNIT) as u32
+    /// A leaf of this size in a block of its own.
+    fn take<A: Address>(arena: &mut Arena, size: u32) -> Leaf {
+        Leaf { size, at: arena.take(Leaf::units::<A>(size)) }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "at most 20")]
+    fn units<A: Address>(size: u32) -> u32 {
+        (Leaf { size, at: 0 }.room() * (A::WORDS + 1)).div_ceil(UNIT) as u32
     }
 
     /// A leaf of these routes, one to [`Address::LEAF`], in any order; no two with the same prefix.
@@ -69,7 +78,7 @@ impl Leaf {
         }
         let count = routes.len().min(MOST);
         sorted[..count].sort_unstable();
-        let leaf = Leaf::take::<A>(arena, count);
+        let leaf = Leaf::take::<A>(arena, Leaf::size_for(count));
         let mut last = (A::default(), 0);
         for (place, route) in sorted.iter().take(leaf.room()).enumerate() {
             if let Some((len, net, code)) = route {
@@ -118,7 +127,7 @@ impl Leaf {
 
     /// Gives its block back.
     pub(super) fn free<A: Address>(self, arena: &mut Arena) {
-        arena.give(self.at, Leaf::units::<A>(self.room));
+        arena.give(self.at, Leaf::units::<A>(self.size));
     }
 
     /// Adds a route, or gives the one with its prefix another code.
@@ -145,11 +154,12 @@ impl Leaf {
             }
         };
         let mut entries = [(A::default(), 0); MOST];
-        let entries = &mut entries[..(count + 1).next_multiple_of(2)];
+        let size = Leaf::size_for(count + 1);
+        let entries = &mut entries[..ROOMS[size as usize]];
         for (place, to) in entries.iter_mut().enumerate() {
             *to = entry(place);
         }
-        Joined::Added(self.rewrite(arena, entries))
+        Joined::Added(self.rewrite(arena, size, entries))
     }
 
     /// Takes the route with this prefix out. `None` if it is not there, else its code and the leaf
@@ -169,22 +179,22 @@ impl Leaf {
             return Some((code, None));
         }
         let mut entries = [(A::default(), 0); MOST];
-        let entries = &mut entries[..(count - 1).next_multiple_of(2)];
+        let size = Leaf::size_for(count - 1);
+        let entries = &mut entries[..ROOMS[size as usize]];
         for (place, to) in entries.iter_mut().enumerate() {
             let place = place.min(count - 2);
             let from = if place < at { place } else { place + 1 };
             *to = (self.key(arena, from), self.code::<A>(arena, from));
         }
-        Some((code, Some(self.rewrite(arena, entries))))
+        Some((code, Some(self.rewrite(arena, size, entries))))
     }
 
-    /// The leaf with other entries, as many as it will have room for, in its own block if that is
-    /// long enough and not longer.
-    fn rewrite<A: Address>(self, arena: &mut Arena, entries: &[(A, u32)]) -> Leaf {
+    /// The leaf with other entries, in its own block if the size is the same.
+    fn rewrite<A: Address>(self, arena: &mut Arena, size: u32, entries: &[(A, u32)]) -> Leaf {
         let mut leaf = self;
-        if entries.len() != self.room() {
+        if size != self.size {
             self.free::<A>(arena);
-            leaf = Leaf::take::<A>(arena, entries.len());
+            leaf = Leaf::take::<A>(arena, size);
         }
         for (place, entry) in entries.iter().enumerate() {
             leaf.write(arena, place, *entry);

@@ -20,7 +20,7 @@
 
 use super::address::Address;
 use super::arena::{Arena, UNIT, Unit};
-use super::leaf::{Leaf, MOST};
+use super::leaf::{Leaf, SIZES};
 
 /// What hangs below a slot or a half of a table, in four bytes: 28 bits of place, 3 of kind, and
 /// whether the slot's code is a route of its own.
@@ -42,10 +42,21 @@ pub(super) enum Below {
 pub(super) const UNITS_MAX: u32 = 1 << 28;
 
 const OWNED: u32 = 1;
-/// The bits of the kind: routes that a leaf has room for, an even number, or 14 for a node.
+/// The bits of the kind.
 const KIND: u32 = 14;
 const NODE: u32 = 14;
-const _: () = assert!(MOST < NODE as usize);
+
+/// Of each kind: for how many routes its leaf has room.
+const ROOM: [u8; 8] = {
+    let mut out = [0; 8];
+    let mut size = 0;
+    while size < SIZES {
+        out[size as usize + 1] = Leaf { size, at: 0 }.room() as u8;
+        size += 1;
+    }
+    out
+};
+const _: () = assert!(SIZES < NODE / 2);
 
 impl Place {
     /// Takes it apart.
@@ -55,7 +66,7 @@ impl Place {
         match self.0 & KIND {
             0 => Below::Nothing,
             NODE => Below::Node(at),
-            room => Below::Leaf(Leaf { room, at }),
+            kind => Below::Leaf(Leaf { size: kind / 2 - 1, at }),
         }
     }
 
@@ -64,7 +75,7 @@ impl Place {
         Place(match below {
             Below::Nothing => 0,
             Below::Node(at) => at << 4 | NODE,
-            Below::Leaf(leaf) => leaf.at << 4 | leaf.room,
+            Below::Leaf(leaf) => leaf.at << 4 | (leaf.size + 1) * 2,
         })
     }
 
@@ -74,11 +85,16 @@ impl Place {
         self.0 >> 4
     }
 
-    /// For how many routes its leaf has room: none if nothing is there, more than any leaf if it is a
-    /// node.
+    /// For how many routes its leaf has room; none if there is no leaf.
     #[inline(always)]
     pub(super) const fn room(self) -> usize {
-        (self.0 & KIND) as usize
+        ROOM[(self.0 & KIND) as usize / 2] as usize
+    }
+
+    /// Is it a leaf with room for at most 2, 4, 6, 8, 12 or 16 routes, for `SIZE` 0 to 5, or nothing?
+    #[inline(always)]
+    pub(super) const fn is_at_most(self, size: u32) -> bool {
+        self.0 & KIND <= (size + 1) * 2
     }
 
     /// Is it a node's?

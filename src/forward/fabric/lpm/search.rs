@@ -18,8 +18,8 @@ pub(super) trait Search: Address {
     /// leaf is there.
     ///
     /// # Safety
-    /// `place` is that of a leaf of this family in the arena with room for at most `M` routes, 4, 8 or
-    /// 12, or nothing's.
+    /// `place` is that of a leaf of this family in the arena with room for at most `M` routes, 4, 8,
+    /// 12 or 16, or nothing's.
     unsafe fn find<const M: usize>(arena: &Arena, place: Place, best: u32, address: Self) -> u32;
 }
 
@@ -97,7 +97,7 @@ fn covering<const N: usize>(words: [u32; N], probe: u32) -> u32 {
             return _mm_movemask_ps(_mm_castsi128_ps(four(0))) as u32;
         }
         let low = _mm_packs_epi32(four(0), four(4));
-        let high = _mm_packs_epi32(four(8), none);
+        let high = _mm_packs_epi32(four(8), four(12));
         _mm_movemask_epi8(_mm_packs_epi16(low, high)) as u32
     }
 }
@@ -119,7 +119,7 @@ mod tests {
     fn all_words_of_a_line_are_compared() {
         let address = 0x0a01_0203_u32;
         for shift in 0..4 {
-            let mut words = [0; 12];
+            let mut words = [0; MOST];
             for (nth, word) in (0_u32..).zip(&mut words) {
                 // Two of three differ from the address in the last bit of the prefix.
                 let free = (nth * 2 + shift) % 31;
@@ -130,7 +130,7 @@ mod tests {
             for (nth, word) in words.iter().enumerate() {
                 assert_eq!(got >> nth & 1 == 1, u32::covers(*word, address.probe()), "{nth}");
             }
-            assert_eq!(got.count_ones(), 4, "{got:b}");
+            assert_eq!(got.count_ones(), 6, "{got:b}");
         }
     }
 }

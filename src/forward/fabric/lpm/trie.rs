@@ -12,8 +12,6 @@ use super::leaf::{Joined, Leaf, MOST, Route};
 use super::node::{BITS_MOST, Below, Node, Place};
 use super::search::Search;
 
-/// Routes that most leaves below a node of few routes have at most.
-const FEW: usize = 4;
 /// Routes from 2^this on that do not get a slot each.
 const DENSE_LOG: u32 = 13;
 /// Units that a route takes when it has a slot of its own.
@@ -51,20 +49,19 @@ pub(super) unsafe fn find<A: Search>(
 ) -> u32 {
     // SAFETY: what hangs below a node is in the arena as it is, so this holds for each step.
     unsafe {
-        if !place.is_node() {
-            return A::find::<MOST>(arena, place, best, address);
-        }
-        loop {
+        while place.is_node() {
             let code;
             let at = place.at();
             (place, code) = Node::<A>::slot_at(arena, at, Node::seek(arena, at, address));
             best = select_unpredictable(code == 0, best, code);
-            if place.room() <= FEW {
-                return A::find::<FEW>(arena, place, best, address);
+            if place.is_at_most(1) {
+                return A::find::<4>(arena, place, best, address);
             }
-            if !place.is_node() {
-                return A::find::<MOST>(arena, place, best, address);
-            }
+        }
+        if place.is_at_most(4) {
+            A::find::<12>(arena, place, best, address)
+        } else {
+            A::find::<MOST>(arena, place, best, address)
         }
     }
 }
@@ -75,7 +72,7 @@ pub(super) unsafe fn find<A: Search>(
 pub(super) fn prefetch<A: Search>(arena: &Arena, place: Place) {
     // The second line of a leaf that has more than one, or the first once more.
     let in_a_line = LINE / (A::WORDS + 1);
-    let has_two = !place.is_node() && place.room() > in_a_line;
+    let has_two = place.room() > in_a_line;
     arena.prefetch_word(place.at(), 0);
     arena.prefetch_word(place.at(), if has_two { LINE } else { 0 });
 }
