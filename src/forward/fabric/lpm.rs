@@ -14,6 +14,12 @@
 //! every prefix stands in it as itself and only once, so a removal has the next shorter one at
 //! hand, and a change touches one leaf, or as many slots of one node as the prefix covers.
 //!
+//! Two things make a look-up of a warm table cost 4 ns instead of 13. As long as all tables together
+//! stay in a near cache, a node has a slot or two for each route, at 30 bytes a route instead of 13, so
+//! that the leaves below have few keys. And places are followed without checks: every place that
+//! stands in a head or a slot is one of the arena's blocks. (With checks, a look-up among 1,000 routes
+//! takes 6.3 ns.)
+//!
 //! Refuses to know what a code stands for. Time and bytes: `cargo bench --bench lpm`.
 
 mod address;
@@ -347,11 +353,9 @@ impl Family {
         codes: &mut [Option<Code>],
     ) {
         if self.arena.is_small() {
-            return self.get_each_at_once(tables, addresses, codes);
-        }
-        let groups = tables.chunks(GROUP).zip(addresses.chunks(GROUP)).zip(codes.chunks_mut(GROUP));
-        for ((tables, addresses), codes) in groups {
-            self.get_group(tables, addresses, codes);
+            self.get_each_at_once(tables, addresses, codes);
+        } else {
+            self.get_each_in_steps(tables, addresses, codes);
         }
     }
 
@@ -365,6 +369,20 @@ impl Family {
     ) {
         for ((code, table), address) in codes.iter_mut().zip(tables).zip(addresses) {
             *code = self.get(*table, *address);
+        }
+    }
+
+    /// [`GROUP`] searches after another.
+    #[inline(never)]
+    fn get_each_in_steps<A: Search>(
+        &self,
+        tables: &[TableIdx],
+        addresses: &[A],
+        codes: &mut [Option<Code>],
+    ) {
+        let groups = tables.chunks(GROUP).zip(addresses.chunks(GROUP)).zip(codes.chunks_mut(GROUP));
+        for ((tables, addresses), codes) in groups {
+            self.get_group(tables, addresses, codes);
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) trait Address: Copy + Ord + Default + Debug {
     const BITS: u32;
     /// Words of four bytes of a key.
     const WORDS: usize;
+    /// Routes of the longest leaf: as many as are searched for the price of a node.
+    const LEAF: usize;
     /// A node has about a slot for each 2^this routes when it is built, so that few leaves are full.
     const ROUTES_PER_SLOT_LOG: u32;
 
@@ -56,10 +58,11 @@ pub(super) trait Address: Copy + Ord + Default + Debug {
 }
 
 macro_rules! address {
-    ($number:ty, routes_per_slot_log: $log:literal) => {
+    ($number:ty, leaf: $leaf:literal, routes_per_slot_log: $log:literal) => {
         impl Address for $number {
             const BITS: u32 = <$number>::BITS;
             const WORDS: usize = size_of::<$number>() / 4;
+            const LEAF: usize = $leaf;
             const ROUTES_PER_SLOT_LOG: u32 = $log;
 
             #[inline(always)]
@@ -144,8 +147,8 @@ macro_rules! address {
     };
 }
 
-address!(u32, routes_per_slot_log: 3);
-address!(u128, routes_per_slot_log: 3);
+address!(u32, leaf: 16, routes_per_slot_log: 3);
+address!(u128, leaf: 16, routes_per_slot_log: 3);
 
 #[cfg(test)]
 mod tests {

@@ -140,7 +140,7 @@ impl Leaf {
             self.write(arena, place, (key, route.code));
             return Joined::Replaced(old);
         }
-        if count == MOST {
+        if count == A::LEAF {
             return Joined::Full;
         }
         // Longer prefixes have their mark further down.

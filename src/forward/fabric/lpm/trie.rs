@@ -32,7 +32,7 @@ fn bits_for<A: Address>(arena: &Arena, routes: usize) -> u32 {
 /// when it was built, or the arena has become four times as large, which it never does again.
 fn is_unfit<A: Address>(arena: &Arena, node: Node<A>, routes: usize) -> bool {
     let want = bits_for::<A>(arena, routes).min(A::BITS - node.from);
-    routes <= MOST / 2 || node.bits.abs_diff(want) >= 2
+    routes <= A::LEAF / 2 || node.bits.abs_diff(want) >= 2
 }
 
 /// Searches from here on down: the code of the longest prefix that covers the address, or `best`.
@@ -92,7 +92,7 @@ pub(super) fn build<A: Search>(arena: &mut Arena, routes: &[Route<A>]) -> Below 
             _ => Below::Leaf(Leaf::build(arena, routes)),
         };
     };
-    if routes.len() <= MOST {
+    if routes.len() <= A::LEAF {
         return Below::Leaf(Leaf::build(arena, routes));
     }
     let shortest = routes.iter().map(|route| route.len).min().unwrap_or(1);
