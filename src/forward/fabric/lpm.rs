@@ -429,7 +429,9 @@ impl Family {
         }
         for ((code, (place, best)), address) in codes.iter_mut().zip(places).zip(addresses) {
             // SAFETY: this place is no node's, and in the arena.
-            *code = Code::from_raw(unsafe { A::find::<{ leaf::MOST }>(&self.arena, place, best, *address) });
+            *code = Code::from_raw(unsafe {
+                A::find::<{ leaf::MOST }>(&self.arena, place, best, *address)
+            });
         }
     }
 

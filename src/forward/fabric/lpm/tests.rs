@@ -291,7 +291,8 @@ fn a_table_grows_beyond_the_caches_and_back() {
     let mut list = List::default();
     while list.0.len() < 40_000 {
         let spread = if numbers.below(4) == 0 { Spread::Clustered } else { Spread::Anywhere };
-        let (net, code) = (draw(&mut numbers, spread, false), code(u32::try_from(list.0.len()).unwrap()));
+        let (net, code) =
+            (draw(&mut numbers, spread, false), code(u32::try_from(list.0.len()).unwrap()));
         assert_eq!(tables.insert(table(0), net, code).unwrap(), list.0.insert(net, code), "{net}");
         if list.0.len().is_power_of_two() {
             compare_some(&tables, &list);
