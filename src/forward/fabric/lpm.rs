@@ -324,6 +324,7 @@ impl Family {
     }
 
     #[inline(always)]
+    #[allow(unsafe_code, reason = "see `Arena::read`")]
     fn get<A: Search>(&self, table: TableIdx, address: A) -> Option<Code> {
         let head = self.heads.get(table.row())?;
         let place = head.halves[address.half()];
@@ -332,6 +333,7 @@ impl Family {
     }
 
     #[inline(always)]
+    #[allow(unsafe_code, reason = "see `Arena::read`")]
     fn prefetch<A: Search>(&self, table: TableIdx, address: A) {
         if let Some(head) = self.heads.get(table.row()) {
             let place = head.halves[address.half()];
@@ -388,6 +390,7 @@ impl Family {
 
     /// At most [`GROUP`] searches, each one step at a time.
     #[inline(always)]
+    #[allow(unsafe_code, reason = "see `Arena::read`")]
     fn get_group<A: Search>(
         &self,
         tables: &[TableIdx],

@@ -47,11 +47,11 @@ const KIND: u32 = 14;
 const NODE: u32 = 14;
 
 /// Of each kind: for how many routes its leaf has room.
-const ROOM: [u8; 8] = {
+const ROOM: [usize; 8] = {
     let mut out = [0; 8];
     let mut size = 0;
     while size < SIZES {
-        out[size as usize + 1] = Leaf { size, at: 0 }.room() as u8;
+        out[size as usize + 1] = Leaf { size, at: 0 }.room();
         size += 1;
     }
     out
@@ -75,7 +75,7 @@ impl Place {
         Place(match below {
             Below::Nothing => 0,
             Below::Node(at) => at << 4 | NODE,
-            Below::Leaf(leaf) => leaf.at << 4 | (leaf.size + 1) * 2,
+            Below::Leaf(leaf) => (leaf.at << 4) | ((leaf.size + 1) * 2),
         })
     }
 
@@ -88,7 +88,7 @@ impl Place {
     /// For how many routes its leaf has room; none if there is no leaf.
     #[inline(always)]
     pub(super) const fn room(self) -> usize {
-        ROOM[(self.0 & KIND) as usize / 2] as usize
+        ROOM[(self.0 & KIND) as usize / 2]
     }
 
     /// Is it a leaf with room for at most 2, 4, 6, 8, 12 or 16 routes, for `SIZE` 0 to 5, or nothing?

@@ -20,6 +20,7 @@ pub(super) trait Search: Address {
     /// # Safety
     /// `place` is that of a leaf of this family in the arena with room for at most `M` routes, 4, 8,
     /// 12 or 16, or nothing's.
+    #[allow(unsafe_code, reason = "see `Arena::read`")]
     unsafe fn find<const M: usize>(arena: &Arena, place: Place, best: u32, address: Self) -> u32;
 }
 
