@@ -20,7 +20,7 @@ use vpclab::cloud::gateway::Site;
 use vpclab::forward::gate::{Edge, Realm, Via};
 use vpclab::forward::middlebox::{Middleboxes, Next};
 use vpclab::forward::{
-    Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot,
+    Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows,
     fabric::{Batch, Fabric, Publisher, Reader},
 };
 use vpclab::wire::{Packet, fragment};
@@ -92,13 +92,11 @@ struct Flight {
 struct Story {
     whole: Whole,
     rows: Rows,
-    snapshot: Snapshot,
     publisher: Publisher,
     reader: Reader,
     /// Does not look for a new version all the time, so that both copies are in use.
     slow_reader: Reader,
     of_reference: Connections,
-    of_snapshot: Connections,
     of_fabric: Connections,
     /// What was sent lately, to be sent again as a batch.
     flock: Vec<(InterfaceIdx, Packet)>,
@@ -143,7 +141,6 @@ impl Story {
         let lab = &mut whole.world.lab;
         lab.journal.clear();
         let rows = Rows::of(&lab.cloud);
-        let snapshot = Snapshot::compile(&lab.cloud, &rows, lab.now);
         let fabric = Fabric::compile(&lab.cloud, &rows, lab.now);
         let publisher = Publisher::new(fabric);
         let mut memory = Connections::default();
@@ -151,12 +148,10 @@ impl Story {
         memory.set_now(lab.now);
         let mut story = Story {
             rows,
-            snapshot,
             reader: publisher.reader(),
             slow_reader: publisher.reader(),
             publisher,
             of_reference: memory.clone(),
-            of_snapshot: memory.clone(),
             pair: Pair::new(memory.clone(), memory.clone()),
             of_fabric: memory,
             flock: Vec::new(),
@@ -193,7 +188,6 @@ impl Story {
         for flight in std::mem::take(&mut self.on_their_way) {
             self.arrive(&flight)?;
         }
-        prop_assert!(self.of_reference == self.of_snapshot, "memories are not equal any more");
         prop_assert!(self.of_reference == self.of_fabric, "memories are not equal any more");
         Ok(())
     }
@@ -232,13 +226,11 @@ impl Story {
         let lab = &mut self.whole.world.lab;
         self.rows.update(&lab.cloud);
         let changes = std::mem::take(&mut lab.journal);
-        self.snapshot = Snapshot::compile(&lab.cloud, &self.rows, lab.now);
         self.publisher.publish(&lab.cloud, &self.rows, &changes, lab.now);
         if changes.len().is_multiple_of(2) {
             self.slow_reader.fabric();
         }
         self.of_reference.set_now(lab.now);
-        self.of_snapshot.set_now(lab.now);
         self.of_fabric.set_now(lab.now);
         prop_assert_eq!(oracle::overlapping_peerings(&lab.cloud, lab.now), vec![], "S7");
         Ok(())
@@ -285,10 +277,8 @@ impl Story {
         let reference = Reference::new(cloud, &self.rows, now);
         self.seen.packets += 1;
         let left = reference.leave(from, &packet, &mut self.of_reference);
-        let by_snapshot = self.snapshot.leave(from, &packet, &mut self.of_snapshot);
-        prop_assert_eq!(left, by_snapshot, "{} sends {:?}", id, packet);
         let by_fabric = self.reader.fabric().leave(from, &packet, &mut self.of_fabric);
-        prop_assert_eq!(left, by_fabric, "fabric: {} sends {:?}", id, packet);
+        prop_assert_eq!(left, by_fabric, "{} sends {:?}", id, packet);
         if self.flock.len() < 2 * FLOCK {
             self.flock.push((from, packet.clone()));
         }
@@ -330,10 +320,8 @@ impl Story {
         let (cloud, now) = (&self.whole.world.lab.cloud, self.whole.world.lab.now);
         let reference = Reference::new(cloud, &self.rows, now);
         let verdict = reference.enter(crossing, packet, &mut self.of_reference);
-        let by_snapshot = self.snapshot.enter(crossing, packet, &mut self.of_snapshot);
-        prop_assert_eq!(verdict, by_snapshot, "{:?} of {:?}", crossing, packet);
         let by_fabric = self.reader.fabric().enter(crossing, packet, &mut self.of_fabric);
-        prop_assert_eq!(verdict, by_fabric, "fabric: {:?} of {:?}", crossing, packet);
+        prop_assert_eq!(verdict, by_fabric, "{:?} of {:?}", crossing, packet);
 
         let fresh = reference.enter(crossing, packet, &mut Connections::default());
         let fresh = fresh.map(|at| self.rows.interface_id(at)).map_err(|drop| drop.reason);
@@ -366,7 +354,7 @@ fn look(cases: u32, packets: usize) -> Seen {
         for act in &plan.acts {
             story.act(act)?;
         }
-        prop_assert!(story.of_reference == story.of_snapshot, "memories are not equal any more");
+        prop_assert!(story.of_reference == story.of_fabric, "memories are not equal any more");
         story.seen.batched = story.pair.fates.clone();
         total.borrow_mut().add(&story.seen);
         Ok(())
