@@ -5,7 +5,7 @@ import math
 import os
 
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 70, 20, 60, 60
+LEFT, RIGHT, TOP, BOTTOM = 70, 45, 60, 60
 COLOURS = ["#1f5fa8", "#c2571a", "#3b7d3b"]
 
 

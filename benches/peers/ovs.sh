@@ -16,23 +16,32 @@ mkdir -p "$work"; run=$(mktemp -d "$work/run.XXXX")
 export OVS_RUNDIR=$run OVS_LOGDIR=$run OVS_DBDIR=$run
 huge_was=$(cat /proc/sys/vm/nr_hugepages)
 [ "$huge_was" -ge 768 ] || echo 768 > /proc/sys/vm/nr_hugepages
-cleanup() {
-  for which in vs db; do [ -s "$run/$which.pid" ] && kill "$(cat "$run/$which.pid")" 2> /dev/null; sleep 1; done
-  echo "$huge_was" > /proc/sys/vm/nr_hugepages; rm -rf "$run"
+stop() { # which
+  local pid
+  [ -s "$run/$1.pid" ] || return
+  pid=$(cat "$run/$1.pid"); kill "$pid" 2> /dev/null
+  for _ in 1 2 3 4 5 6 7 8; do kill -0 "$pid" 2> /dev/null || return; sleep 0.25; done
+  kill -9 "$pid" 2> /dev/null
 }
+cleanup() { stop vs; stop db; echo "$huge_was" > /proc/sys/vm/nr_hugepages; rm -rf "$run"; }
 trap cleanup EXIT
+trap 'exit 1' INT TERM
 for n in 16 1000; do python3 "$here/mkpcap.py" "$work/r$n.pcap" 2048 64 $n; done
 ovsdb-tool create "$run/conf.db" /usr/share/openvswitch/vswitch.ovsschema || exit 1
 ovsdb-server "$run/conf.db" --remote="punix:$run/db.sock" --pidfile="$run/db.pid" --detach \
   --log-file="$run/db.log" -vconsole:off || exit 1
-vsctl() { timeout 30 ovs-vsctl --db="unix:$run/db.sock" "$@"; }
+vsctl() { timeout 60 ovs-vsctl --db="unix:$run/db.sock" "$@"; }
 vsctl --no-wait init
 vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true \
   other_config:dpdk-extra="--no-pci --in-memory --file-prefix=vpeero$$" other_config:dpdk-lcore-mask=0x1 \
   other_config:pmd-cpu-mask="$(printf '0x%x' $((1 << cpu)))" other_config:dpdk-socket-mem=768
+# Not under the real-time policy: its main thread polls too while it sets up, and would keep a core from
+# everybody. Only the thread that forwards gets it, once it runs.
 $daemon "unix:$run/db.sock" --pidfile="$run/vs.pid" --detach --log-file="$run/vs.log" -vconsole:off || exit 1
 ctl() { ovs-appctl -t "$run/ovs-vswitchd.$(cat "$run/vs.pid").ctl" "$@"; }
-vsctl add-br br0 -- set bridge br0 datapath_type=netdev
+if ! vsctl add-br br0 -- set bridge br0 datapath_type=netdev; then
+  printf 'Open vSwitch\t\t\t\tMpps\tabsent: the daemon does not come up\n'; exit 0
+fi
 vsctl add-port br0 sink -- set Interface sink type=dpdk options:dpdk-devargs="net_null1,no-rx=1"
 rules() { ovs-ofctl del-flows "$run/br0.mgmt"; ovs-ofctl add-flows "$run/br0.mgmt" -; }
 source_from() { # pcap, number of the port

@@ -48,7 +48,7 @@ ours
 for peer in "${peers[@]}"; do
   case $peer in
     dpdk | ovs | netns | ns3)
-      WORK=$work/$peer "$here/$peer.sh" > "$run/$peer.tsv" 2> "$run/$peer.log" ||
+      WORK=$work/$peer timeout 600 "$here/$peer.sh" > "$run/$peer.tsv" 2> "$run/$peer.log" ||
         printf '%s\t\t\t\tMpps\tabsent: %s\n' "$peer" "$(tail -1 "$run/$peer.log")" > "$run/$peer.tsv" ;;
     lpm)
       (cd "$here/lpm" && CARGO_TARGET_DIR=$work/lpm cargo build --release --quiet) > "$run/lpm.log" 2>&1
