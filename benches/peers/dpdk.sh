@@ -21,6 +21,7 @@ stop() {
   pid=
 }
 trap 'stop; echo "$huge_was" > /proc/sys/vm/nr_hugepages 2>/dev/null' EXIT
+trap 'exit 1' INT TERM
 prefix=vpeer$$
 eal() { echo "-l $1 --no-pci $mem --file-prefix=$prefix$2"; }
 sample() { # name, suffix, ports whose transmit side counts, ports that must send nothing
