@@ -19,7 +19,7 @@ use super::routes::Code;
 use super::rows::{Flags, InterfaceRow, Others};
 use super::scalar::Passes;
 use super::worker::{Delivery, Worker};
-use super::{Fabric, Hosts};
+use super::{Fabric, Hosts, Version};
 use crate::base::id::*;
 use crate::base::units::Mtu;
 use crate::cloud::filter::Direction;
@@ -51,6 +51,8 @@ pub enum Fate {
 #[derive(Debug)]
 pub struct Batch<'p> {
     len: usize,
+    /// By which its packets have left.
+    version: Version,
     slots: Box<[Slot<'p>; BATCH]>,
     rare: Rare,
 }
@@ -77,6 +79,7 @@ struct Slot<'p> {
     state: State,
     way: Way,
     family: Family,
+    acls: Acls,
     /// Is it TCP or UDP?
     has_ports: bool,
     /// Has a route been looked up for it?
@@ -117,6 +120,17 @@ pub(super) enum Way {
     Rare,
 }
 
+/// What network ACLs have to do with a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Acls {
+    /// Nothing yet.
+    Open,
+    /// One was asked.
+    Ask,
+    /// By the version by which it left, one lets its flow out and one lets it in at `to`.
+    Passed,
+}
+
 /// What few packets of a batch have, by place.
 #[derive(Debug)]
 struct Rare {
@@ -144,6 +158,7 @@ impl Slot<'_> {
         state: State::Waits,
         way: Way::Rare,
         family: Family::V4,
+        acls: Acls::Open,
         has_ports: false,
         is_new: false,
     };
@@ -256,8 +271,31 @@ impl Passages {
             }
             let passage = Passage { way, end, to };
             match slot.family {
-                Family::V4 => self.v4.put(table, V4::narrow(slot.destination), passage),
-                Family::V6 => self.v6.put(table, V6::narrow(slot.destination), passage),
+                Family::V4 => V4::note_onward(self, table, slot.destination, passage),
+                Family::V6 => V6::note_onward(self, table, slot.destination, passage),
+            }
+        }
+    }
+}
+
+impl Passages {
+    /// Notes the flows that ACLs have let out and in.
+    #[inline(never)]
+    fn learn_flows(&mut self, batch: &mut Batch<'_>) {
+        for (_, slot) in batch.all().0 {
+            let (Acls::Ask, State::Delivered, Some(packet)) = (slot.acls, slot.state, slot.packet)
+            else {
+                continue;
+            };
+            if !matches!(slot.way, Way::Local | Way::Peering) {
+                continue;
+            }
+            let (view, Slot { from, way, end, to, .. }) = (packet.view(), *slot);
+            let passage = Passage { way, end, to };
+            if let Some(flow) = view.flow_v4() {
+                V4::note_sent(self, from, flow, passage);
+            } else if let Some(flow) = view.flow_v6() {
+                V6::note_sent(self, from, flow, passage);
             }
         }
     }
@@ -277,7 +315,7 @@ impl<'p> Batch<'p> {
             crossing: Box::new([None; BATCH]),
             mapped: Vec::new(),
         };
-        Batch { len: 0, slots: Box::new([Slot::EMPTY; BATCH]), rare }
+        Batch { len: 0, version: Version::NONE, slots: Box::new([Slot::EMPTY; BATCH]), rare }
     }
 
     /// Adds a packet that this interface wants to send; `name` is what deliveries call it by.
@@ -292,6 +330,7 @@ impl<'p> Batch<'p> {
         slot.state = State::Waits;
         slot.to = InterfaceIdx::NOWHERE;
         slot.is_new = false;
+        slot.acls = Acls::Open;
         self.len += 1;
         true
     }
@@ -389,6 +428,7 @@ impl Fabric {
         worker: &mut Worker,
     ) {
         worker.passages.follow(self.version);
+        batch.version = self.version;
         self.hosts.ask_for_senders(batch);
         let mut further = self.look_at_senders(batch, memory, &worker.passages);
         if further.judged {
@@ -413,7 +453,13 @@ impl Fabric {
         memory: &mut impl Tracking,
         worker: &mut Worker,
     ) {
-        self.hosts.enter_all(batch, memory, worker);
+        let is_same = batch.version == self.version;
+        if self.hosts.look_at_receivers(batch, memory, worker) {
+            self.hosts.judge_receivers(batch, memory, worker, is_same);
+            if is_same && worker.passages.version() == self.version {
+                worker.passages.learn_flows(batch);
+            }
+        }
     }
 
     /// Reads headers and senders' rows: who may leave without a further question, and who has to be
@@ -484,20 +530,10 @@ impl Fabric {
             slot.let_out(Way::Subnet, sender.vpc, Mtu::JUMBO);
             return;
         }
-        if let Some(Passage { way, end, to }) = K::passages(passages).get(slot.table, destination) {
-            let (into, mtu) = match way {
-                Way::Peering => (end.into_vpc(), end.mtu()),
-                _ => (sender.vpc, Mtu::JUMBO),
-            };
-            slot.end = *end;
-            slot.to = *to;
-            slot.let_out(*way, into, mtu);
-            prefetch::element(&self.hosts.interfaces, to.row());
-            if slot.state == State::Left {
-                return;
-            }
+        let known = K::onward(passages, slot.table, destination);
+        if known.is_some_and(|passage| self.hosts.follow(slot, sender, passage)) {
+            return;
         }
-        // Whoever is too long goes the long way.
         slot.state = State::Routed;
         slot.is_new = true;
         slot.to = InterfaceIdx::NOWHERE;
@@ -558,11 +594,20 @@ impl Fabric {
             Passes::Yes => {}
             passes => return Err(refused(passes, DropReason::GroupEgress, from)),
         }
+        // A flow that is known needs no ACL; nor does one that stays in its subnet, and none of those
+        // is ever noted.
+        let known = flow.and_then(|flow| K::sent(passages, from, flow));
+        if known.is_some_and(|passage| hosts.follow(slot, sender, passage)) {
+            slot.acls = Acls::Passed;
+            return Ok(());
+        }
         self.send_on::<K>(slot, sender, passages);
-        let is_subnets =
-            matches!(slot.state, State::Left | State::MustBeCut) && slot.way == Way::Subnet;
-        if !is_subnets && !hosts.acl_lets(sender, out, &asked) {
-            return Err(Drop::new(DropReason::AclEgress, hosts.acl_of(from)));
+        let stays = slot.state != State::Routed && slot.way == Way::Subnet;
+        if !stays && !sender.flags.has(Flags::ACL_OPEN_OUT[K::ROW]) {
+            slot.acls = Acls::Ask;
+            if !hosts.acl_lets(sender, out, &asked) {
+                return Err(Drop::new(DropReason::AclEgress, hosts.acl_of(from)));
+            }
         }
         Ok(())
     }
@@ -647,6 +692,21 @@ impl Hosts {
             }
             prefetch::element(&self.interfaces, slot.from.row());
         }
+    }
+
+    /// Lets a packet out the way another one went; `false` if it is too long for it and has to go the
+    /// long way.
+    #[inline(always)]
+    fn follow(&self, slot: &mut Slot<'_>, sender: &InterfaceRow, passage: &Passage) -> bool {
+        let Passage { way, end, to } = *passage;
+        let (into, mtu) = match way {
+            Way::Peering => (end.into_vpc(), end.mtu()),
+            _ => (sender.vpc, Mtu::JUMBO),
+        };
+        (slot.end, slot.to) = (end, to);
+        slot.let_out(way, into, mtu);
+        prefetch::element(&self.interfaces, to.row());
+        slot.state == State::Left
     }
 
     /// [`Hosts::groups_pass`], in fewer steps if it is TCP or UDP.
@@ -764,12 +824,6 @@ impl Hosts {
         }
     }
 
-    fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
-        if self.look_at_receivers(batch, memory, worker) {
-            self.judge_receivers(batch, memory, worker);
-        }
-    }
-
     /// As [`Fabric::look_at_senders`]; does one wait to be judged? Up to that one, packets are delivered.
     #[inline(never)]
     fn look_at_receivers(
@@ -821,14 +875,15 @@ impl Hosts {
         batch: &mut Batch<'_>,
         memory: &mut impl Tracking,
         worker: &mut Worker,
+        same_version: bool,
     ) {
         let (slots, rare) = batch.all();
         for (at, slot) in slots {
             let arrival = match slot.state {
                 State::Arrives => Ok(()),
                 State::ArrivesJudged => match slot.family {
-                    Family::V4 => self.judge_receiver::<V4>(slot, memory),
-                    Family::V6 => self.judge_receiver::<V6>(slot, memory),
+                    Family::V4 => self.judge_receiver::<V4>(slot, memory, same_version),
+                    Family::V6 => self.judge_receiver::<V6>(slot, memory, same_version),
                 },
                 State::ArrivesRarely => self.enter_rarely(at, slot, rare, memory),
                 _ => continue,
@@ -844,8 +899,9 @@ impl Hosts {
     #[inline(always)]
     fn judge_receiver<K: Kind>(
         &self,
-        slot: &Slot<'_>,
+        slot: &mut Slot<'_>,
         memory: &mut impl Tracking,
+        same_version: bool,
     ) -> Result<(), Drop> {
         let (to, into) = (slot.to, Direction::Ingress);
         let (Some(row), Some(packet)) = (self.interfaces.get(to.row()), slot.packet) else {
@@ -853,8 +909,13 @@ impl Hosts {
         };
         let flow = K::flow(&packet.view());
         let asked = Asked::<K> { packet, flow: flow.as_ref() };
-        if slot.way != Way::Subnet && !self.acl_lets(row, into, &asked) {
-            return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
+        let is_let_in = slot.acls == Acls::Passed && same_version;
+        let is_open = row.flags.has(Flags::ACL_OPEN_IN[K::ROW]);
+        if slot.way != Way::Subnet && !is_let_in && !is_open {
+            slot.acls = Acls::Ask;
+            if !self.acl_lets(row, into, &asked) {
+                return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
+            }
         }
         match self.groups_let::<K>((row, to), into, &asked, memory) {
             Passes::Yes => Ok(()),
