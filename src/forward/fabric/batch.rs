@@ -515,7 +515,9 @@ impl Fabric {
             self.send_on::<K>(slot, sender, passages);
         } else if sender.flags.has(Flags::RUNS) {
             slot.state = State::LeavesJudged;
-            if let Some(flow) = K::flow(&packet.view()) {
+            if !self.hosts.is_untouched::<K>(sender, slot.from, memory)
+                && let Some(flow) = K::flow(&packet.view())
+            {
                 K::ask(memory, slot.from, Direction::Egress, &flow);
             }
         }
@@ -670,14 +672,6 @@ struct Asked<'a, K: Kind> {
     flow: Option<&'a Flow<K::Ip>>,
 }
 
-/// Asks for what is remembered of a packet at the interface where it arrives.
-#[inline(always)]
-fn ask_for<K: Kind>(slot: &Slot<'_>, packet: &Packet, memory: &impl Tracking) {
-    if let Some(flow) = K::flow(&packet.view()) {
-        K::ask(memory, slot.to, Direction::Ingress, &flow);
-    }
-}
-
 fn refused(passes: Passes, reason: DropReason, at: InterfaceIdx) -> Drop {
     let reason = if passes == Passes::Full { DropReason::ConntrackFull } else { reason };
     Drop::new(reason, Place::Interface(at))
@@ -692,6 +686,33 @@ impl Hosts {
             }
             prefetch::element(&self.interfaces, slot.from.row());
         }
+    }
+
+    /// Asks for what is remembered of a packet at the interface where it arrives.
+    #[inline(always)]
+    fn ask_for<K: Kind>(
+        &self,
+        slot: &Slot<'_>,
+        row: &InterfaceRow,
+        packet: &Packet,
+        memory: &impl Tracking,
+    ) {
+        if !self.is_untouched::<K>(row, slot.to, memory)
+            && let Some(flow) = K::flow(&packet.view())
+        {
+            K::ask(memory, slot.to, Direction::Ingress, &flow);
+        }
+    }
+
+    /// Are the interface's groups open for TCP and UDP, and is nothing remembered of it?
+    #[inline(always)]
+    fn is_untouched<K: Kind>(
+        &self,
+        row: &InterfaceRow,
+        at: InterfaceIdx,
+        memory: &impl Tracking,
+    ) -> bool {
+        row.flags.has(Flags::GROUPS_OPEN[K::ROW]) && memory.is_blank(at)
     }
 
     /// Lets a packet out the way another one went; `false` if it is too long for it and has to go the
@@ -718,6 +739,9 @@ impl Hosts {
         asked: &Asked<'_, K>,
         memory: &mut impl Tracking,
     ) -> Passes {
+        if self.is_untouched::<K>(row, at, memory) && asked.flow.is_some() {
+            return Passes::Yes;
+        }
         let Some(flow) = asked.flow.filter(|_| row.filter != FilterIdx::NONE) else {
             return self.groups_pass(row, at, way, asked.packet, Origin::Own, memory);
         };
@@ -860,8 +884,12 @@ impl Hosts {
             let is_common = is_it && row.flags.has(Flags::RUNS);
             slot.state = if is_common { State::ArrivesJudged } else { State::ArrivesRarely };
             match (slot.packet, slot.family) {
-                (Some(packet), Family::V4) if is_common => ask_for::<V4>(slot, packet, memory),
-                (Some(packet), Family::V6) if is_common => ask_for::<V6>(slot, packet, memory),
+                (Some(packet), Family::V4) if is_common => {
+                    self.ask_for::<V4>(slot, row, packet, memory);
+                }
+                (Some(packet), Family::V6) if is_common => {
+                    self.ask_for::<V6>(slot, row, packet, memory);
+                }
                 _ => {}
             }
         }
