@@ -274,6 +274,13 @@ pub trait Tracking {
         rules: impl FnOnce() -> Word,
     ) -> Judgement;
 
+    /// Asks the cache for what [`Tracking::judge`] will read for this packet. Says nothing, and may do
+    /// nothing.
+    #[inline]
+    fn ask(&self, at: InterfaceIdx, direction: Direction, packet: &Packet) {
+        let _ = (at, direction, packet);
+    }
+
     /// Is it certain that nothing is remembered of this interface? Then what is allowed both ways
     /// passes without being judged.
     #[inline]

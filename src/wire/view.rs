@@ -28,34 +28,19 @@ pub enum Cut {
     Forbidden,
 }
 
-/// What forwarding reads of an IPv4 packet that is whole.
+/// What forwarding reads of a packet that is whole, over IPv4 (`u32`) or IPv6 (`u128`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Head {
+pub struct Head<A> {
     /// The address in the source field.
-    pub source: u32,
+    pub source: A,
     /// The address in the destination field.
-    pub destination: u32,
-    /// The length in bytes according to the header; 0 in the default, and in no packet.
+    pub destination: A,
+    /// The length in bytes according to the header.
     pub length: u16,
     /// What it carries.
     pub protocol: Protocol,
     /// May a router cut it up?
     pub cut: Cut,
-}
-
-/// No packet's.
-impl Default for Head {
-    fn default() -> Head {
-        let protocol = Protocol::NO_NEXT_HEADER;
-        Head { source: 0, destination: 0, length: 0, protocol, cut: Cut::Forbidden }
-    }
-}
-
-impl Head {
-    /// Is it a packet's, and not the default?
-    pub const fn is_there(&self) -> bool {
-        self.length != 0
-    }
 }
 
 impl<'a> View<'a> {
@@ -75,9 +60,15 @@ impl<'a> View<'a> {
         View { bytes, layout }
     }
 
+    /// IPv4 or IPv6.
+    #[inline]
+    pub const fn family(&self) -> Family {
+        self.layout.family
+    }
+
     /// The fields by which it is forwarded, if it is IPv4 and no fragment. Reads the first 20 bytes.
     #[inline]
-    pub fn head(&self) -> Option<Head> {
+    pub fn head_v4(&self) -> Option<Head<u32>> {
         if self.layout.family != Family::V4 || self.layout.fragment.is_some() {
             return None;
         }
@@ -89,6 +80,24 @@ impl<'a> View<'a> {
             length: self.layout.ip_len,
             protocol: self.layout.protocol,
             cut: if header[6] & 0x40 == 0 { Cut::Allowed } else { Cut::Forbidden },
+        })
+    }
+
+    /// The same of an IPv6 packet that is no fragment. Reads the first 40 bytes.
+    #[inline]
+    pub fn head_v6(&self) -> Option<Head<u128>> {
+        if self.layout.family != Family::V6 || self.layout.fragment.is_some() {
+            return None;
+        }
+        let header: &[u8; 40] = self.bytes.first_chunk()?;
+        let source: &[u8; 16] = header[8..].first_chunk()?;
+        let destination: &[u8; 16] = header[24..].first_chunk()?;
+        Some(Head {
+            source: u128::from_be_bytes(*source),
+            destination: u128::from_be_bytes(*destination),
+            length: self.layout.ip_len,
+            protocol: self.layout.protocol,
+            cut: Cut::Forbidden,
         })
     }
 }
@@ -113,13 +122,24 @@ mod tests {
 
     /// What the head says is what the packet says.
     fn check(packet: &Packet) {
-        let head = packet.view().head();
-        let has_one = packet.family() == Family::V4 && !packet.is_fragment();
-        assert_eq!(head.is_some(), has_one, "{packet:?}");
-        let Some(head) = head else { return };
-        assert!(head.is_there() && !Head::default().is_there());
-        assert_eq!(IpAddr::from(head.source.to_be_bytes()), packet.source());
-        assert_eq!(IpAddr::from(head.destination.to_be_bytes()), packet.destination());
+        let view = packet.view();
+        assert_eq!(view.family(), packet.family());
+        let (v4, v6) = (view.head_v4(), view.head_v6());
+        let whole = |family| packet.family() == family && !packet.is_fragment();
+        assert_eq!([v4.is_some(), v6.is_some()], Family::ALL.map(whole), "{packet:?}");
+        if let Some(head) = v4 {
+            assert_eq!(IpAddr::from(head.source.to_be_bytes()), packet.source());
+            assert_eq!(IpAddr::from(head.destination.to_be_bytes()), packet.destination());
+            check_rest(head, packet);
+        }
+        if let Some(head) = v6 {
+            assert_eq!(IpAddr::from(head.source.to_be_bytes()), packet.source());
+            assert_eq!(IpAddr::from(head.destination.to_be_bytes()), packet.destination());
+            check_rest(head, packet);
+        }
+    }
+
+    fn check_rest<A>(head: Head<A>, packet: &Packet) {
         assert_eq!(usize::from(head.length), packet.len());
         assert_eq!(head.protocol, packet.protocol());
         assert_eq!(head.cut == Cut::Allowed, packet.may_be_fragmented());

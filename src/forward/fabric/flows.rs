@@ -332,6 +332,20 @@ impl Flows {
 }
 
 impl Tracking for Flows {
+    #[inline]
+    fn is_blank(&self, at: InterfaceIdx) -> bool {
+        self.ledgers.get(at.row()).is_none_or(Option::is_none)
+    }
+
+    #[inline]
+    fn ask(&self, at: InterfaceIdx, direction: Direction, packet: &Packet) {
+        match of_family(with_echo(packet.flow(), packet.icmp_echo())) {
+            Some(Either::V4(flow)) => drop(self.prefetch(at, direction, &flow)),
+            Some(Either::V6(flow)) => drop(self.prefetch(at, direction, &flow)),
+            None => {}
+        }
+    }
+
     fn judge(
         &mut self,
         at: InterfaceIdx,

@@ -38,14 +38,12 @@ pub use batch::{BATCH, Batch, Fate};
 pub use publish::{Publisher, Reader};
 pub use worker::{Delivery, Worker};
 
-use rustc_hash::FxHashMap;
-
 use super::snapshot::edges::Edges;
-use super::snapshot::filters::Filters;
-use super::{Connections, Crossing, Drop, Forwarder};
+use super::{Crossing, Drop, Forwarder, Tracking};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::wire::Packet;
+use classify::network::Filters;
 use directory::Directory;
 use routes::Tables;
 use rows::{InterfaceRow, MoreOfInterface, PeeringRow, VpcRow};
@@ -64,11 +62,12 @@ pub struct Fabric {
 #[derive(Clone, Debug)]
 struct Hosts {
     interfaces: Vec<InterfaceRow>,
+    /// The network ACL of each interface's subnet, for those who are told about it.
+    acls: Vec<AclIdx>,
     more: Vec<MoreOfInterface>,
     peerings: Vec<PeeringRow>,
     vpcs: Vec<VpcRow>,
     directory: Directory,
-    directory_v6: FxHashMap<(VpcIdx, u128), InterfaceIdx>,
     filters: Filters,
     edges: Edges,
 }
@@ -91,7 +90,7 @@ impl Forwarder for Fabric {
         &self,
         from: InterfaceIdx,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop> {
         self.leave_one(from, packet, memory)
     }
@@ -100,7 +99,7 @@ impl Forwarder for Fabric {
         &self,
         crossing: Crossing,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<InterfaceIdx, Drop> {
         self.enter_one(crossing, packet, memory)
     }

@@ -12,6 +12,7 @@ use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::route_table::{Blackhole, Hop, RouteState, RouteTarget};
 use crate::forward::Rows;
+use crate::wire::Family;
 
 /// A route's target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,14 +173,23 @@ impl Tables {
 
     /// Asks for the table's own line.
     #[inline(always)]
-    pub(super) fn prefetch_table(&self, table: TableIdx) {
-        self.routes.prefetch_table(table);
+    pub(super) fn prefetch_table(&self, family: Family, table: TableIdx) {
+        match family {
+            Family::V4 => self.routes.prefetch_table(table),
+            Family::V6 => self.routes.prefetch_table_v6(table),
+        }
     }
 
     /// Asks for what a look-up reads next.
     #[inline(always)]
     pub(super) fn prefetch(&self, table: TableIdx, address: u32) {
         self.routes.prefetch(table, address);
+    }
+
+    /// The same for an IPv6 address.
+    #[inline(always)]
+    pub(super) fn prefetch_v6(&self, table: TableIdx, address: u128) {
+        self.routes.prefetch_v6(table, address);
     }
 
     /// What they take.
