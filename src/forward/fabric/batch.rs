@@ -23,7 +23,7 @@ use crate::base::units::Mtu;
 use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
-use crate::forward::gate::{Crossing, OpenEnd, Origin};
+use crate::forward::gate::{Crossing, OpenEnd, Origin, Via};
 use crate::forward::{Drop, DropReason, Place};
 use crate::wire::{Family, Packet};
 
@@ -92,6 +92,8 @@ enum State {
     Routed,
     /// Leaves: stands before the gate.
     Gated,
+    /// Has left before: its header is to be read.
+    Crossed,
     Left,
     MustBeCut,
     /// Arrives: nothing more is to be asked.
@@ -110,6 +112,8 @@ enum Way {
     Subnet,
     Local,
     Peering,
+    /// Over a peering since another batch, as [`Rare::crossing`] says.
+    PeeringBefore,
     /// As [`Rare::crossing`] says.
     Rare,
 }
@@ -164,7 +168,7 @@ impl Slot<'_> {
             Way::Subnet => Some(Crossing::in_subnet(self.into, Origin::Own)),
             Way::Local => Some(Crossing::local(self.into, Origin::Own)),
             Way::Peering => Some(Crossing::over(self.end, Origin::Own)),
-            Way::Rare => None,
+            Way::PeeringBefore | Way::Rare => None,
         }
     }
 
@@ -256,6 +260,35 @@ impl<'p> Batch<'p> {
         slot.from = from;
         slot.name = name;
         slot.state = State::Waits;
+        self.len += 1;
+        true
+    }
+
+    /// Adds a packet that has left this interface by this crossing before, and is now to enter as
+    /// [`Crossing::mapped`] made it. `false` if the batch is full.
+    #[inline]
+    pub fn push_crossed(
+        &mut self,
+        from: InterfaceIdx,
+        crossing: Crossing,
+        packet: &'p Packet,
+        name: u32,
+    ) -> bool {
+        let Some(slot) = self.slots.get_mut(self.len) else { return false };
+        prefetch::line::<[u8]>(packet.bytes());
+        slot.packet = Some(packet);
+        slot.from = from;
+        slot.name = name;
+        slot.into = crossing.into_vpc().unwrap_or(VpcIdx::NOWHERE);
+        slot.state = State::Crossed;
+        slot.way = match crossing.via() {
+            _ if crossing.origin() != Origin::Own => Way::Rare,
+            Via::Subnet => Way::Subnet,
+            Via::Local => Way::Local,
+            Via::Peering(_) => Way::PeeringBefore,
+            Via::Interface(_) | Via::Gateway(_) | Via::Outside(_) => Way::Rare,
+        };
+        self.rare.crossing[self.len] = Some(crossing);
         self.len += 1;
         true
     }
@@ -467,7 +500,9 @@ impl Fabric {
                 (State::Routed, Family::V4) => {
                     self.tables.prefetch(slot.table, slot.destination_v4());
                 }
-                (State::Routed, Family::V6) => self.tables.prefetch_v6(slot.table, slot.destination),
+                (State::Routed, Family::V6) => {
+                    self.tables.prefetch_v6(slot.table, slot.destination)
+                }
                 _ => {}
             }
         }
@@ -565,8 +600,8 @@ impl Hosts {
             return;
         };
         let in_first = slot.family == Family::V4 && end.block.holds(slot.destination_v4());
-        let leads = in_first
-            || (end.others == Others::Some && self.leads_to(end, slot.destination()));
+        let leads =
+            in_first || (end.others == Others::Some && self.leads_to(end, slot.destination()));
         if !leads {
             rare.fail(at, slot, Drop::new(DropReason::Transit, Place::Peering(peering)), worker);
             return;
@@ -593,14 +628,40 @@ impl Hosts {
     }
 
     fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
+        self.look_at_crossed(batch);
         self.look_up_owners(batch);
         self.look_at_receivers(batch, memory);
         self.deliver(batch, memory, worker);
     }
 
+    /// Reads the headers of those that have left before this batch.
+    #[inline(never)]
+    fn look_at_crossed(&self, batch: &mut Batch<'_>) {
+        for (_, slot) in batch.all().0 {
+            let (State::Crossed, Some(packet)) = (slot.state, slot.packet) else { continue };
+            slot.state = State::Left;
+            let view = packet.view();
+            if let Some(head) = view.head_v4() {
+                slot.destination = head.destination.into();
+                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
+                slot.family = Family::V4;
+                slot.key = Key::of_v4(slot.into, head.destination);
+            } else if let Some(head) = view.head_v6() {
+                slot.destination = head.destination;
+                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
+                slot.family = Family::V6;
+                slot.key = Key::of_v6(slot.into, head.destination);
+            } else {
+                slot.way = Way::Rare;
+            }
+            self.directory.prefetch(slot.key);
+        }
+    }
+
     #[inline(never)]
     fn look_up_owners(&self, batch: &mut Batch<'_>) {
-        for (_, slot) in batch.all().0 {
+        let (slots, rare) = batch.all();
+        for (at, slot) in slots {
             if slot.state != State::Left {
                 continue;
             }
@@ -610,6 +671,13 @@ impl Hosts {
                     let row = self.peerings.get(slot.end.peering().row());
                     row.is_some_and(|row| row.ends.is_some())
                 }
+                Way::PeeringBefore => match rare.crossing[at].map(Crossing::via) {
+                    Some(Via::Peering(peering)) => {
+                        let row = self.peerings.get(peering.row());
+                        row.is_some_and(|row| row.ends.is_some())
+                    }
+                    _ => false,
+                },
                 Way::Rare => false,
             };
             // Whoever stays nowhere is looked up in its turn.

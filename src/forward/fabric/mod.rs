@@ -26,7 +26,7 @@ mod directory;
 pub mod classify;
 pub mod flows;
 pub mod lpm;
-mod prefetch;
+pub(crate) mod prefetch;
 mod publish;
 mod routes;
 mod rows;
