@@ -40,6 +40,16 @@ pub(super) enum Verdict {
     Enters(Result<InterfaceIdx, Drop>),
 }
 
+impl Verdict {
+    pub(super) fn leaves(self) -> Option<Result<Crossing, Drop>> {
+        if let Verdict::Leaves(judged) = self { Some(judged) } else { None }
+    }
+
+    pub(super) fn enters(self) -> Option<Result<InterfaceIdx, Drop>> {
+        if let Verdict::Enters(judged) = self { Some(judged) } else { None }
+    }
+}
+
 /// A packet of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coming<'a> {
@@ -54,8 +64,6 @@ pub(super) struct Coming<'a> {
 
 /// A shorter run is not worth a batch.
 const RUN_MIN: usize = 32;
-/// So much of a run is judged at a time: the verdicts must not drive the packets out of the cache.
-const RUN_MAX: usize = 4 * BATCH;
 /// So many events are worked on one by one at most before it is tried again.
 const PAUSE_MAX: usize = 4 * RUN_MIN;
 
@@ -134,7 +142,7 @@ impl Sim {
             return;
         }
         let mut awaits = awaited.map(|probe| (probe, self.probes[probe.number()].1.awaited()));
-        let mut run = upcoming().take(RUN_MAX).take_while(alike).map_while(|(key, flight)| {
+        let mut run = upcoming().take_while(alike).map_while(|(key, flight)| {
             let coming = match flight {
                 None => self.sources.get(key.source() as usize)?.1.foreseen()?,
                 Some(flight) => flight.foreseen()?,
@@ -153,49 +161,45 @@ impl Sim {
             }
             Some((key, coming))
         });
+        // Not more than a batch at a time: verdicts, packets and sources are to be in the cache still
+        // when their turn comes.
+        match kind {
+            Kind::Emit => {
+                for key in self.queue.upcoming_keys().take(BATCH) {
+                    prefetch::whole(&self.sources, key.source() as usize);
+                }
+            }
+            _ => self.queue.ask_for(BATCH),
+        }
         let Foresight { verdicts, worker, .. } = &mut self.foresight;
         let memory = &mut self.memory.connections.ahead(&self.relays);
         let mut keys = [next; BATCH];
         let mut batch = Batch::new();
-        let (queue, sources) = (&self.queue, &self.sources);
-        for begun in (0..RUN_MAX).step_by(BATCH) {
-            if kind == Kind::Emit {
-                for key in queue.upcoming_keys().skip(begun).take(BATCH) {
-                    prefetch::whole(sources, key.source() as usize);
-                }
-            } else {
-                queue.ask_for(begun, BATCH);
-            }
-            batch.clear();
-            for (room, (key, coming)) in keys.iter_mut().zip(run.by_ref()) {
-                *room = key;
-                match coming.crossing {
-                    None => batch.push(coming.from, coming.packet, 0),
-                    Some(crossing) => batch.push_crossed(coming.from, crossing, coming.packet, 0),
-                };
-            }
-            match kind {
-                Kind::Emit => fabric.leave_all(&mut batch, memory, worker),
-                _ => fabric.enter_all(&mut batch, memory, worker),
-            }
-            for (place, key) in keys.iter().take(batch.len()).enumerate() {
-                let verdict = match (batch.fate(place), batch.crossing(place)) {
-                    (Some(Fate::Delivered(at)), _) => Verdict::Enters(Ok(at)),
-                    (Some(Fate::Left | Fate::MustBeCut), Some(way)) => Verdict::Leaves(Ok(way)),
-                    // What cannot be judged ahead is told so.
-                    (Some(Fate::Dropped(drop)), _) if drop.reason != DropReason::ConntrackFull => {
-                        match kind {
-                            Kind::Emit => Verdict::Leaves(Err(drop)),
-                            _ => Verdict::Enters(Err(drop)),
-                        }
+        for (room, (key, coming)) in keys.iter_mut().zip(run.by_ref()) {
+            *room = key;
+            match coming.crossing {
+                None => batch.push(coming.from, coming.packet, 0),
+                Some(crossing) => batch.push_crossed(coming.from, crossing, coming.packet, 0),
+            };
+        }
+        match kind {
+            Kind::Emit => fabric.leave_all(&mut batch, memory, worker),
+            _ => fabric.enter_all(&mut batch, memory, worker),
+        }
+        for (place, key) in keys.iter().take(batch.len()).enumerate() {
+            let verdict = match (batch.fate(place), batch.crossing(place)) {
+                (Some(Fate::Delivered(at)), _) => Verdict::Enters(Ok(at)),
+                (Some(Fate::Left | Fate::MustBeCut), Some(way)) => Verdict::Leaves(Ok(way)),
+                // What cannot be judged ahead is told so.
+                (Some(Fate::Dropped(drop)), _) if drop.reason != DropReason::ConntrackFull => {
+                    match kind {
+                        Kind::Emit => Verdict::Leaves(Err(drop)),
+                        _ => Verdict::Enters(Err(drop)),
                     }
-                    _ => break,
-                };
-                verdicts.push_back((*key, verdict));
-            }
-            if verdicts.len() < begun + BATCH {
-                break;
-            }
+                }
+                _ => break,
+            };
+            verdicts.push_back((*key, verdict));
         }
         self.foresight.pause_after_run();
     }

@@ -442,20 +442,24 @@ impl Sim {
         let Some(key) = self.queue.next_key() else { return Ok(false) };
         self.begin(key.at())?;
         let verdict = self.foresee(key, awaited);
-        let Some((_, flight)) = self.queue.pop() else { return Ok(false) };
-        match (key.kind(), flight, verdict) {
-            (Kind::Emit, _, Some(Verdict::Leaves(judged))) => {
-                self.emit(key.source(), Some(judged), observer);
+        let Some((_, kept)) = self.queue.pop() else { return Ok(false) };
+        match key.kind() {
+            Kind::Emit => {
+                let judged = verdict.and_then(Verdict::leaves);
+                self.emit(key.source(), judged, observer);
             }
-            (Kind::Emit, ..) => self.emit(key.source(), None, observer),
-            (Kind::Wake, ..) => self.wake(InterfaceIdx::from_row(key.source() as usize), observer),
-            (Kind::Cross, Some(flight), _) => self.cross(flight, observer),
-            (Kind::Arrive, Some(flight), Some(Verdict::Enters(judged))) => {
-                self.arrive(flight, Some(judged), observer);
+            Kind::Arrive => {
+                let judged = verdict.and_then(Verdict::enters);
+                if let Some(flight) = self.queue.take(kept) {
+                    self.arrive(flight, judged, observer);
+                }
             }
-            (Kind::Arrive, Some(flight), _) => self.arrive(flight, None, observer),
-            // What is on its way is pushed with its packet.
-            (Kind::Cross | Kind::Arrive, None, _) => debug_assert!(false, "a packet is missing"),
+            Kind::Cross => {
+                if let Some(flight) = self.queue.take(kept) {
+                    self.cross(flight, observer);
+                }
+            }
+            Kind::Wake => self.wake(InterfaceIdx::from_row(key.source() as usize), observer),
         }
         if self.queue.len() > self.bounds.pending {
             return Err(RunError::TooManyPending(self.now));

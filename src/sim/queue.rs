@@ -139,6 +139,10 @@ struct Chunk {
 
 const _: () = assert!(size_of::<Chunk>() == 128);
 
+/// Where the item of an event is that has been popped.
+#[derive(Debug)]
+pub(super) struct Kept(u32);
+
 /// Pending events, given back in the order of their keys. Some have an item; others are all in
 /// their key.
 ///
@@ -284,9 +288,9 @@ impl<T> EventQueue<T> {
         known.map(|(key, place)| (key, self.places.get(place as usize).and_then(Option::as_ref)))
     }
 
-    /// Asks the processor for the items of some of the next events.
-    pub(super) fn ask_for(&self, skipped: usize, many: usize) {
-        for packed in self.current.iter().rev().skip(skipped).take(many) {
+    /// Asks the processor for the items of so many of the next events.
+    pub(super) fn ask_for(&self, many: usize) {
+        for packed in self.current.iter().rev().take(many) {
             let (_, place) = packed.entry(self.slot);
             prefetch::whole(&self.places, place as usize);
         }
@@ -297,9 +301,9 @@ impl<T> EventQueue<T> {
         self.current.iter().rev().map(|packed| packed.entry(self.slot).0)
     }
 
-    /// Takes the next event.
+    /// Takes the next event. Its item, if it has one, is to be taken as well.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<(Key, Option<T>)> {
+    pub(super) fn pop(&mut self) -> Option<(Key, Kept)> {
         self.settle();
         let current = self.current.last().map(|packed| packed.entry(self.slot));
         let (key, place) = match (current, self.late.peek()) {
@@ -314,11 +318,15 @@ impl<T> EventQueue<T> {
             _ => self.late.pop()?.0,
         };
         self.len -= 1;
-        let item = self.places.get_mut(place as usize).and_then(Option::take);
-        if item.is_some() {
-            self.free.push(place);
-        }
-        Some((key, item))
+        Some((key, Kept(place)))
+    }
+
+    /// The item of an event that has been popped.
+    #[inline]
+    pub(super) fn take(&mut self, Kept(place): Kept) -> Option<T> {
+        let item = self.places.get_mut(place as usize)?;
+        self.free.push(place);
+        item.take()
     }
 
     /// Moves on to the next slot that holds anything, once the current one is used up.
@@ -427,7 +435,9 @@ mod tests {
                 let ahead = if n % 10 == 0 { 50_000_000 } else { 1_000 };
                 queue.push(key(round * 4_099 + ahead, n, 0), ());
             }
-            while queue.pop().is_some() {}
+            while let Some((_, kept)) = queue.pop() {
+                queue.take(kept);
+            }
         }
         assert_eq!(queue.places.len(), BURST as usize);
         assert!(queue.chunks.len() <= BURST as usize);
@@ -455,7 +465,7 @@ mod tests {
                 list.sort_unstable();
                 for _ in 0..pops {
                     let next = queue.next_at();
-                    let popped = queue.pop();
+                    let popped = queue.pop().map(|(key, kept)| (key, queue.take(kept)));
                     prop_assert_eq!(next, popped.map(|(key, _)| key.at()));
                     let want = if list.is_empty() { None } else { Some(list.remove(0)) };
                     prop_assert_eq!(popped, want.map(|(key, n)| (key, Some(n))));
@@ -464,9 +474,10 @@ mod tests {
                 prop_assert_eq!(queue.len(), list.len());
             }
             for want in list {
-                prop_assert_eq!(queue.pop(), Some((want.0, Some(want.1))));
+                let popped = queue.pop().map(|(key, kept)| (key, queue.take(kept)));
+                prop_assert_eq!(popped, Some((want.0, Some(want.1))));
             }
-            prop_assert_eq!(queue.pop(), None);
+            prop_assert!(queue.pop().is_none());
         }
     }
 }
