@@ -10,8 +10,10 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::compile::family_row;
+use super::classify::FilterIdx;
 use super::directory::Key;
+use super::family::{Kind, V4, V6};
+use super::passages::{Passage, Passages};
 use super::prefetch;
 use super::routes::Code;
 use super::rows::{Flags, InterfaceRow, Others};
@@ -20,12 +22,11 @@ use super::worker::{Delivery, Worker};
 use super::{Fabric, Hosts};
 use crate::base::id::*;
 use crate::base::units::Mtu;
-use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
 use crate::forward::gate::{Crossing, OpenEnd, Origin, Via};
 use crate::forward::{Drop, DropReason, Place};
-use crate::wire::{Family, Packet};
+use crate::wire::{Family, Flow, Packet};
 
 /// How many packets a batch takes.
 pub const BATCH: usize = 256;
@@ -78,6 +79,8 @@ struct Slot<'p> {
     family: Family,
     /// Is it TCP or UDP?
     has_ports: bool,
+    /// Has a route been looked up for it?
+    is_new: bool,
 }
 
 /// [`Fate`] without what it carries, and the steps on the way to it.
@@ -108,7 +111,7 @@ enum State {
 
 /// How a packet crosses: with `into` and `end` a crossing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
+pub(super) enum Way {
     Subnet,
     Local,
     Peering,
@@ -146,18 +149,12 @@ impl Slot<'_> {
         way: Way::Rare,
         family: Family::V4,
         has_ports: false,
+        is_new: false,
     };
-
-    /// The lower quarter.
-    #[allow(clippy::cast_possible_truncation, reason = "that is where an IPv4 address is")]
-    #[inline(always)]
-    const fn destination_v4(&self) -> u32 {
-        self.destination as u32
-    }
 
     fn destination(&self) -> IpAddr {
         match self.family {
-            Family::V4 => IpAddr::V4(self.destination_v4().into()),
+            Family::V4 => IpAddr::V4(V4::narrow(self.destination).into()),
             Family::V6 => IpAddr::V6(self.destination.into()),
         }
     }
@@ -172,17 +169,35 @@ impl Slot<'_> {
         }
     }
 
-    /// Behind the gate: the last check of `leave`, the packet's length, and where `enter` begins.
+    /// Behind the gate: the last check of `leave`, the packet's length.
     #[inline(always)]
     fn let_out(&mut self, way: Way, into: VpcIdx, mtu: Mtu) {
         self.way = way;
         self.into = into;
         let fits = mtu.holds(usize::from(self.length));
         self.state = if fits { State::Left } else { State::MustBeCut };
-        self.key = match self.family {
-            Family::V4 => Key::of_v4(into, self.destination_v4()),
-            Family::V6 => Key::of_v6(into, self.destination),
-        };
+    }
+
+    /// Has it left by a common way, and nobody knows who has the address?
+    #[inline(always)]
+    fn is_unowned(&self) -> bool {
+        self.state == State::Left && self.to == InterfaceIdx::NOWHERE && self.way != Way::Rare
+    }
+
+    /// Tells the worker, in whose ring the packet is from now on.
+    #[inline(always)]
+    fn deliver(&mut self, worker: &mut Worker) {
+        self.state = State::Delivered;
+        let Slot { to, from, name, length, .. } = *self;
+        worker.deliver(Delivery { to, from, name, length });
+    }
+
+    /// Where the directory has the destination.
+    fn key(&self) -> Key {
+        match self.family {
+            Family::V4 => V4::key(self.into, V4::narrow(self.destination)),
+            Family::V6 => V6::key(self.into, V6::narrow(self.destination)),
+        }
     }
 }
 
@@ -212,6 +227,7 @@ impl Rare {
     fn leave(&mut self, at: usize, slot: &mut Slot<'_>, crossing: Crossing, worker: &mut Worker) {
         let Some(packet) = slot.packet else { return };
         slot.way = Way::Rare;
+        slot.is_new = false;
         self.crossing[at] = Some(crossing);
         let fits = crossing.mtu().holds(packet.len());
         slot.state = if fits { State::Left } else { State::MustBeCut };
@@ -230,6 +246,24 @@ impl Rare {
     fn packet<'a>(&'a self, at: usize, slot: &Slot<'a>) -> Option<&'a Packet> {
         let mapped = self.mapped.iter().find(|(of, _)| *of == at).map(|(_, mapped)| mapped);
         mapped.or(slot.packet)
+    }
+}
+
+impl Passages {
+    /// Notes where those crossed that have just left by this worker.
+    #[inline(never)]
+    fn learn(&mut self, batch: &mut Batch<'_>) {
+        for (_, slot) in batch.all().0 {
+            let Slot { table, way, end, to, is_new: true, .. } = *slot else { continue };
+            if slot.state != State::Left || to == InterfaceIdx::NOWHERE {
+                continue;
+            }
+            let passage = Passage { way, end, to };
+            match slot.family {
+                Family::V4 => self.v4.put(table, V4::narrow(slot.destination), passage),
+                Family::V6 => self.v6.put(table, V6::narrow(slot.destination), passage),
+            }
+        }
     }
 }
 
@@ -260,6 +294,8 @@ impl<'p> Batch<'p> {
         slot.from = from;
         slot.name = name;
         slot.state = State::Waits;
+        slot.to = InterfaceIdx::NOWHERE;
+        slot.is_new = false;
         self.len += 1;
         true
     }
@@ -280,6 +316,8 @@ impl<'p> Batch<'p> {
         slot.from = from;
         slot.name = name;
         slot.into = crossing.into_vpc().unwrap_or(VpcIdx::NOWHERE);
+        slot.to = InterfaceIdx::NOWHERE;
+        slot.is_new = false;
         slot.state = State::Crossed;
         slot.way = match crossing.via() {
             _ if crossing.origin() != Origin::Own => Way::Rare,
@@ -343,15 +381,36 @@ impl<'p> Batch<'p> {
     /// Those that are in it, with their places, and what few of them have.
     #[inline(always)]
     fn all(&mut self) -> (impl Iterator<Item = (usize, &mut Slot<'p>)>, &mut Rare) {
-        (self.slots.iter_mut().take(self.len).enumerate(), &mut self.rare)
+        let len = self.len.min(BATCH);
+        (self.slots[..len].iter_mut().enumerate(), &mut self.rare)
     }
 }
 
-/// Whether packets of a batch have to be judged one after the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum InTurn {
-    Nobody,
-    Some,
+/// What is to be done with packets of a batch after the first look.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Further {
+    /// Some have to be judged one after the other.
+    judged: bool,
+    /// Some look for a route, or are too long for a way that asks none.
+    routed: bool,
+    /// Some have left without a hint at who has the address.
+    unowned: bool,
+}
+
+impl Further {
+    /// A packet has been looked at, or judged.
+    #[inline(always)]
+    fn note(&mut self, slot: &Slot<'_>) {
+        if slot.state == State::Left {
+            self.unowned |= slot.to == InterfaceIdx::NOWHERE;
+            return;
+        }
+        match slot.state {
+            State::LeavesJudged | State::LeavesRarely => self.judged = true,
+            State::Routed | State::MustBeCut => (self.routed, self.unowned) = (true, true),
+            _ => {}
+        }
+    }
 }
 
 impl Fabric {
@@ -364,12 +423,20 @@ impl Fabric {
         memory: &mut impl Tracking,
         worker: &mut Worker,
     ) {
+        worker.passages.follow(self.version);
         self.hosts.ask_for_senders(batch);
-        if self.look_at_senders(batch, memory) == InTurn::Some {
-            self.judge_senders(batch, memory, worker);
+        let mut further = self.look_at_senders(batch, memory, &worker.passages);
+        if further.judged {
+            self.judge_senders(batch, memory, worker, &mut further);
         }
-        self.look_up_routes(batch, worker);
-        self.hosts.through_gates(batch, worker);
+        if further.routed {
+            self.look_up_routes(batch, worker);
+            self.hosts.through_gates(batch, worker);
+        }
+        if further.unowned {
+            self.hosts.look_up_owners(batch);
+            worker.passages.learn(batch);
+        }
     }
 
     /// The second half: where do the packets arrive that have left? Deliveries go into the worker's
@@ -389,60 +456,88 @@ impl Fabric {
     /// of an interface that is open and of which nothing is remembered, TCP and UDP leave no trace,
     /// and nothing that others leave behind there stops them.
     #[inline(never)]
-    fn look_at_senders(&self, batch: &mut Batch<'_>, memory: &impl Tracking) -> InTurn {
-        let mut in_turn = InTurn::Nobody;
+    fn look_at_senders(
+        &self,
+        batch: &mut Batch<'_>,
+        memory: &impl Tracking,
+        passages: &Passages,
+    ) -> Further {
+        let mut further = Further::default();
         for (_, slot) in batch.all().0 {
-            let (Some(packet), Some(sender)) =
+            slot.state = State::LeavesRarely;
+            if let (Some(packet), Some(sender)) =
                 (slot.packet, self.hosts.interfaces.get(slot.from.row()))
-            else {
-                slot.state = State::LeavesRarely;
-                in_turn = InTurn::Some;
-                continue;
-            };
-            let view = packet.view();
-            let is_own = if let Some(head) = view.head_v4() {
-                slot.destination = head.destination.into();
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V4;
-                sender.is_first(head.source)
-            } else if let Some(head) = view.head_v6() {
-                slot.destination = head.destination;
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V6;
-                self.hosts.is_first_v6(sender, head.source)
-            } else {
-                false
-            };
-            slot.table = sender.table;
-            slot.into = sender.vpc;
-            let open = Flags::OPEN_OUT[family_row(slot.family)];
-            if is_own && sender.flags.has(open) && slot.has_ports && memory.is_blank(slot.from) {
-                self.send_on(slot, sender);
-                continue;
+            {
+                slot.family = packet.family();
+                match slot.family {
+                    Family::V4 => {
+                        self.look_at_sender::<V4>(slot, packet, sender, memory, passages);
+                    }
+                    Family::V6 => {
+                        self.look_at_sender::<V6>(slot, packet, sender, memory, passages);
+                    }
+                }
             }
-            in_turn = InTurn::Some;
-            let is_common = is_own && sender.flags.has(Flags::RUNS);
-            slot.state = if is_common { State::LeavesJudged } else { State::LeavesRarely };
-            if is_common {
-                memory.ask(slot.from, Direction::Egress, packet);
-            }
+            further.note(slot);
         }
-        in_turn
+        further
     }
 
-    /// Behind the groups: stays in the subnet, or asks for a route.
     #[inline(always)]
-    fn send_on(&self, slot: &mut Slot<'_>, sender: &InterfaceRow) {
-        let stays = match slot.family {
-            Family::V4 => sender.shares_subnet_with(slot.destination_v4()),
-            Family::V6 => self.hosts.shares_subnet(sender, slot.destination()),
-        };
-        if stays {
-            slot.let_out(Way::Subnet, sender.vpc, Mtu::JUMBO);
-        } else {
-            slot.state = State::Routed;
-            self.tables.prefetch_table(slot.family, sender.table);
+    fn look_at_sender<K: Kind>(
+        &self,
+        slot: &mut Slot<'_>,
+        packet: &Packet,
+        sender: &InterfaceRow,
+        memory: &impl Tracking,
+        passages: &Passages,
+    ) {
+        let Some(head) = K::head(&packet.view()) else { return };
+        if !K::is_first(&self.hosts, sender, head.source) {
+            return;
         }
+        slot.destination = K::wide(head.destination);
+        slot.length = head.length;
+        slot.has_ports = head.protocol.has_ports();
+        let is_open = sender.flags.has(Flags::OPEN_OUT[K::ROW]);
+        if is_open && slot.has_ports && memory.is_blank(slot.from) {
+            self.send_on::<K>(slot, sender, passages);
+        } else if sender.flags.has(Flags::RUNS) {
+            slot.state = State::LeavesJudged;
+            if let Some(flow) = K::flow(&packet.view()) {
+                K::ask(memory, slot.from, Direction::Egress, &flow);
+            }
+        }
+    }
+
+    /// Behind the groups: stays in the subnet, goes where others went, or asks for a route.
+    #[inline(always)]
+    fn send_on<K: Kind>(&self, slot: &mut Slot<'_>, sender: &InterfaceRow, passages: &Passages) {
+        let destination = K::narrow(slot.destination);
+        slot.table = sender.table;
+        if K::shares_subnet(&self.hosts, sender, destination) {
+            slot.let_out(Way::Subnet, sender.vpc, Mtu::JUMBO);
+            return;
+        }
+        if let Some(Passage { way, end, to }) = K::passages(passages).get(slot.table, destination) {
+            let (into, mtu) = match way {
+                Way::Peering => (end.into_vpc(), end.mtu()),
+                _ => (sender.vpc, Mtu::JUMBO),
+            };
+            slot.end = *end;
+            slot.to = *to;
+            slot.let_out(*way, into, mtu);
+            prefetch::element(&self.hosts.interfaces, to.row());
+            if slot.state == State::Left {
+                return;
+            }
+        }
+        // Whoever is too long goes the long way.
+        slot.state = State::Routed;
+        slot.is_new = true;
+        slot.to = InterfaceIdx::NOWHERE;
+        slot.into = sender.vpc;
+        K::prefetch_table(&self.tables, sender.table);
     }
 
     /// Those that have to be judged, in the order of the batch.
@@ -452,6 +547,7 @@ impl Fabric {
         batch: &mut Batch<'_>,
         memory: &mut impl Tracking,
         worker: &mut Worker,
+        further: &mut Further,
     ) {
         let (slots, rare) = batch.all();
         for (at, slot) in slots {
@@ -459,8 +555,16 @@ impl Fabric {
             match slot.state {
                 State::LeavesJudged => {
                     let sender = &self.hosts.interfaces[from.row()];
-                    match self.judge_sender(sender, packet, slot, memory) {
-                        Ok(()) => {}
+                    let judged = match slot.family {
+                        Family::V4 => {
+                            self.judge_sender::<V4>(sender, packet, slot, memory, &worker.passages)
+                        }
+                        Family::V6 => {
+                            self.judge_sender::<V6>(sender, packet, slot, memory, &worker.passages)
+                        }
+                    };
+                    match judged {
+                        Ok(()) => further.note(slot),
                         Err(drop) => rare.fail(at, slot, drop, worker),
                     }
                 }
@@ -474,20 +578,25 @@ impl Fabric {
     }
 
     #[inline(always)]
-    fn judge_sender(
+    fn judge_sender<K: Kind>(
         &self,
         sender: &InterfaceRow,
         packet: &Packet,
         slot: &mut Slot<'_>,
         memory: &mut impl Tracking,
+        passages: &Passages,
     ) -> Result<(), Drop> {
         let (hosts, from, out) = (&self.hosts, slot.from, Direction::Egress);
-        match hosts.groups_pass(sender, from, out, packet, Origin::Own, memory) {
+        let flow = K::flow(&packet.view());
+        let asked = Asked::<K> { packet, flow: flow.as_ref() };
+        match hosts.groups_let::<K>((sender, from), out, &asked, memory) {
             Passes::Yes => {}
             passes => return Err(refused(passes, DropReason::GroupEgress, from)),
         }
-        self.send_on(slot, sender);
-        if slot.state == State::Routed && !hosts.acl_passes(sender, out, packet) {
+        self.send_on::<K>(slot, sender, passages);
+        let is_subnets =
+            matches!(slot.state, State::Left | State::MustBeCut) && slot.way == Way::Subnet;
+        if !is_subnets && !hosts.acl_lets(sender, out, &asked) {
             return Err(Drop::new(DropReason::AclEgress, hosts.acl_of(from)));
         }
         Ok(())
@@ -497,12 +606,8 @@ impl Fabric {
     fn look_up_routes(&self, batch: &mut Batch<'_>, worker: &mut Worker) {
         for (_, slot) in batch.all().0 {
             match (slot.state, slot.family) {
-                (State::Routed, Family::V4) => {
-                    self.tables.prefetch(slot.table, slot.destination_v4());
-                }
-                (State::Routed, Family::V6) => {
-                    self.tables.prefetch_v6(slot.table, slot.destination)
-                }
+                (State::Routed, Family::V4) => self.ask_for_route::<V4>(slot),
+                (State::Routed, Family::V6) => self.ask_for_route::<V6>(slot),
                 _ => {}
             }
         }
@@ -511,28 +616,32 @@ impl Fabric {
             if slot.state != State::Routed {
                 continue;
             }
-            let (code, is_service) = match slot.family {
-                Family::V4 => {
-                    let destination = slot.destination_v4();
-                    let is_service = cidr::is_never_forwarded_v4(destination);
-                    (self.tables.get(slot.table, destination), is_service)
-                }
-                Family::V6 => {
-                    let is_service = cidr::is_never_forwarded_v6(slot.destination);
-                    (self.tables.get_v6(slot.table, slot.destination), is_service)
-                }
+            let code = match slot.family {
+                Family::V4 => self.route::<V4>(slot),
+                Family::V6 => self.route::<V6>(slot),
             };
-            match code {
-                Some(code) if !is_service => {
-                    slot.code = code;
-                    slot.state = State::Gated;
-                    if let Some(peering) = code.peering() {
-                        prefetch::element(&self.hosts.peerings, peering.row());
-                    }
-                }
-                _ => rare.fail(at, slot, self.no_route(slot), worker),
+            let Some(code) = code else {
+                rare.fail(at, slot, self.no_route(slot), worker);
+                continue;
+            };
+            slot.code = code;
+            slot.state = State::Gated;
+            if let Some(peering) = code.peering() {
+                prefetch::element(&self.hosts.peerings, peering.row());
             }
         }
+    }
+
+    #[inline(always)]
+    fn ask_for_route<K: Kind>(&self, slot: &Slot<'_>) {
+        K::prefetch_route(&self.tables, slot.table, K::narrow(slot.destination));
+    }
+
+    #[inline(always)]
+    fn route<K: Kind>(&self, slot: &Slot<'_>) -> Option<Code> {
+        let destination = K::narrow(slot.destination);
+        let code = K::route(&self.tables, slot.table, destination);
+        code.filter(|_| !K::is_service(destination))
     }
 
     #[cold]
@@ -542,6 +651,20 @@ impl Fabric {
         } else {
             Drop::new(DropReason::InterfaceDown, Place::Interface(slot.from))
         }
+    }
+}
+
+/// A packet under its sender's own address, and its flow if it is TCP or UDP.
+struct Asked<'a, K: Kind> {
+    packet: &'a Packet,
+    flow: Option<&'a Flow<K::Ip>>,
+}
+
+/// Asks for what is remembered of a packet at the interface where it arrives.
+#[inline(always)]
+fn ask_for<K: Kind>(slot: &Slot<'_>, packet: &Packet, memory: &impl Tracking) {
+    if let Some(flow) = K::flow(&packet.view()) {
+        K::ask(memory, slot.to, Direction::Ingress, &flow);
     }
 }
 
@@ -561,6 +684,36 @@ impl Hosts {
         }
     }
 
+    /// [`Hosts::groups_pass`], in fewer steps if it is TCP or UDP.
+    #[inline(always)]
+    fn groups_let<K: Kind>(
+        &self,
+        (row, at): (&InterfaceRow, InterfaceIdx),
+        way: Direction,
+        asked: &Asked<'_, K>,
+        memory: &mut impl Tracking,
+    ) -> Passes {
+        let Some(flow) = asked.flow.filter(|_| row.filter != FilterIdx::NONE) else {
+            return self.groups_pass(row, at, way, asked.packet, Origin::Own, memory);
+        };
+        let say = || K::groups(self.filters.classifiers(), row.filter, way, &K::probe(flow));
+        Passes::of(K::judge(memory, at, way, (flow, asked.packet), say))
+    }
+
+    /// [`Hosts::acl_passes`], in fewer steps if it is TCP or UDP.
+    #[inline(always)]
+    fn acl_lets<K: Kind>(&self, row: &InterfaceRow, way: Direction, asked: &Asked<'_, K>) -> bool {
+        let open = match way {
+            Direction::Ingress => Flags::ACL_OPEN_IN,
+            Direction::Egress => Flags::ACL_OPEN_OUT,
+        };
+        match asked.flow {
+            _ if row.flags.has(open[K::ROW]) => true,
+            Some(flow) => K::acl(self.filters.classifiers(), row.acl, way, &K::probe(flow)),
+            None => self.acl_passes(row, way, asked.packet),
+        }
+    }
+
     /// From routes' targets to crossings.
     #[inline(never)]
     fn through_gates(&self, batch: &mut Batch<'_>, worker: &mut Worker) {
@@ -574,13 +727,12 @@ impl Hosts {
                     }
                     None => self.through_rare_gate(at, slot, rare, worker),
                 },
-                State::Left | State::MustBeCut => {}
+                State::MustBeCut => {}
                 _ => continue,
             }
             if slot.state == State::MustBeCut {
                 rare.too_long(at, slot, worker);
             }
-            self.directory.prefetch(slot.key);
         }
     }
 
@@ -599,7 +751,7 @@ impl Hosts {
             rare.fail(at, slot, blackhole, worker);
             return;
         };
-        let in_first = slot.family == Family::V4 && end.block.holds(slot.destination_v4());
+        let in_first = slot.family == Family::V4 && end.block.holds(V4::narrow(slot.destination));
         let leads =
             in_first || (end.others == Others::Some && self.leads_to(end, slot.destination()));
         if !leads {
@@ -627,105 +779,125 @@ impl Hosts {
         }
     }
 
-    fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
-        self.look_at_crossed(batch);
-        self.look_up_owners(batch);
-        self.look_at_receivers(batch, memory);
-        self.deliver(batch, memory, worker);
-    }
-
-    /// Reads the headers of those that have left before this batch.
-    #[inline(never)]
-    fn look_at_crossed(&self, batch: &mut Batch<'_>) {
-        for (_, slot) in batch.all().0 {
-            let (State::Crossed, Some(packet)) = (slot.state, slot.packet) else { continue };
-            slot.state = State::Left;
-            let view = packet.view();
-            if let Some(head) = view.head_v4() {
-                slot.destination = head.destination.into();
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V4;
-                slot.key = Key::of_v4(slot.into, head.destination);
-            } else if let Some(head) = view.head_v6() {
-                slot.destination = head.destination;
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V6;
-                slot.key = Key::of_v6(slot.into, head.destination);
-            } else {
-                slot.way = Way::Rare;
-            }
-            self.directory.prefetch(slot.key);
-        }
-    }
-
+    /// Hints at who has the destinations of those that have left by a common way. No more than hints:
+    /// the network may be another one when they enter.
     #[inline(never)]
     fn look_up_owners(&self, batch: &mut Batch<'_>) {
-        let (slots, rare) = batch.all();
-        for (at, slot) in slots {
-            if slot.state != State::Left {
-                continue;
+        for (_, slot) in batch.all().0 {
+            if slot.is_unowned() {
+                slot.key = slot.key();
+                self.directory.prefetch(slot.key);
             }
-            let is_open = match slot.way {
-                Way::Subnet | Way::Local => true,
-                Way::Peering => {
-                    let row = self.peerings.get(slot.end.peering().row());
-                    row.is_some_and(|row| row.ends.is_some())
-                }
-                Way::PeeringBefore => match rare.crossing[at].map(Crossing::via) {
-                    Some(Via::Peering(peering)) => {
-                        let row = self.peerings.get(peering.row());
-                        row.is_some_and(|row| row.ends.is_some())
-                    }
-                    _ => false,
-                },
-                Way::Rare => false,
-            };
-            // Whoever stays nowhere is looked up in its turn.
-            slot.to = InterfaceIdx::NOWHERE;
-            if let (true, Some(owner)) = (is_open, self.directory.candidate(slot.key)) {
+        }
+        for (_, slot) in batch.all().0 {
+            if slot.is_unowned()
+                && let Some(owner) = self.directory.candidate(slot.key)
+            {
                 slot.to = owner;
                 prefetch::element(&self.interfaces, owner.row());
             }
         }
     }
 
-    /// As [`Fabric::look_at_senders`].
+    /// Reads the headers of those that have left before this batch: is there one?
     #[inline(never)]
-    fn look_at_receivers(&self, batch: &mut Batch<'_>, memory: &impl Tracking) {
+    fn look_at_crossed(&self, batch: &mut Batch<'_>) -> bool {
+        let mut any = false;
+        let (slots, rare) = batch.all();
+        for (at, slot) in slots {
+            let (State::Crossed, Some(packet)) = (slot.state, slot.packet) else { continue };
+            (slot.state, any) = (State::Left, true);
+            let view = packet.view();
+            if let Some(head) = view.head_v4() {
+                slot.destination = head.destination.into();
+                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
+                slot.family = Family::V4;
+            } else if let Some(head) = view.head_v6() {
+                slot.destination = head.destination;
+                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
+                slot.family = Family::V6;
+            } else {
+                slot.way = Way::Rare;
+            }
+            if let (Way::PeeringBefore, Some(Via::Peering(peering))) =
+                (slot.way, rare.crossing[at].map(Crossing::via))
+                && !self.is_open(peering)
+            {
+                slot.way = Way::Rare;
+            }
+        }
+        any
+    }
+
+    fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
+        if self.look_at_crossed(batch) {
+            self.look_up_owners(batch);
+        }
+        if self.look_at_receivers(batch, memory, worker) {
+            self.judge_receivers(batch, memory, worker);
+        }
+    }
+
+    /// As [`Fabric::look_at_senders`]; does one wait to be judged? Up to that one, packets are delivered.
+    #[inline(never)]
+    fn look_at_receivers(
+        &self,
+        batch: &mut Batch<'_>,
+        memory: &impl Tracking,
+        worker: &mut Worker,
+    ) -> bool {
+        let mut waits = false;
         for (_, slot) in batch.all().0 {
             if slot.state != State::Left {
                 continue;
             }
-            let Some(row) = self.interfaces.get(slot.to.row()) else {
+            let is_open = slot.way != Way::Peering || self.is_open(slot.end.peering());
+            let row = self.interfaces.get(slot.to.row()).filter(|_| is_open);
+            let Some(row) = row else {
                 slot.state = State::ArrivesRarely;
+                waits = true;
                 continue;
             };
-            let is_own = match slot.family {
-                Family::V4 => row.is_first(slot.destination_v4()),
-                Family::V6 => self.is_first_v6(row, slot.destination),
+            let (is_own, open) = match slot.family {
+                Family::V4 => (self.is_for::<V4>(slot, row), Flags::OPEN_IN[V4::ROW]),
+                Family::V6 => (self.is_for::<V6>(slot, row), Flags::OPEN_IN[V6::ROW]),
             };
             let is_it = is_own && row.vpc == slot.into;
-            let open = Flags::OPEN_IN[family_row(slot.family)];
             if is_it && row.flags.has(open) && slot.has_ports && memory.is_blank(slot.to) {
                 slot.state = State::Arrives;
+                if !waits {
+                    slot.deliver(worker);
+                }
                 continue;
             }
+            waits = true;
             let is_common = is_it && row.flags.has(Flags::RUNS);
             slot.state = if is_common { State::ArrivesJudged } else { State::ArrivesRarely };
-            if let (true, Some(packet)) = (is_common, slot.packet) {
-                memory.ask(slot.to, Direction::Ingress, packet);
+            match (slot.packet, slot.family) {
+                (Some(packet), Family::V4) if is_common => ask_for::<V4>(slot, packet, memory),
+                (Some(packet), Family::V6) if is_common => ask_for::<V6>(slot, packet, memory),
+                _ => {}
             }
         }
+        waits
     }
 
     /// Judges those that have to be, and delivers, in the order of the batch.
     #[inline(never)]
-    fn deliver(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
+    fn judge_receivers(
+        &self,
+        batch: &mut Batch<'_>,
+        memory: &mut impl Tracking,
+        worker: &mut Worker,
+    ) {
         let (slots, rare) = batch.all();
         for (at, slot) in slots {
             let arrival = match slot.state {
                 State::Arrives => Ok(()),
-                State::ArrivesJudged => self.judge_receiver(slot, memory),
+                State::ArrivesJudged => match slot.family {
+                    Family::V4 => self.judge_receiver::<V4>(slot, memory),
+                    Family::V6 => self.judge_receiver::<V6>(slot, memory),
+                },
                 State::ArrivesRarely => self.enter_rarely(at, slot, rare, memory),
                 _ => continue,
             };
@@ -733,22 +905,26 @@ impl Hosts {
                 rare.fail(at, slot, drop, worker);
                 continue;
             }
-            slot.state = State::Delivered;
-            let Slot { to, from, name, length, .. } = *slot;
-            worker.deliver(Delivery { to, from, name, length });
+            slot.deliver(worker);
         }
     }
 
     #[inline(always)]
-    fn judge_receiver(&self, slot: &Slot<'_>, memory: &mut impl Tracking) -> Result<(), Drop> {
+    fn judge_receiver<K: Kind>(
+        &self,
+        slot: &Slot<'_>,
+        memory: &mut impl Tracking,
+    ) -> Result<(), Drop> {
         let (to, into) = (slot.to, Direction::Ingress);
         let (Some(row), Some(packet)) = (self.interfaces.get(to.row()), slot.packet) else {
             return Err(Drop::new(DropReason::NoSuchHost, Place::Vpc(slot.into)));
         };
-        if slot.way != Way::Subnet && !self.acl_passes(row, into, packet) {
+        let flow = K::flow(&packet.view());
+        let asked = Asked::<K> { packet, flow: flow.as_ref() };
+        if slot.way != Way::Subnet && !self.acl_lets(row, into, &asked) {
             return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
         }
-        match self.groups_pass(row, to, into, packet, Origin::Own, memory) {
+        match self.groups_let::<K>((row, to), into, &asked, memory) {
             Passes::Yes => Ok(()),
             passes => Err(refused(passes, DropReason::GroupIngress, to)),
         }
@@ -771,9 +947,14 @@ impl Hosts {
         Ok(())
     }
 
-    /// Is it the interface's first IPv6 address?
     #[inline(always)]
-    fn is_first_v6(&self, row: &InterfaceRow, address: u128) -> bool {
-        self.more(row).is_some_and(|more| more.address == Some(address.into()))
+    fn is_open(&self, peering: PeeringIdx) -> bool {
+        self.peerings.get(peering.row()).is_some_and(|row| row.ends.is_some())
+    }
+
+    /// Is it for this interface's first address?
+    #[inline(always)]
+    fn is_for<K: Kind>(&self, slot: &Slot<'_>, row: &InterfaceRow) -> bool {
+        K::is_first(self, row, K::narrow(slot.destination))
     }
 }

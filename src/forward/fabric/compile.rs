@@ -4,11 +4,11 @@
 
 use std::net::IpAddr;
 
-use super::directory::{Directory, Key};
 use super::classify::network::Filters;
+use super::directory::{Directory, Key};
 use super::routes::Tables;
 use super::rows::{Flags, InterfaceRow, MoreOfInterface, PeeringEnd, PeeringRow, VpcRow};
-use super::{Fabric, Hosts};
+use super::{Fabric, Hosts, Version};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
@@ -47,7 +47,7 @@ impl Fabric {
         let peering = |row| hosts.peering_row(cloud, rows, PeeringIdx::from_row(row), now);
         hosts.peerings = (0..rows.peering_count()).map(peering).collect();
         let tables = Tables::compile(cloud, rows, now);
-        Fabric { hosts, tables, until: cloud.next_deadline(now) }
+        Fabric { hosts, tables, version: Version::next(), until: cloud.next_deadline(now) }
     }
 }
 
@@ -60,7 +60,9 @@ impl Hosts {
         (at, id, interface): (InterfaceIdx, InterfaceId, &Interface),
         now: Instant,
     ) {
-        let Some(acl) = cloud.acl_of(interface.subnet).and_then(|acl| rows.acl(acl)) else { return };
+        let Some(acl) = cloud.acl_of(interface.subnet).and_then(|acl| rows.acl(acl)) else {
+            return;
+        };
         let built = self.interface_row(cloud, rows, (id, interface, acl), now);
         let Some((row, more)) = built else { return };
         self.interfaces[at.row()] = row;

@@ -13,6 +13,8 @@
 //! | `compile`, `update` | from the cloud to rows, all of them or those that an event touched |
 //! | `scalar` | `leave` and `enter` for one packet, of any kind |
 //! | `batch` | the same in stages over a batch, for the kinds that are common |
+//! | `passages` | where packets for a destination have crossed lately, for each worker |
+//! | `family` | what differs between IPv4 and IPv6 |
 //! | `publish` | two copies: one is in use while the other is brought up to date |
 //! | `prefetch` | the one instruction that has no safe form |
 //!
@@ -21,11 +23,13 @@
 //! [`Worker`] and a memory of its own.
 
 mod batch;
+pub mod classify;
 mod compile;
 mod directory;
-pub mod classify;
+mod family;
 pub mod flows;
 pub mod lpm;
+mod passages;
 pub(crate) mod prefetch;
 mod publish;
 mod routes;
@@ -37,6 +41,8 @@ mod worker;
 pub use batch::{BATCH, Batch, Fate};
 pub use publish::{Publisher, Reader};
 pub use worker::{Delivery, Worker};
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::edges::Edges;
 use super::{Crossing, Drop, Forwarder, Tracking};
@@ -54,8 +60,31 @@ use rows::{InterfaceRow, MoreOfInterface, PeeringRow, VpcRow};
 pub struct Fabric {
     hosts: Hosts,
     tables: Tables,
+    version: Version,
     /// The first moment at which passing time alone makes it outdated.
     until: Instant,
+}
+
+/// Tells one content of a fabric from every other: whatever was found out by a version holds as long
+/// as it is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Version(u64);
+
+impl Version {
+    /// No fabric's.
+    const NONE: Version = Version(0);
+
+    /// Its upper and its lower half.
+    #[allow(clippy::cast_possible_truncation, reason = "both halves are kept")]
+    const fn halves(self) -> [u32; 2] {
+        [(self.0 >> 32) as u32, self.0 as u32]
+    }
+
+    /// One that no fabric has had in this process.
+    fn next() -> Version {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Version(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
 }
 
 /// Who is where, and which peerings are open: all that `enter` sees. No route table is among it.

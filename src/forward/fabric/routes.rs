@@ -12,7 +12,6 @@ use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::route_table::{Blackhole, Hop, RouteState, RouteTarget};
 use crate::forward::Rows;
-use crate::wire::Family;
 
 /// A route's target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,11 +172,14 @@ impl Tables {
 
     /// Asks for the table's own line.
     #[inline(always)]
-    pub(super) fn prefetch_table(&self, family: Family, table: TableIdx) {
-        match family {
-            Family::V4 => self.routes.prefetch_table(table),
-            Family::V6 => self.routes.prefetch_table_v6(table),
-        }
+    pub(super) fn prefetch_table(&self, table: TableIdx) {
+        self.routes.prefetch_table(table);
+    }
+
+    /// The same for IPv6.
+    #[inline(always)]
+    pub(super) fn prefetch_table_v6(&self, table: TableIdx) {
+        self.routes.prefetch_table_v6(table);
     }
 
     /// Asks for what a look-up reads next.

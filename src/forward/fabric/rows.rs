@@ -46,10 +46,7 @@ impl Flags {
 
     const fn open(acl: [Flags; 2]) -> [Flags; 2] {
         let [v4, v6] = Flags::GROUPS_OPEN;
-        [
-            Flags::RUNS.with(Flags::HAS_IPV4).with(v4).with(acl[0]),
-            Flags::RUNS.with(v6).with(acl[1]),
-        ]
+        [Flags::RUNS.with(Flags::HAS_IPV4).with(v4).with(acl[0]), Flags::RUNS.with(v6).with(acl[1])]
     }
 
     /// These and `more`.

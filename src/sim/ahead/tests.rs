@@ -110,7 +110,7 @@ fn packet(chance: &mut Stream, source: IpAddr, destination: IpAddr) -> Packet {
 }
 
 fn sources(chance: &mut Stream, hosts: &[(InterfaceId, IpAddr)]) -> Vec<Source> {
-    let mut any = |chance: &mut Stream| hosts[usize::try_from(chance.below(HOSTS as u64)).unwrap()];
+    let any = |chance: &mut Stream| hosts[usize::try_from(chance.below(HOSTS as u64)).unwrap()];
     let mut source = |n: usize| {
         let from = if n < HOSTS { hosts[n] } else { any(chance) };
         let to = any(chance);
