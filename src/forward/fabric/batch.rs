@@ -7,6 +7,7 @@
 //! one packet after another by nothing but the time it takes. Refuses to cut packets up and to send
 //! them on: that is the caller's, between the two halves and after them.
 
+mod crossed;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -24,7 +25,7 @@ use crate::base::id::*;
 use crate::base::units::Mtu;
 use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
-use crate::forward::gate::{Crossing, OpenEnd, Origin, Via};
+use crate::forward::gate::{Crossing, OpenEnd, Origin};
 use crate::forward::{Drop, DropReason, Place};
 use crate::wire::{Family, Flow, Packet};
 
@@ -296,37 +297,6 @@ impl<'p> Batch<'p> {
         slot.state = State::Waits;
         slot.to = InterfaceIdx::NOWHERE;
         slot.is_new = false;
-        self.len += 1;
-        true
-    }
-
-    /// Adds a packet that has left this interface by this crossing before, and is now to enter as
-    /// [`Crossing::mapped`] made it. `false` if the batch is full.
-    #[inline]
-    pub fn push_crossed(
-        &mut self,
-        from: InterfaceIdx,
-        crossing: Crossing,
-        packet: &'p Packet,
-        name: u32,
-    ) -> bool {
-        let Some(slot) = self.slots.get_mut(self.len) else { return false };
-        prefetch::line::<[u8]>(packet.bytes());
-        slot.packet = Some(packet);
-        slot.from = from;
-        slot.name = name;
-        slot.into = crossing.into_vpc().unwrap_or(VpcIdx::NOWHERE);
-        slot.to = InterfaceIdx::NOWHERE;
-        slot.is_new = false;
-        slot.state = State::Crossed;
-        slot.way = match crossing.via() {
-            _ if crossing.origin() != Origin::Own => Way::Rare,
-            Via::Subnet => Way::Subnet,
-            Via::Local => Way::Local,
-            Via::Peering(_) => Way::PeeringBefore,
-            Via::Interface(_) | Via::Gateway(_) | Via::Outside(_) => Way::Rare,
-        };
-        self.rare.crossing[self.len] = Some(crossing);
         self.len += 1;
         true
     }
@@ -799,40 +769,8 @@ impl Hosts {
         }
     }
 
-    /// Reads the headers of those that have left before this batch: is there one?
-    #[inline(never)]
-    fn look_at_crossed(&self, batch: &mut Batch<'_>) -> bool {
-        let mut any = false;
-        let (slots, rare) = batch.all();
-        for (at, slot) in slots {
-            let (State::Crossed, Some(packet)) = (slot.state, slot.packet) else { continue };
-            (slot.state, any) = (State::Left, true);
-            let view = packet.view();
-            if let Some(head) = view.head_v4() {
-                slot.destination = head.destination.into();
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V4;
-            } else if let Some(head) = view.head_v6() {
-                slot.destination = head.destination;
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V6;
-            } else {
-                slot.way = Way::Rare;
-            }
-            if let (Way::PeeringBefore, Some(Via::Peering(peering))) =
-                (slot.way, rare.crossing[at].map(Crossing::via))
-                && !self.is_open(peering)
-            {
-                slot.way = Way::Rare;
-            }
-        }
-        any
-    }
-
     fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
-        if self.look_at_crossed(batch) {
-            self.look_up_owners(batch);
-        }
+        self.look_at_crossed(batch);
         if self.look_at_receivers(batch, memory, worker) {
             self.judge_receivers(batch, memory, worker);
         }
