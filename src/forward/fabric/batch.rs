@@ -7,6 +7,7 @@
 //! one packet after another by nothing but the time it takes. Refuses to cut packets up and to send
 //! them on: that is the caller's, between the two halves and after them.
 
+mod crossed;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -98,6 +99,8 @@ enum State {
     Routed,
     /// Leaves: stands before the gate.
     Gated,
+    /// Has left before: its header is to be read.
+    Crossed,
     Left,
     MustBeCut,
     /// Arrives: nothing more is to be asked.
@@ -116,6 +119,8 @@ pub(super) enum Way {
     Subnet,
     Local,
     Peering,
+    /// Over a peering since another batch, as [`Rare::crossing`] says.
+    PeeringBefore,
     /// As [`Rare::crossing`] says.
     Rare,
 }
@@ -125,6 +130,8 @@ pub(super) enum Way {
 enum Acls {
     /// Nothing yet.
     Open,
+    /// It left before this batch: nobody knows what one said then.
+    Before,
     /// One was asked.
     Ask,
     /// By the version by which it left, one lets its flow out and one lets it in at `to`.
@@ -176,7 +183,7 @@ impl Slot<'_> {
             Way::Subnet => Some(Crossing::in_subnet(self.into, Origin::Own)),
             Way::Local => Some(Crossing::local(self.into, Origin::Own)),
             Way::Peering => Some(Crossing::over(self.end, Origin::Own)),
-            Way::Rare => None,
+            Way::PeeringBefore | Way::Rare => None,
         }
     }
 
@@ -454,6 +461,7 @@ impl Fabric {
         worker: &mut Worker,
     ) {
         let is_same = batch.version == self.version;
+        self.hosts.look_at_crossed(batch);
         if self.hosts.look_at_receivers(batch, memory, worker) {
             self.hosts.judge_receivers(batch, memory, worker, is_same);
             if is_same && worker.passages.version() == self.version {
@@ -940,7 +948,9 @@ impl Hosts {
         let is_let_in = slot.acls == Acls::Passed && same_version;
         let is_open = row.flags.has(Flags::ACL_OPEN_IN[K::ROW]);
         if slot.way != Way::Subnet && !is_let_in && !is_open {
-            slot.acls = Acls::Ask;
+            if slot.acls == Acls::Open {
+                slot.acls = Acls::Ask;
+            }
             if !self.acl_lets(row, into, &asked) {
                 return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
             }
