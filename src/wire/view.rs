@@ -9,6 +9,8 @@
 //! packet is verified once, where it enters the network, and on its way only its header is read:
 //! there long packets cost what short ones do.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::parse::{self, Layout};
 use super::{Family, Malformed, Packet, Protocol};
 
@@ -17,6 +19,24 @@ use super::{Family, Malformed, Packet, Protocol};
 pub struct View<'a> {
     bytes: &'a [u8],
     layout: Layout,
+}
+
+/// The addresses and ports of a packet, or those that an ICMP error quotes.
+///
+/// For echo messages both ports are the identifier; 0 where there are none. One type for each
+/// family: `Flow<Ipv4Addr>` and `Flow<Ipv6Addr>`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flow<A> {
+    /// Where it comes from.
+    pub source: A,
+    /// Where it goes.
+    pub destination: A,
+    /// What it carries.
+    pub protocol: Protocol,
+    /// The sender's port, or the identifier, or 0.
+    pub source_port: u16,
+    /// The receiver's port, or the identifier, or 0.
+    pub destination_port: u16,
 }
 
 /// May a router cut a packet up?
@@ -100,6 +120,34 @@ impl<'a> View<'a> {
             cut: Cut::Forbidden,
         })
     }
+
+    /// The flow of an IPv4 packet that is whole TCP or UDP.
+    #[inline]
+    pub fn flow_v4(&self) -> Option<Flow<Ipv4Addr>> {
+        let head = self.head_v4()?;
+        self.flow(head.source.into(), head.destination.into())
+    }
+
+    /// The same of an IPv6 packet.
+    #[inline]
+    pub fn flow_v6(&self) -> Option<Flow<Ipv6Addr>> {
+        let head = self.head_v6()?;
+        self.flow(head.source.into(), head.destination.into())
+    }
+
+    #[inline]
+    fn flow<A>(&self, source: A, destination: A) -> Option<Flow<A>> {
+        let protocol = self.layout.protocol;
+        let at = usize::from(self.layout.transport);
+        let [a, b, c, d] = *self.bytes.get(at..)?.first_chunk()?;
+        protocol.has_ports().then_some(Flow {
+            source,
+            destination,
+            protocol,
+            source_port: u16::from_be_bytes([a, b]),
+            destination_port: u16::from_be_bytes([c, d]),
+        })
+    }
 }
 
 impl Packet {
@@ -127,6 +175,24 @@ mod tests {
         let (v4, v6) = (view.head_v4(), view.head_v6());
         let whole = |family| packet.family() == family && !packet.is_fragment();
         assert_eq!([v4.is_some(), v6.is_some()], Family::ALL.map(whole), "{packet:?}");
+        let flows = [view.flow_v4().is_some(), view.flow_v6().is_some()];
+        let ported = |is_there| is_there && packet.protocol().has_ports();
+        assert_eq!(flows, [ported(v4.is_some()), ported(v6.is_some())]);
+        let want = packet.flow();
+        if let Some(flow) = view.flow_v4() {
+            assert_eq!(
+                (flow.source.into(), flow.destination.into()),
+                (want.source, want.destination)
+            );
+            check_ports(flow, packet);
+        }
+        if let Some(flow) = view.flow_v6() {
+            assert_eq!(
+                (flow.source.into(), flow.destination.into()),
+                (want.source, want.destination)
+            );
+            check_ports(flow, packet);
+        }
         if let Some(head) = v4 {
             assert_eq!(IpAddr::from(head.source.to_be_bytes()), packet.source());
             assert_eq!(IpAddr::from(head.destination.to_be_bytes()), packet.destination());
@@ -137,6 +203,13 @@ mod tests {
             assert_eq!(IpAddr::from(head.destination.to_be_bytes()), packet.destination());
             check_rest(head, packet);
         }
+    }
+
+    fn check_ports<A>(flow: Flow<A>, packet: &Packet) {
+        let want = packet.flow();
+        assert_eq!(flow.protocol, want.protocol);
+        let ports = (flow.source_port, flow.destination_port);
+        assert_eq!(ports, (want.source_port, want.destination_port));
     }
 
     fn check_rest<A>(head: Head<A>, packet: &Packet) {

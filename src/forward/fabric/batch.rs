@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::classify::FilterIdx;
 use super::directory::Key;
 use super::family::{Kind, V4, V6};
 use super::passages::{Passage, Passages};
@@ -25,7 +26,7 @@ use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
 use crate::forward::gate::{Crossing, OpenEnd, Origin};
 use crate::forward::{Drop, DropReason, Place};
-use crate::wire::{Family, Packet};
+use crate::wire::{Family, Flow, Packet};
 
 /// How many packets a batch takes.
 pub const BATCH: usize = 256;
@@ -468,7 +469,9 @@ impl Fabric {
             self.send_on::<K>(slot, sender, passages);
         } else if sender.flags.has(Flags::RUNS) {
             slot.state = State::LeavesJudged;
-            memory.ask(slot.from, Direction::Egress, packet);
+            if let Some(flow) = K::flow(&packet.view()) {
+                K::ask(memory, slot.from, Direction::Egress, &flow);
+            }
         }
     }
 
@@ -549,14 +552,16 @@ impl Fabric {
         passages: &Passages,
     ) -> Result<(), Drop> {
         let (hosts, from, out) = (&self.hosts, slot.from, Direction::Egress);
-        match hosts.groups_pass(sender, from, out, packet, Origin::Own, memory) {
+        let flow = K::flow(&packet.view());
+        let asked = Asked::<K> { packet, flow: flow.as_ref() };
+        match hosts.groups_let::<K>((sender, from), out, &asked, memory) {
             Passes::Yes => {}
             passes => return Err(refused(passes, DropReason::GroupEgress, from)),
         }
         self.send_on::<K>(slot, sender, passages);
         let is_subnets =
             matches!(slot.state, State::Left | State::MustBeCut) && slot.way == Way::Subnet;
-        if !is_subnets && !hosts.acl_passes(sender, out, packet) {
+        if !is_subnets && !hosts.acl_lets(sender, out, &asked) {
             return Err(Drop::new(DropReason::AclEgress, hosts.acl_of(from)));
         }
         Ok(())
@@ -614,6 +619,20 @@ impl Fabric {
     }
 }
 
+/// A packet under its sender's own address, and its flow if it is TCP or UDP.
+struct Asked<'a, K: Kind> {
+    packet: &'a Packet,
+    flow: Option<&'a Flow<K::Ip>>,
+}
+
+/// Asks for what is remembered of a packet at the interface where it arrives.
+#[inline(always)]
+fn ask_for<K: Kind>(slot: &Slot<'_>, packet: &Packet, memory: &impl Tracking) {
+    if let Some(flow) = K::flow(&packet.view()) {
+        K::ask(memory, slot.to, Direction::Ingress, &flow);
+    }
+}
+
 fn refused(passes: Passes, reason: DropReason, at: InterfaceIdx) -> Drop {
     let reason = if passes == Passes::Full { DropReason::ConntrackFull } else { reason };
     Drop::new(reason, Place::Interface(at))
@@ -627,6 +646,36 @@ impl Hosts {
                 prefetch::line::<[u8]>(packet.bytes());
             }
             prefetch::element(&self.interfaces, slot.from.row());
+        }
+    }
+
+    /// [`Hosts::groups_pass`], in fewer steps if it is TCP or UDP.
+    #[inline(always)]
+    fn groups_let<K: Kind>(
+        &self,
+        (row, at): (&InterfaceRow, InterfaceIdx),
+        way: Direction,
+        asked: &Asked<'_, K>,
+        memory: &mut impl Tracking,
+    ) -> Passes {
+        let Some(flow) = asked.flow.filter(|_| row.filter != FilterIdx::NONE) else {
+            return self.groups_pass(row, at, way, asked.packet, Origin::Own, memory);
+        };
+        let say = || K::groups(self.filters.classifiers(), row.filter, way, &K::probe(flow));
+        Passes::of(K::judge(memory, at, way, (flow, asked.packet), say))
+    }
+
+    /// [`Hosts::acl_passes`], in fewer steps if it is TCP or UDP.
+    #[inline(always)]
+    fn acl_lets<K: Kind>(&self, row: &InterfaceRow, way: Direction, asked: &Asked<'_, K>) -> bool {
+        let open = match way {
+            Direction::Ingress => Flags::ACL_OPEN_IN,
+            Direction::Egress => Flags::ACL_OPEN_OUT,
+        };
+        match asked.flow {
+            _ if row.flags.has(open[K::ROW]) => true,
+            Some(flow) => K::acl(self.filters.classifiers(), row.acl, way, &K::probe(flow)),
+            None => self.acl_passes(row, way, asked.packet),
         }
     }
 
@@ -756,8 +805,10 @@ impl Hosts {
             waits = true;
             let is_common = is_it && row.flags.has(Flags::RUNS);
             slot.state = if is_common { State::ArrivesJudged } else { State::ArrivesRarely };
-            if let (true, Some(packet)) = (is_common, slot.packet) {
-                memory.ask(slot.to, Direction::Ingress, packet);
+            match (slot.packet, slot.family) {
+                (Some(packet), Family::V4) if is_common => ask_for::<V4>(slot, packet, memory),
+                (Some(packet), Family::V6) if is_common => ask_for::<V6>(slot, packet, memory),
+                _ => {}
             }
         }
         waits
@@ -775,7 +826,10 @@ impl Hosts {
         for (at, slot) in slots {
             let arrival = match slot.state {
                 State::Arrives => Ok(()),
-                State::ArrivesJudged => self.judge_receiver(slot, memory),
+                State::ArrivesJudged => match slot.family {
+                    Family::V4 => self.judge_receiver::<V4>(slot, memory),
+                    Family::V6 => self.judge_receiver::<V6>(slot, memory),
+                },
                 State::ArrivesRarely => self.enter_rarely(at, slot, rare, memory),
                 _ => continue,
             };
@@ -788,15 +842,21 @@ impl Hosts {
     }
 
     #[inline(always)]
-    fn judge_receiver(&self, slot: &Slot<'_>, memory: &mut impl Tracking) -> Result<(), Drop> {
+    fn judge_receiver<K: Kind>(
+        &self,
+        slot: &Slot<'_>,
+        memory: &mut impl Tracking,
+    ) -> Result<(), Drop> {
         let (to, into) = (slot.to, Direction::Ingress);
         let (Some(row), Some(packet)) = (self.interfaces.get(to.row()), slot.packet) else {
             return Err(Drop::new(DropReason::NoSuchHost, Place::Vpc(slot.into)));
         };
-        if slot.way != Way::Subnet && !self.acl_passes(row, into, packet) {
+        let flow = K::flow(&packet.view());
+        let asked = Asked::<K> { packet, flow: flow.as_ref() };
+        if slot.way != Way::Subnet && !self.acl_lets(row, into, &asked) {
             return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
         }
-        match self.groups_pass(row, to, into, packet, Origin::Own, memory) {
+        match self.groups_let::<K>((row, to), into, &asked, memory) {
             Passes::Yes => Ok(()),
             passes => Err(refused(passes, DropReason::GroupIngress, to)),
         }

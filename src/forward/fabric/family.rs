@@ -4,13 +4,19 @@
 //! twice. Refuses to hold a stage.
 
 use super::Hosts;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::classify::{AclFilterIdx, Classifiers, FilterIdx, Probe};
 use super::directory::Key;
 use super::passages::{Passages, Sets};
 use super::routes::{Code, Tables};
 use super::rows::InterfaceRow;
 use crate::base::id::*;
 use crate::cloud::cidr;
-use crate::wire::{Head, View};
+use crate::cloud::filter::Direction;
+use crate::forward::connections::{Judgement, Tracking, Word};
+use crate::forward::gate::Origin;
+use crate::wire::{Flow, Head, Packet, Transport, View};
 
 /// IPv4.
 pub(super) enum V4 {}
@@ -22,6 +28,8 @@ pub(super) enum V6 {}
 pub(super) trait Kind {
     /// An address as a number.
     type Address: super::passages::Address;
+    /// An address.
+    type Ip;
     /// Where facts by family have it.
     const ROW: usize;
 
@@ -31,6 +39,34 @@ pub(super) trait Kind {
     fn narrow(wide: u128) -> Self::Address;
     /// The fields by which a whole packet of the family is forwarded.
     fn head(view: &View<'_>) -> Option<Head<Self::Address>>;
+    /// The flow of a whole packet of the family that is TCP or UDP.
+    fn flow(view: &View<'_>) -> Option<Flow<Self::Ip>>;
+    /// What the classifiers compare of a flow.
+    fn probe(flow: &Flow<Self::Ip>) -> Probe<Self::Address>;
+    /// Does an ACL let it pass?
+    fn acl(
+        by: &Classifiers,
+        acl: AclFilterIdx,
+        way: Direction,
+        probe: &Probe<Self::Address>,
+    ) -> bool;
+    /// What groups say of it, sent under its sender's own address.
+    fn groups(
+        by: &Classifiers,
+        filter: FilterIdx,
+        way: Direction,
+        probe: &Probe<Self::Address>,
+    ) -> Word;
+    /// Asks for what `judge` will read.
+    fn ask(memory: &impl Tracking, at: InterfaceIdx, way: Direction, flow: &Flow<Self::Ip>);
+    /// What is remembered, or else `rules`.
+    fn judge(
+        memory: &mut impl Tracking,
+        at: InterfaceIdx,
+        way: Direction,
+        flow: (&Flow<Self::Ip>, &Packet),
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement;
     /// Is it the interface's first address of the family?
     fn is_first(hosts: &Hosts, row: &InterfaceRow, address: Self::Address) -> bool;
     /// Does the address lie in the interface's subnet?
@@ -51,6 +87,7 @@ pub(super) trait Kind {
 
 impl Kind for V4 {
     type Address = u32;
+    type Ip = Ipv4Addr;
     const ROW: usize = 0;
 
     #[inline(always)]
@@ -67,6 +104,44 @@ impl Kind for V4 {
     #[inline(always)]
     fn head(view: &View<'_>) -> Option<Head<u32>> {
         view.head_v4()
+    }
+
+    #[inline(always)]
+    fn flow(view: &View<'_>) -> Option<Flow<Ipv4Addr>> {
+        view.flow_v4()
+    }
+
+    #[inline(always)]
+    fn probe(flow: &Flow<Ipv4Addr>) -> Probe<u32> {
+        let (source, destination) = (flow.source_port, flow.destination_port);
+        let ports = Transport::Ports { source, destination };
+        Probe::new(flow.source.into(), flow.destination.into(), flow.protocol, ports)
+    }
+
+    #[inline(always)]
+    fn acl(by: &Classifiers, acl: AclFilterIdx, way: Direction, probe: &Probe<u32>) -> bool {
+        by.acl_v4(acl, way, probe)
+    }
+
+    #[inline(always)]
+    fn groups(by: &Classifiers, filter: FilterIdx, way: Direction, probe: &Probe<u32>) -> Word {
+        by.groups_v4(filter, way, probe, Origin::Own)
+    }
+
+    #[inline(always)]
+    fn ask(memory: &impl Tracking, at: InterfaceIdx, way: Direction, flow: &Flow<Ipv4Addr>) {
+        memory.ask_v4(at, way, flow);
+    }
+
+    #[inline(always)]
+    fn judge(
+        memory: &mut impl Tracking,
+        at: InterfaceIdx,
+        way: Direction,
+        flow: (&Flow<Ipv4Addr>, &Packet),
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        memory.judge_v4(at, way, flow, rules)
     }
 
     #[inline(always)]
@@ -112,6 +187,7 @@ impl Kind for V4 {
 
 impl Kind for V6 {
     type Address = u128;
+    type Ip = Ipv6Addr;
     const ROW: usize = 1;
 
     #[inline(always)]
@@ -127,6 +203,44 @@ impl Kind for V6 {
     #[inline(always)]
     fn head(view: &View<'_>) -> Option<Head<u128>> {
         view.head_v6()
+    }
+
+    #[inline(always)]
+    fn flow(view: &View<'_>) -> Option<Flow<Ipv6Addr>> {
+        view.flow_v6()
+    }
+
+    #[inline(always)]
+    fn probe(flow: &Flow<Ipv6Addr>) -> Probe<u128> {
+        let (source, destination) = (flow.source_port, flow.destination_port);
+        let ports = Transport::Ports { source, destination };
+        Probe::new(flow.source.into(), flow.destination.into(), flow.protocol, ports)
+    }
+
+    #[inline(always)]
+    fn acl(by: &Classifiers, acl: AclFilterIdx, way: Direction, probe: &Probe<u128>) -> bool {
+        by.acl_v6(acl, way, probe)
+    }
+
+    #[inline(always)]
+    fn groups(by: &Classifiers, filter: FilterIdx, way: Direction, probe: &Probe<u128>) -> Word {
+        by.groups_v6(filter, way, probe, Origin::Own)
+    }
+
+    #[inline(always)]
+    fn ask(memory: &impl Tracking, at: InterfaceIdx, way: Direction, flow: &Flow<Ipv6Addr>) {
+        memory.ask_v6(at, way, flow);
+    }
+
+    #[inline(always)]
+    fn judge(
+        memory: &mut impl Tracking,
+        at: InterfaceIdx,
+        way: Direction,
+        flow: (&Flow<Ipv6Addr>, &Packet),
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        memory.judge_v6(at, way, flow, rules)
     }
 
     #[inline(always)]

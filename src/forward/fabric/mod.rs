@@ -74,6 +74,12 @@ impl Version {
     /// No fabric's.
     const NONE: Version = Version(0);
 
+    /// Its upper and its lower half.
+    #[allow(clippy::cast_possible_truncation, reason = "both halves are kept")]
+    const fn halves(self) -> [u32; 2] {
+        [(self.0 >> 32) as u32, self.0 as u32]
+    }
+
     /// One that no fabric has had in this process.
     fn next() -> Version {
         static LAST: AtomicU64 = AtomicU64::new(0);

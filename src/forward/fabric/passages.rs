@@ -11,21 +11,24 @@ use super::batch::Way;
 use crate::base::id::{InterfaceIdx, TableIdx};
 use crate::forward::gate::OpenEnd;
 
-/// Sets of two: 128 KiB for IPv4 and as much for IPv6, which leaves most of a second-level cache of
-/// 1 or 2 MiB to rows and packets.
-const SETS_V4: usize = 2_048;
-const SETS_V6: usize = 1_024;
+/// Sets of two: 512 KiB, of which only what is used comes into a cache, and 256 KiB once a packet
+/// goes over IPv6.
+const SETS_V4: usize = 8_192;
+const SETS_V6: usize = 2_048;
 
 /// An IPv4 or IPv6 address as a number.
 pub(super) trait Address: Copy + PartialEq {
     /// Any address: in an entry without a table nobody asks for it.
     const ANY: Self;
+    /// How many sets there are, a power of two.
+    const SETS: usize;
     /// All bits of it in half as many or a quarter.
     fn folded(self) -> u64;
 }
 
 impl Address for u32 {
     const ANY: u32 = 0;
+    const SETS: usize = SETS_V4;
 
     #[inline(always)]
     fn folded(self) -> u64 {
@@ -35,6 +38,7 @@ impl Address for u32 {
 
 impl Address for u128 {
     const ANY: u128 = 0;
+    const SETS: usize = SETS_V6;
 
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "both halves are used")]
@@ -57,8 +61,9 @@ pub(super) struct Passage {
 #[derive(Clone, Copy, Debug)]
 struct Entry<A> {
     destination: A,
-    /// Nowhere: the entry is free.
     table: TableIdx,
+    /// The lower half of the version by which it was found.
+    version: u32,
     passage: Passage,
 }
 
@@ -72,6 +77,8 @@ const _: () = assert!(size_of::<Set<u32>>() == 64);
 /// The sets of one family.
 #[derive(Clone, Debug)]
 pub(super) struct Sets<A> {
+    /// The lower half of the one in use.
+    version: u32,
     sets: Box<[Set<A>]>,
 }
 
@@ -79,12 +86,12 @@ impl<A: Address> Sets<A> {
     const EMPTY: Set<A> = {
         let (end, to) = (OpenEnd::NOWHERE, InterfaceIdx::NOWHERE);
         let passage = Passage { way: Way::Local, end, to };
-        Set([Entry { destination: A::ANY, table: TableIdx::NOWHERE, passage }; 2])
+        Set([Entry { destination: A::ANY, table: TableIdx::NOWHERE, version: 0, passage }; 2])
     };
 
-    /// A power of two of them.
-    fn new(count: usize) -> Sets<A> {
-        Sets { sets: vec![Sets::EMPTY; count].into() }
+    /// None yet.
+    fn new() -> Sets<A> {
+        Sets { version: 0, sets: Box::default() }
     }
 
     #[inline(always)]
@@ -92,23 +99,30 @@ impl<A: Address> Sets<A> {
         let key = destination.folded() ^ (table.row() as u64) << 32;
         #[allow(clippy::cast_possible_truncation, reason = "masked below the number of sets")]
         let hash = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize;
-        hash & (self.sets.len() - 1)
+        hash & (A::SETS - 1)
     }
 
     /// The passage that was found for this destination by this table.
     #[inline(always)]
     pub(super) fn get(&self, table: TableIdx, destination: A) -> Option<&Passage> {
         let Set(entries) = self.sets.get(self.place(table, destination))?;
-        let is_it = |entry: &&Entry<A>| entry.destination == destination && entry.table == table;
+        let is_it = |entry: &&Entry<A>| {
+            entry.destination == destination
+                && entry.table == table
+                && entry.version == self.version
+        };
         entries.iter().find(is_it).map(|entry| &entry.passage)
     }
 
     /// Notes a passage, in place of the older one of its set.
     pub(super) fn put(&mut self, table: TableIdx, destination: A, passage: Passage) {
+        if self.sets.is_empty() {
+            self.sets = vec![Sets::EMPTY; A::SETS].into();
+        }
         let place = self.place(table, destination);
         let Some(Set([newest, older])) = self.sets.get_mut(place) else { return };
         *older = *newest;
-        *newest = Entry { destination, table, passage };
+        *newest = Entry { destination, table, version: self.version, passage };
     }
 }
 
@@ -123,16 +137,20 @@ pub(super) struct Passages {
 impl Passages {
     /// An empty one.
     pub(super) fn new() -> Passages {
-        Passages { version: Version::NONE, v4: Sets::new(SETS_V4), v6: Sets::new(SETS_V6) }
+        Passages { version: Version::NONE, v4: Sets::new(), v6: Sets::new() }
     }
 
     /// From now on passages are those of this version; any of another are forgotten.
     #[inline]
     pub(super) fn follow(&mut self, version: Version) {
         if self.version != version {
+            let [upper, lower] = version.halves();
+            // Once in 2^32 versions the lower half comes again, and with it what it may have left.
+            if self.version.halves()[0] != upper {
+                (self.v4, self.v6) = (Sets::new(), Sets::new());
+            }
             self.version = version;
-            self.v4.sets.fill(Sets::EMPTY);
-            self.v6.sets.fill(Sets::EMPTY);
+            (self.v4.version, self.v6.version) = (lower, lower);
         }
     }
 }

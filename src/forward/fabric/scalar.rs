@@ -30,6 +30,20 @@ pub(super) enum Passes {
     Full,
 }
 
+impl Passes {
+    #[inline(always)]
+    pub(super) const fn of(judgement: Judgement) -> Passes {
+        match judgement {
+            Judgement::Refused => Passes::No,
+            Judgement::Full => Passes::Full,
+            Judgement::ByRule
+            | Judgement::ByConnection(_)
+            | Judgement::Related
+            | Judgement::FragmentOfPassed => Passes::Yes,
+        }
+    }
+}
+
 impl Fabric {
     /// May the packet leave this interface, and where does it cross to?
     pub(super) fn leave_one(
@@ -287,11 +301,7 @@ impl Hosts {
         let say = || {
             self.filters.classifiers().groups(row.filter, direction, &AnyProbe::of(packet), origin)
         };
-        match memory.judge(at, direction, packet, say) {
-            Judgement::Refused => Passes::No,
-            Judgement::Full => Passes::Full,
-            _ => Passes::Yes,
-        }
+        Passes::of(memory.judge(at, direction, packet, say))
     }
 }
 
