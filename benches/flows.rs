@@ -20,9 +20,9 @@ use std::time::Instant as HostInstant;
 use vpclab::base::id::InterfaceIdx;
 use vpclab::base::rng::Seed;
 use vpclab::cloud::filter::Direction;
-use vpclab::forward::fabric::flows::{Flow, Flows};
+use vpclab::forward::fabric::flows::Flows;
 use vpclab::forward::{Judgement, Word};
-use vpclab::wire::Protocol;
+use vpclab::wire::{Flow, Protocol};
 
 const BATCH: usize = 64;
 /// Flows of one interface, below its limit.
