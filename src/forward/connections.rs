@@ -191,6 +191,11 @@ impl Connections {
         self.table(at).map_or(0, |table| table.connections.len())
     }
 
+    /// How many connections of an interface have not expired. Linear in its table.
+    pub fn live(&self, at: InterfaceIdx) -> usize {
+        self.table(at).map_or(0, |table| table.connections.live(self.now))
+    }
+
     /// Has the interface no room for a further connection?
     fn is_full(&self, at: InterfaceIdx) -> bool {
         let none = self.most == 0;
