@@ -262,7 +262,7 @@ mod tests {
 
     /// What is found is what was put for the same key.
     fn check<K: Key + std::fmt::Debug>(key: impl Fn(usize) -> K) {
-        let mut sets = Sets::new();
+        let mut sets = Sets { version: 1, ..Sets::new() };
         assert!(sets.get(key(0)).is_none() && sets.get(K::ANY).is_none());
         for row in 0..3 * K::SETS {
             sets.put(key(row), to(row));
