@@ -38,7 +38,7 @@ vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true \
 # Not under the real-time policy: its main thread polls too while it sets up, and would keep a core from
 # everybody. Only the thread that forwards gets it, once it runs.
 $daemon "unix:$run/db.sock" --pidfile="$run/vs.pid" --detach --log-file="$run/vs.log" -vconsole:off || exit 1
-ctl() { ovs-appctl -t "$run/ovs-vswitchd.$(cat "$run/vs.pid").ctl" "$@"; }
+ctl() { ovs-appctl -t "$(echo "$run"/ovs-vswitchd*.ctl)" "$@"; }
 if ! vsctl add-br br0 -- set bridge br0 datapath_type=netdev; then
   printf 'Open vSwitch\t\t\t\tMpps\tabsent: the daemon does not come up\n'; exit 0
 fi
@@ -68,7 +68,10 @@ print(int(re.search(r"packets received: (\d+)", polled)[1]) / (time.time() - flo
   done
   python3 -c '
 import statistics, sys
-rates = sorted(map(float, sys.argv[2:]))
+rates = sorted(float(rate) for rate in sys.argv[2:] if rate)
+if not any(rates):
+    print(f"{sys.argv[1]}\t\t\t\tMpps\tabsent: nothing was forwarded")
+    sys.exit()
 print(f"{sys.argv[1]}\t{statistics.median(rates):.2f}\t{rates[0]:.2f}\t{rates[-1]:.2f}\tMpps\tnot checked")
 ' "$1" "${rates[@]}"
 }

@@ -13,6 +13,7 @@ use crate::base::time::{Instant, Span};
 use crate::cloud::filter::Direction;
 use crate::wire::{Echo, Flow, FlowKey, Packet, Protocol, TcpFlags, quoted};
 
+mod ahead;
 #[cfg(test)]
 mod tests;
 

@@ -32,7 +32,7 @@ mod family;
 pub mod flows;
 pub mod lpm;
 mod passages;
-mod prefetch;
+pub(crate) mod prefetch;
 mod publish;
 mod routes;
 mod rows;
