@@ -213,8 +213,8 @@ impl<M: Begins> Story<M> {
             Act::Remake(remaking) => drop(self.whole.remake(*remaking)),
         }
         let lab = &mut self.whole.world.lab;
-        self.rows.update(&lab.cloud);
         let changes = std::mem::take(&mut lab.journal);
+        self.rows.follow(&changes);
         self.publisher.publish(&lab.cloud, &self.rows, &changes, lab.now);
         if self.chance.below(2) == 0 {
             self.slow_reader.fabric();
