@@ -116,7 +116,9 @@ impl World {
         let mut cloud = Cloud::new(Profile::Today, Span::ZERO);
         let caller = Caller { account: AccountId::DEFAULT, region: Default::default() };
         let mut quotas = Quotas::default();
-        Quota::ALL.iter().for_each(|quota| quotas.set(*quota, usize::MAX));
+        let per_region =
+            [Quota::VpcsPerRegion, Quota::InterfacesPerRegion, Quota::SecurityGroupsPerRegion];
+        per_region.iter().for_each(|quota| quotas.set(*quota, 10_000_000));
         ask(&mut cloud, &caller, &Command::OpenAccount { quotas });
         let mut homes: Vec<Home> =
             (0..vpcs).map(|nth| Home::build(&mut cloud, &caller, nth)).collect();

@@ -113,11 +113,17 @@ impl Filters {
 
     /// The filter of an interface, compiled when its list of groups is met for the first time.
     pub fn of(&mut self, cloud: &Cloud, interface: &Interface, now: Instant) -> FilterIdx {
+        let list = self.list_of(cloud, interface, now);
+        self.lists.get(list as usize).map_or(FilterIdx::NONE, |list| list.filter)
+    }
+
+    /// The row of an interface's list of groups, new or known; [`NO_LIST`] if it has none.
+    fn list_of(&mut self, cloud: &Cloud, interface: &Interface, now: Instant) -> u32 {
         if let Host::NatGateway(_) = interface.host {
-            return FilterIdx::NONE;
+            return NO_LIST;
         }
         if let Some(known) = self.by_list.get(&interface.groups[..]) {
-            return self.lists[*known as usize].filter;
+            return *known;
         }
         let groups: Box<[SecurityGroupId]> = interface.groups[..].into();
         for group in &groups {
@@ -136,7 +142,7 @@ impl Filters {
         self.lists.push(List { vpc: interface.vpc, groups, filter, worn_by: Vec::new() });
         self.count(filter.0);
         self.note_prefix_lists(cloud, row);
-        filter
+        row
     }
 
     /// [`Filters::of`], for the interface in this row: from now on [`Moved`] tells of it.
@@ -146,11 +152,7 @@ impl Filters {
         (at, interface): (InterfaceIdx, &Interface),
         now: Instant,
     ) -> FilterIdx {
-        let filter = self.of(cloud, interface, now);
-        let list = match interface.host {
-            Host::NatGateway(_) => NO_LIST,
-            Host::Instance(_) => self.by_list.get(&interface.groups[..]).map_or(NO_LIST, |l| *l),
-        };
+        let list = self.list_of(cloud, interface, now);
         if self.worn.get(at.row()).copied().unwrap_or(NO_LIST) != list {
             self.shed(at);
             if self.worn.len() <= at.row() {
@@ -161,7 +163,7 @@ impl Filters {
                 list.worn_by.push(at);
             }
         }
-        filter
+        self.worn(at)
     }
 
     /// The interface in this row is gone. Linear in those that have the same groups.
