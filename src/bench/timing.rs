@@ -24,9 +24,9 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 7 rounds of 12 ms, the largest batches.
+    /// 7 rounds of 12 ms, batches of 64.
     fn default() -> Settings {
-        Settings { rounds: 7, sample: Duration::from_millis(12), batch: BATCH }
+        Settings { rounds: 7, sample: Duration::from_millis(12), batch: 64 }
     }
 }
 
