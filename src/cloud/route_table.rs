@@ -361,8 +361,8 @@ impl Cloud {
         caller: &Caller,
         association: AssociationId,
     ) -> Result<Vec<Change>, Refusal> {
-        if self.own_association(caller, association).is_some() {
-            return Ok(vec![Change::RouteTableDisassociated { association }]);
+        if let Some(subnet) = self.own_association(caller, association) {
+            return Ok(vec![Change::RouteTableDisassociated { association, subnet }]);
         }
         match self.own_main_association(caller, association) {
             Some(_) => Err(Refusal::MainAssociationStays(association)),

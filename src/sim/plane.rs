@@ -79,8 +79,8 @@ impl Plane {
         (self.news, self.until) = (News::Anything, now);
     }
 
-    /// Brings itself and the rows up to date. What has not changed costs nothing, a deadline or a
-    /// change of what is there what [`Fabric::update`] says, anything new a pass over the cloud.
+    /// Brings itself and the rows up to date. What has not changed costs nothing, changes what
+    /// [`Fabric::update`] says, and what no event tells a compilation.
     pub(super) fn refresh(&mut self, cloud: &Cloud, rows: &mut Rows, now: Instant) -> Refreshed {
         if now < self.until {
             return Refreshed::Nothing;
@@ -90,8 +90,9 @@ impl Plane {
             News::Changes(list) if list.iter().all(only_moves) => Refreshed::States,
             _ => Refreshed::Resources,
         };
-        if refreshed == Refreshed::Resources {
-            rows.update(cloud);
+        match &news {
+            News::Changes(list) => rows.follow(list),
+            News::Anything => rows.update(cloud),
         }
         match (self.fabric.as_mut(), &news) {
             (Some(fabric), News::Changes(list)) => fabric.update(cloud, rows, list, now),

@@ -12,6 +12,7 @@
     reason = "tests say how much they have looked at"
 )]
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -212,8 +213,8 @@ impl<M: Begins> Story<M> {
             Act::Remake(remaking) => drop(self.whole.remake(*remaking)),
         }
         let lab = &mut self.whole.world.lab;
-        self.rows.update(&lab.cloud);
         let changes = std::mem::take(&mut lab.journal);
+        self.rows.follow(&changes);
         self.publisher.publish(&lab.cloud, &self.rows, &changes, lab.now);
         if self.chance.below(2) == 0 {
             self.slow_reader.fabric();
@@ -250,15 +251,21 @@ fn tell_all<M: Begins>(seeds: u64) -> Fates {
                 ..ProptestConfig::default()
             };
             let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+            // How many packets all threads had sent when it failed for the first time.
+            let failed = Cell::new(None);
             let told = TestRunner::new_with_rng(config, rng).run(&plans(), |plan| {
-                let fates = tell::<M>(&plan)?;
-                total.lock().unwrap().add(&fates);
-                Ok(())
+                let (told, mut total) = (tell::<M>(&plan), total.lock().unwrap());
+                match &told {
+                    Ok(fates) if failed.get().is_none() => total.add(fates),
+                    Ok(_) => {}
+                    Err(_) => failed.set(failed.get().or(Some(total.packets()))),
+                }
+                told.map(|_| ())
             });
             match told {
                 Ok(()) => {}
                 Err(TestError::Fail(why, plan)) => {
-                    let sent = total.lock().unwrap().packets();
+                    let sent = failed.get().unwrap_or_default();
                     // The others need not look further.
                     next.store(seeds, Ordering::Relaxed);
                     panic!("seed {seed}, after {sent} packets: {why}\nin the world of {plan:?}");

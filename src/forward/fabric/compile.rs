@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::classify::FilterIdx;
 use super::classify::network::Filters;
 use super::directory::{Directory, Key};
 use super::edges::Edges;
@@ -15,6 +16,7 @@ use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::filter::Direction;
 use crate::cloud::instance::{Interface, SourceDestCheck};
+use crate::cloud::peering::Peering;
 use crate::forward::Rows;
 use crate::forward::gate::OpenEnd;
 use crate::wire::Family;
@@ -28,6 +30,7 @@ impl Fabric {
             interfaces: vec![InterfaceRow::ABSENT; rows.interface_count()],
             acls: vec![AclIdx::NOWHERE; rows.interface_count()],
             more: Vec::new(),
+            more_free: Vec::new(),
             peerings: Vec::new(),
             vpcs: (0..rows.vpc_count()).map(vpc).collect(),
             directory: Directory::with_room(rows.interface_count()),
@@ -47,7 +50,12 @@ impl Fabric {
         let peering = |row| hosts.peering_row(cloud, rows, PeeringIdx::from_row(row), now);
         hosts.peerings = (0..rows.peering_count()).map(peering).collect();
         let tables = Tables::compile(cloud, rows, now);
-        Fabric { hosts, tables, version: Version::next(), until: cloud.next_deadline(now) }
+        let deadline = |peering: &Peering| {
+            let at = peering.state(now).deadline().filter(|at| *at > now)?;
+            Some((at, rows.peering(peering.id())?))
+        };
+        let deadlines = cloud.peerings().filter_map(deadline).collect();
+        Fabric { hosts, tables, version: Version::next(), deadlines }
     }
 }
 
@@ -63,16 +71,79 @@ impl Hosts {
         let Some(acl) = cloud.acl_of(interface.subnet).and_then(|acl| rows.acl(acl)) else {
             return;
         };
-        let built = self.interface_row(cloud, rows, (id, interface, acl), now);
+        let built = self.interface_row(cloud, rows, (at, id, interface, acl), now);
         let Some((row, more)) = built else { return };
         self.interfaces[at.row()] = row;
         self.acls[at.row()] = acl;
         if let Some(more) = more {
-            // There are fewer of them than interfaces.
-            self.interfaces[at.row()].more = u32::try_from(self.more.len()).unwrap_or(u32::MAX);
-            self.more.push(more);
+            self.interfaces[at.row()].more = self.add_more(more);
         }
         self.enlist(at);
+    }
+
+    /// Where this is from now on.
+    fn add_more(&mut self, more: MoreOfInterface) -> u32 {
+        if let Some(free) = self.more_free.pop() {
+            self.more[free as usize] = more;
+            return free;
+        }
+        self.more.push(more);
+        // There are fewer of them than interfaces.
+        u32::try_from(self.more.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Takes an interface from its row, and its addresses from the directory: those it had.
+    pub(super) fn vacate(&mut self, at: InterfaceIdx) -> Vec<IpAddr> {
+        let addresses: Vec<IpAddr> = self.addresses_of(at).collect();
+        let row = std::mem::replace(&mut self.interfaces[at.row()], InterfaceRow::ABSENT);
+        self.acls[at.row()] = AclIdx::NOWHERE;
+        if (row.more as usize) < self.more.len() {
+            self.more_free.push(row.more);
+        }
+        for address in &addresses {
+            self.directory.remove(Key::of(row.vpc, *address), at);
+        }
+        addresses
+    }
+
+    /// Brings up to date what an interface's row says of its table, ACL and groups; its addresses are
+    /// those that it had.
+    pub(super) fn refresh_row(
+        &mut self,
+        cloud: &Cloud,
+        rows: &Rows,
+        (at, id, interface): (InterfaceIdx, InterfaceId, &Interface),
+        now: Instant,
+    ) {
+        if !self.interfaces[at.row()].flags.has(Flags::THERE) {
+            return;
+        }
+        let Some(acl) = cloud.acl_of(interface.subnet).and_then(|acl| rows.acl(acl)) else {
+            return;
+        };
+        let more = self.interfaces[at.row()].more;
+        if let Some((row, _)) = self.interface_row(cloud, rows, (at, id, interface, acl), now) {
+            self.interfaces[at.row()] = InterfaceRow { more, ..row };
+            self.acls[at.row()] = acl;
+        }
+    }
+
+    /// Brings up to date what an interface's row says of its groups.
+    pub(super) fn refresh_filter(&mut self, at: InterfaceIdx) {
+        let filter = self.filters.worn(at);
+        let open = self.openness(filter);
+        let Some(row) = self.interfaces.get_mut(at.row()) else { return };
+        row.filter = filter;
+        row.flags = row.flags.without(Flags::GROUPS_OPEN[0].with(Flags::GROUPS_OPEN[1])).with(open);
+    }
+
+    /// Which families the groups of a filter let pass.
+    fn openness(&self, filter: FilterIdx) -> Flags {
+        let classifiers = self.filters.classifiers();
+        Family::ALL.into_iter().fold(Flags::NONE, |flags, family| {
+            let open = Flags::GROUPS_OPEN[family_row(family)];
+            flags.with_if(classifiers.is_open(filter, family), open)
+        })
     }
 
     /// Puts the addresses of a row into the directory, which is built anew when it is full.
@@ -114,7 +185,7 @@ impl Hosts {
         &mut self,
         cloud: &Cloud,
         rows: &Rows,
-        (id, interface, acl): (InterfaceId, &Interface, AclIdx),
+        (at, id, interface, acl): (InterfaceIdx, InterfaceId, &Interface, AclIdx),
         now: Instant,
     ) -> Option<(InterfaceRow, Option<MoreOfInterface>)> {
         let subnet = cloud.subnet(interface.subnet)?;
@@ -128,18 +199,18 @@ impl Hosts {
         let is_needed = subnet.ipv6.is_some() || v6.is_some() || !others.is_empty();
         let more =
             MoreOfInterface { address: v6, subnet: subnet.ipv6.map(|block| block.trunc()), others };
-        let filter = self.filters.of(cloud, interface, now);
+        let filter = self.filters.wear(cloud, (at, interface), now);
         let acl = self.filters.acl(acl);
         let checked = interface.source_dest_check == SourceDestCheck::On;
-        let mut flags =
-            Flags::THERE.with_if(cloud.runs(id), Flags::RUNS).with_if(checked, Flags::CHECKED);
+        let mut flags = Flags::THERE
+            .with_if(cloud.runs(id), Flags::RUNS)
+            .with_if(checked, Flags::CHECKED)
+            .with(self.openness(filter));
         let classifiers = self.filters.classifiers();
-        let groups = Family::ALL.map(|family| classifiers.is_open(filter, family));
         let [into, out] = Direction::ALL
             .map(|way| Family::ALL.map(|family| classifiers.is_acl_open(acl, way, family)));
         for family in Family::ALL.map(family_row) {
             flags = flags
-                .with_if(groups[family], Flags::GROUPS_OPEN[family])
                 .with_if(into[family], Flags::ACL_OPEN_IN[family])
                 .with_if(out[family], Flags::ACL_OPEN_OUT[family]);
         }

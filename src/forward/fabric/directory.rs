@@ -4,7 +4,9 @@
 //! Holds for each address where its interface's row is, in 8 bytes: half a hash and the row. The
 //! other half of the hash is the place. That is enough to find the row, not to be sure of it; whoever
 //! asks has to look at the row anyway and says whether it is the one. So there is an entry for each
-//! address that is in use and none for those that are not, and an instance costs 16 to 32 bytes.
+//! address that is in use and none for those that are not, and an instance costs 16 to 32 bytes. An
+//! entry that goes leaves a mark if others may stand behind it, until a new one takes its place or
+//! the table is built anew.
 
 use std::net::IpAddr;
 
@@ -19,6 +21,9 @@ struct Slot {
 
 /// Nobody is here: a search ends.
 const EMPTY: Slot = Slot { tag: 0, owner: InterfaceIdx::NOWHERE };
+
+/// Somebody was here: a search goes on.
+const VACATED: Slot = Slot { tag: 1, owner: InterfaceIdx::NOWHERE };
 
 /// An address in a VPC, hashed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +78,8 @@ pub(super) struct Directory {
     /// How far a hash is shifted to give a place.
     shift: u32,
     /// How many slots are not [`EMPTY`].
+    used: usize,
+    /// How many of them have an owner.
     count: usize,
 }
 
@@ -81,7 +88,7 @@ impl Directory {
     pub(super) fn with_room(count: usize) -> Directory {
         let size = (count.max(4) * 2).next_power_of_two();
         let shift = 64 - size.trailing_zeros();
-        Directory { slots: vec![EMPTY; size].into(), shift, count: 0 }
+        Directory { slots: vec![EMPTY; size].into(), shift, used: 0, count: 0 }
     }
 
     /// Where the search for this key begins.
@@ -126,18 +133,40 @@ impl Directory {
 
     /// Notes who has an address.
     pub(super) fn insert(&mut self, key: Key, owner: InterfaceIdx) {
-        debug_assert!((self.count + 1) * 2 <= self.slots.len(), "the caller has made room");
+        debug_assert!((self.used + 1) * 2 <= self.slots.len(), "the caller has made room");
         let mut at = self.place(key);
-        while self.slots[at] != EMPTY {
+        while self.slots[at].owner != InterfaceIdx::NOWHERE {
             at = (at + 1) & (self.slots.len() - 1);
         }
+        self.used += usize::from(self.slots[at] == EMPTY);
         self.slots[at] = Slot { tag: key.tag(), owner };
         self.count += 1;
     }
 
+    /// Forgets that this owner has an address; nothing happens if it has not.
+    pub(super) fn remove(&mut self, key: Key, owner: InterfaceIdx) {
+        let (mut at, mask) = (self.place(key), self.slots.len() - 1);
+        while self.slots[at] != (Slot { tag: key.tag(), owner }) {
+            if self.slots[at] == EMPTY {
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = VACATED;
+        self.count -= 1;
+        // Where a search would end behind it, it may as well end here, and before.
+        if self.slots[(at + 1) & mask] == EMPTY {
+            while self.slots[at] == VACATED {
+                self.slots[at] = EMPTY;
+                self.used -= 1;
+                at = at.wrapping_sub(1) & mask;
+            }
+        }
+    }
+
     /// Or must it be built anew before so many more addresses come?
     pub(super) const fn has_room_for(&self, more: usize) -> bool {
-        (self.count + more) * 2 <= self.slots.len()
+        (self.used + more) * 2 <= self.slots.len()
     }
 
     /// How many addresses it knows.
@@ -160,15 +189,21 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Like a map, with rebuilding when it is full.
+        /// Like a map, with rebuilding when it is full. Some are removed again.
         #[test]
         fn it_is_a_map(
-            pairs in prop::collection::btree_set((0_u32..4, 0_u32..40), 0..160),
+            pairs in prop::collection::vec((0_u32..4, 0_u32..40), 0..400),
         ) {
             let mut map: BTreeMap<(u32, u32), InterfaceIdx> = BTreeMap::new();
             let mut directory = Directory::with_room(0);
             let key = |(vpc, address): (u32, u32)| Key::of_v4(VpcIdx::from_row(vpc as usize), address);
             for (at, pair) in pairs.into_iter().enumerate() {
+                if let Some(owner) = map.remove(&pair) {
+                    directory.remove(key(pair), InterfaceIdx::from_row(at + 1_000));
+                    directory.remove(key(pair), owner);
+                    prop_assert_eq!(directory.len(), map.len());
+                    continue;
+                }
                 if !directory.has_room_for(1) {
                     directory = Directory::with_room(directory.len() + 1);
                     map.iter().for_each(|(pair, owner)| directory.insert(key(*pair), *owner));

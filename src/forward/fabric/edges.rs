@@ -1,8 +1,12 @@
 //! The edges, compiled: gateways, public addresses, and the hosts outside the cloud.
 //!
-//! Holds sorted arrays and the two ways across an edge. Refuses to know peerings and route tables.
+//! Holds maps and the two ways across an edge. Refuses to know peerings and route tables. Whatever
+//! changes is looked up in the cloud again by its id, which costs the same however much there is.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+
+use rustc_hash::FxHashMap;
 
 use crate::base::id::*;
 use crate::base::units::Mtu;
@@ -29,11 +33,12 @@ struct GatewayRow {
 #[derive(Clone, Debug)]
 pub(super) struct OutsideRow {
     beyond: GatewayIdx,
+    realm: Realm,
     addresses: Box<[IpAddr]>,
 }
 
 /// For whom a public address stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Public {
     address: Ipv4Addr,
     vpc: VpcIdx,
@@ -41,74 +46,110 @@ struct Public {
 }
 
 /// The edges of one version of the network.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Edges {
-    gateways: Box<[Option<GatewayRow>]>,
-    /// Sorted by public address.
-    by_public: Box<[Public]>,
-    /// The same, sorted by VPC and private address.
-    by_private: Box<[Public]>,
-    /// The internet gateway of a VPC, by VPC row.
-    internet_of: Box<[Option<GatewayIdx>]>,
+    gateways: Vec<Option<GatewayRow>>,
+    allocations: FxHashMap<AllocationId, Public>,
+    by_public: FxHashMap<Ipv4Addr, Public>,
+    by_private: FxHashMap<(VpcIdx, Ipv4Addr), Public>,
+    /// The internet gateway of a VPC.
+    internet_of: FxHashMap<VpcIdx, GatewayIdx>,
     /// VPC rows in the order of their ids: the first that holds an address counts.
-    by_id: Box<[VpcIdx]>,
-    /// Sorted by row.
-    hosts: Box<[(InterfaceIdx, OutsideRow)]>,
-    /// Sorted by network and address.
-    owners: Box<[(Realm, IpAddr, InterfaceIdx)]>,
+    by_id: BTreeMap<VpcId, VpcIdx>,
+    hosts: FxHashMap<InterfaceIdx, OutsideRow>,
+    owners: FxHashMap<(Realm, IpAddr), InterfaceIdx>,
 }
 
 impl Edges {
     pub(super) fn compile(cloud: &Cloud, rows: &Rows) -> Edges {
-        let gateway = |row| {
-            let id = rows.gateway_id(GatewayIdx::from_row(row));
-            let gateway = cloud.gateway(id)?;
-            Some(GatewayRow {
-                internet: id.site() == Site::Internet,
-                vpc: gateway.vpc.and_then(|vpc| rows.vpc(vpc)),
-                mtu: cloud.mtu_of_gateway(id),
-            })
-        };
-        let mut internet_of = vec![None; rows.vpc_count()];
-        for (id, gateway) in cloud.gateways() {
-            if let (GatewayId::Internet(_), Some(vpc)) = (id, gateway.vpc)
-                && let (Some(vpc), Some(row)) = (rows.vpc(vpc), rows.gateway(id))
-            {
-                internet_of[vpc.row()] = Some(row);
+        let mut edges = Edges::default();
+        for (id, _) in cloud.gateways() {
+            edges.refresh_gateway(cloud, rows, id);
+        }
+        cloud.public_addresses().for_each(|(id, _)| edges.refresh_public(cloud, rows, id));
+        cloud.vpcs().for_each(|(id, _)| edges.refresh_vpc(cloud, rows, id));
+        cloud.outside_hosts().for_each(|(id, _)| edges.refresh_host(cloud, rows, id));
+        edges
+    }
+
+    /// Brings a gateway up to date. Gives the VPC that it was attached to before.
+    pub(super) fn refresh_gateway(
+        &mut self,
+        cloud: &Cloud,
+        rows: &Rows,
+        id: GatewayId,
+    ) -> Option<VpcIdx> {
+        let at = rows.gateway(id)?;
+        let old = self.attached(at);
+        if let Some(old) = old
+            && self.internet_of.get(&old) == Some(&at)
+        {
+            self.internet_of.remove(&old);
+        }
+        if self.gateways.len() <= at.row() {
+            self.gateways.resize(at.row() + 1, None);
+        }
+        self.gateways[at.row()] = cloud.gateway(id).map(|gateway| GatewayRow {
+            internet: id.site() == Site::Internet,
+            vpc: gateway.vpc.and_then(|vpc| rows.vpc(vpc)),
+            mtu: cloud.mtu_of_gateway(id),
+        });
+        if let (GatewayId::Internet(_), Some(vpc)) = (id, self.attached(at)) {
+            self.internet_of.insert(vpc, at);
+        }
+        old
+    }
+
+    /// Brings up to date for whom a public address stands.
+    pub(super) fn refresh_public(&mut self, cloud: &Cloud, rows: &Rows, id: AllocationId) {
+        if let Some(old) = self.allocations.remove(&id) {
+            // The private address may be another's by now.
+            let private = (old.vpc, old.private);
+            if self.by_private.get(&private).is_some_and(|p| p.address == old.address) {
+                self.by_private.remove(&private);
+            }
+            if self.by_public.get(&old.address) == Some(&old) {
+                self.by_public.remove(&old.address);
             }
         }
-        let public = |held: &crate::cloud::gateway::PublicAddress| {
+        let public = || {
+            let held = cloud.allocation(id)?;
             let (_, interface, private) = held.association?;
             let vpc = rows.vpc(cloud.interface(interface)?.vpc)?;
             Some(Public { address: held.address, vpc, private })
         };
-        let mut by_public: Vec<Public> =
-            cloud.public_addresses().filter_map(|(_, held)| public(held)).collect();
-        let mut by_private = by_public.clone();
-        by_public.sort_unstable_by_key(|p| p.address);
-        by_private.sort_unstable_by_key(|p| (p.vpc, p.private));
-        let mut hosts = Vec::new();
-        let mut owners = Vec::new();
-        for (id, host) in cloud.outside_hosts() {
-            let (Some(row), Some(beyond)) = (rows.interface(id), rows.gateway(host.beyond)) else {
-                continue;
-            };
-            let realm = realm_of(host.site(), beyond);
-            owners.extend(host.addresses.iter().map(|address| (realm, *address, row)));
-            let addresses = host.addresses.clone().into();
-            hosts.push((row, OutsideRow { beyond, addresses }));
+        if let Some(new) = public() {
+            self.allocations.insert(id, new);
+            self.by_public.insert(new.address, new);
+            self.by_private.insert((new.vpc, new.private), new);
         }
-        hosts.sort_unstable_by_key(|(row, _)| *row);
-        owners.sort_unstable();
-        Edges {
-            gateways: (0..rows.gateway_count()).map(gateway).collect(),
-            by_public: by_public.into(),
-            by_private: by_private.into(),
-            internet_of: internet_of.into(),
-            by_id: cloud.vpcs().filter_map(|(id, _)| rows.vpc(id)).collect(),
-            hosts: hosts.into(),
-            owners: owners.into(),
+    }
+
+    /// A VPC has come or gone.
+    pub(super) fn refresh_vpc(&mut self, cloud: &Cloud, rows: &Rows, id: VpcId) {
+        match rows.vpc(id).filter(|_| cloud.vpc(id).is_some()) {
+            Some(at) => drop(self.by_id.insert(id, at)),
+            None => drop(self.by_id.remove(&id)),
         }
+    }
+
+    /// A host outside the cloud has come or gone.
+    pub(super) fn refresh_host(&mut self, cloud: &Cloud, rows: &Rows, id: InterfaceId) {
+        let Some(at) = rows.interface(id) else { return };
+        if let Some(old) = self.hosts.remove(&at) {
+            for address in &old.addresses {
+                let place = (old.realm, *address);
+                if self.owners.get(&place) == Some(&at) {
+                    self.owners.remove(&place);
+                }
+            }
+        }
+        let Some(host) = cloud.outside_host(id) else { return };
+        let Some(beyond) = rows.gateway(host.beyond) else { return };
+        let realm = realm_of(host.site(), beyond);
+        self.owners.extend(host.addresses.iter().map(|address| ((realm, *address), at)));
+        let addresses = host.addresses.clone().into();
+        self.hosts.insert(at, OutsideRow { beyond, realm, addresses });
     }
 
     fn gateway(&self, row: GatewayIdx) -> Option<&GatewayRow> {
@@ -122,15 +163,12 @@ impl Edges {
 
     /// The host outside the cloud in this row.
     pub(super) fn host(&self, row: InterfaceIdx) -> Option<&OutsideRow> {
-        let at = self.hosts.binary_search_by_key(&row, |(row, _)| *row).ok()?;
-        self.hosts.get(at).map(|(_, host)| host)
+        self.hosts.get(&row)
     }
 
     /// Who has the address in a network outside the cloud.
     pub(super) fn owner(&self, realm: Realm, address: IpAddr) -> Option<InterfaceIdx> {
-        let key = (realm, address);
-        let at = self.owners.binary_search_by(|(r, a, _)| (*r, *a).cmp(&key)).ok()?;
-        self.owners.get(at).map(|(_, _, owner)| *owner)
+        self.owners.get(&(realm, address)).copied()
     }
 
     /// Out over an edge that is attached to the sender's VPC.
@@ -159,8 +197,7 @@ impl Edges {
             });
         };
         let none = Drop::new(DropReason::NoPublicAddress, at_edge);
-        let at = self.by_private.binary_search_by_key(&(out.vpc, source), |p| (p.vpc, p.private));
-        let public = at.ok().and_then(|at| self.by_private.get(at)).ok_or(none)?;
+        let public = self.by_private.get(&(out.vpc, source)).ok_or(none)?;
         let source = Some(public.address);
         Ok(match self.behind(destination) {
             Some((inwards, private)) => {
@@ -185,8 +222,7 @@ impl Edges {
         }
         let edge = host.beyond;
         let row = self.gateway(edge).ok_or(Drop::new(DropReason::InterfaceDown, here))?;
-        let realm = if row.internet { Realm::Internet } else { Realm::Behind(edge) };
-        if self.owner(realm, destination).is_some() {
+        if self.owner(host.realm, destination).is_some() {
             let outside = if row.internet { Outside::Internet } else { Outside::Behind };
             return Ok(Crossing::outside(outside, edge));
         }
@@ -203,7 +239,7 @@ impl Edges {
             {
                 return Ok(Crossing::in_over(inwards, None, row.mtu));
             }
-            if !self.by_id.iter().any(|vpc| holds(*vpc)) {
+            if !self.by_id.values().any(|vpc| holds(*vpc)) {
                 return Err(Drop::new(DropReason::NoSuchHost, at_edge));
             }
         }
@@ -218,20 +254,19 @@ impl Edges {
     /// For whom a public address stands: the edge through which the internet reaches them, and the
     /// private address.
     fn behind(&self, address: Ipv4Addr) -> Option<(Edge, Ipv4Addr)> {
-        let at = self.by_public.binary_search_by_key(&address, |p| p.address).ok()?;
-        let public = *self.by_public.get(at)?;
+        let public = *self.by_public.get(&address)?;
         Some((self.internet_edge(public.vpc)?, public.private))
     }
 
     fn vpc_with_internet(&self, address: IpAddr, vpcs: &impl Blocks) -> Option<Edge> {
         self.by_id
-            .iter()
+            .values()
             .filter(|vpc| vpcs.hold(**vpc, address))
             .find_map(|vpc| self.internet_edge(*vpc))
     }
 
     fn internet_edge(&self, vpc: VpcIdx) -> Option<Edge> {
-        let gateway = (*self.internet_of.get(vpc.row())?)?;
+        let gateway = *self.internet_of.get(&vpc)?;
         Some(Edge { gateway, vpc })
     }
 }

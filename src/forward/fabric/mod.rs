@@ -44,6 +44,7 @@ pub use batch::{BATCH, Batch, Fate};
 pub use publish::{Publisher, Reader};
 pub use worker::{Delivery, Worker};
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Crossing, Drop, Forwarder, Tracking};
@@ -63,8 +64,8 @@ pub struct Fabric {
     hosts: Hosts,
     tables: Tables,
     version: Version,
-    /// The first moment at which passing time alone makes it outdated.
-    until: Instant,
+    /// When passing time alone changes a peering; some of them no more, because it has changed before.
+    deadlines: BTreeSet<(Instant, PeeringIdx)>,
 }
 
 /// Tells one content of a fabric from every other: whatever was found out by a version holds as long
@@ -96,6 +97,8 @@ struct Hosts {
     /// The network ACL of each interface's subnet, for those who are told about it.
     acls: Vec<AclIdx>,
     more: Vec<MoreOfInterface>,
+    /// Rows of it that nobody has.
+    more_free: Vec<u32>,
     peerings: Vec<PeeringRow>,
     vpcs: Vec<VpcRow>,
     directory: Directory,

@@ -40,6 +40,7 @@ pub(crate) enum Kind {
     Request,
     Reject,
     Run,
+    Dress,
     NoList,
     OnAcl,
     NoAcl,
@@ -71,6 +72,7 @@ pub(crate) fn remaking() -> impl Strategy<Value = Remaking> {
         3 => Just(Request),
         1 => Just(Reject),
         3 => Just(Run),
+        12 => Just(Dress),
         1 => Just(NoList),
         2 => Just(OnAcl),
         1 => Just(NoAcl),
@@ -96,6 +98,7 @@ impl Whole {
             Remaking::Other(Kind::Vpc, picks) => self.add_vpc(picks),
             Remaking::Other(Kind::NoVpc, [p, ..]) => self.delete_vpc(p),
             Remaking::Other(Kind::Run, picks) => self.run(picks),
+            Remaking::Other(Kind::Dress, picks) => self.dress(picks),
             Remaking::Other(Kind::Request, [p, q, ..]) => {
                 let vpcs = &self.world.vpcs;
                 let (from, to) = (pick(vpcs, p)?, pick(vpcs, q)?);
@@ -225,7 +228,9 @@ impl Whole {
                 let tags = vec![("name".to_owned(), q.to_string())];
                 Command::CreateTags { resource: ResourceId::Vpc(vpc), tags }
             }
-            Kind::Vpc | Kind::NoVpc | Kind::Run | Kind::Request | Kind::Reject => return None,
+            Kind::Vpc | Kind::NoVpc | Kind::Run | Kind::Dress | Kind::Request | Kind::Reject => {
+                return None;
+            }
         };
         Some((vpc, command))
     }
@@ -296,6 +301,29 @@ impl Whole {
         self.world.subnets.retain(|subnet| cloud.subnet(*subnet).is_some());
         self.world.vpcs.retain(|vpc| cloud.vpc(*vpc).is_some());
         Some(())
+    }
+
+    /// From the default group, which is open here, into one that remembers, and back: connections
+    /// that were opened in the one are heard in the other.
+    fn dress(&mut self, [p, q, r, _]: [Pick; 4]) -> Option<()> {
+        let interface = pick(&self.world.hosts, p)?;
+        let vpc = self.world.lab.cloud.interface(interface)?.vpc;
+        let this = self.world.lab.cloud.vpc(vpc)?;
+        let (default, others) = (this.default_group(), this.groups().len() > 1);
+        let group = match pick(this.groups(), r).filter(|_| others) {
+            _ if q % 2 == 0 => default,
+            Some(group) => group,
+            None => {
+                let create = Command::CreateSecurityGroup { vpc, name: format!("of {interface}") };
+                let [Change::SecurityGroupCreated { group, .. }] = self.ask(vpc, &create)?[..]
+                else {
+                    return None;
+                };
+                group
+            }
+        };
+        let groups = vec![group];
+        self.ask(vpc, &Command::ModifyNetworkInterfaceGroups { interface, groups }).map(|_| ())
     }
 
     /// An instance with groups of its own choice.

@@ -1,8 +1,10 @@
 //! The filters of a cloud: every interface's groups and every ACL, compiled, and kept up to date.
 //!
 //! Holds which rules a filter was made of. Refuses to answer: [`Classifiers`] does. A change compiles
-//! the filters that it touches and nothing else; who is in a group is no part of a filter at all.
+//! the filters that it touches and nothing else, and tells whose rows they are in; who is in a group
+//! is no part of a filter at all.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
@@ -16,6 +18,7 @@ use crate::cloud::instance::{Host, Interface};
 use crate::cloud::network_acl::AclEntry;
 use crate::cloud::security_group::{GroupRule, RulePeer};
 use crate::forward::Rows;
+use crate::wire::Family;
 
 /// A list of groups that interfaces have, and the filter of their rules.
 #[derive(Clone, Debug)]
@@ -23,7 +26,12 @@ struct List {
     vpc: VpcId,
     groups: Box<[SecurityGroupId]>,
     filter: FilterIdx,
+    /// The interfaces that have it, of those that [`Filters::wear`] was told of.
+    worn_by: Vec<InterfaceIdx>,
 }
+
+/// No list's row.
+const NO_LIST: u32 = u32::MAX;
 
 /// What a change has left behind in the rows of others.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -31,8 +39,19 @@ struct List {
 pub struct Moved {
     /// Interfaces with these lists of groups have another filter now.
     pub lists: Vec<Box<[SecurityGroupId]>>,
-    /// Subnets with these ACLs have another filter now.
+    /// These have another filter, or one that is open now and was not, or the other way round.
+    pub interfaces: Vec<InterfaceIdx>,
+    /// The same of subnets with these ACLs.
     pub acls: Vec<AclIdx>,
+}
+
+impl Moved {
+    /// These and those of another change.
+    pub(in crate::forward::fabric) fn add(&mut self, other: Moved) {
+        self.lists.extend(other.lists);
+        self.interfaces.extend(other.interfaces);
+        self.acls.extend(other.acls);
+    }
 }
 
 /// The filters of a cloud.
@@ -43,6 +62,10 @@ pub struct Filters {
     by_list: FxHashMap<Box<[SecurityGroupId]>, u32>,
     /// The lists that a group is in.
     lists_with: FxHashMap<SecurityGroupId, Vec<u32>>,
+    /// The lists with a rule that names a prefix list, or had one once.
+    lists_naming: FxHashMap<PrefixListId, BTreeSet<u32>>,
+    /// The list of each interface that [`Filters::wear`] was told of.
+    worn: Vec<u32>,
     acls: Vec<(Option<NetworkAclId>, AclFilterIdx)>,
     /// The groups that rules name, with their members.
     named: FxHashMap<SecurityGroupId, GroupRow>,
@@ -110,9 +133,62 @@ impl Filters {
             self.lists_with.entry(*group).or_default().push(row);
         }
         self.by_list.insert(groups.clone(), row);
-        self.lists.push(List { vpc: interface.vpc, groups, filter });
+        self.lists.push(List { vpc: interface.vpc, groups, filter, worn_by: Vec::new() });
         self.count(filter.0);
+        self.note_prefix_lists(cloud, row);
         filter
+    }
+
+    /// [`Filters::of`], for the interface in this row: from now on [`Moved`] tells of it.
+    pub fn wear(
+        &mut self,
+        cloud: &Cloud,
+        (at, interface): (InterfaceIdx, &Interface),
+        now: Instant,
+    ) -> FilterIdx {
+        let filter = self.of(cloud, interface, now);
+        let list = match interface.host {
+            Host::NatGateway(_) => NO_LIST,
+            Host::Instance(_) => self.by_list.get(&interface.groups[..]).map_or(NO_LIST, |l| *l),
+        };
+        if self.worn.get(at.row()).copied().unwrap_or(NO_LIST) != list {
+            self.shed(at);
+            if self.worn.len() <= at.row() {
+                self.worn.resize(at.row() + 1, NO_LIST);
+            }
+            self.worn[at.row()] = list;
+            if let Some(list) = self.lists.get_mut(list as usize) {
+                list.worn_by.push(at);
+            }
+        }
+        filter
+    }
+
+    /// The interface in this row is gone. Linear in those that have the same groups.
+    pub fn shed(&mut self, at: InterfaceIdx) {
+        let Some(worn) = self.worn.get_mut(at.row()) else { return };
+        let list = std::mem::replace(worn, NO_LIST);
+        let Some(List { worn_by, .. }) = self.lists.get_mut(list as usize) else { return };
+        if let Some(place) = worn_by.iter().position(|by| *by == at) {
+            worn_by.swap_remove(place);
+        }
+    }
+
+    /// The filter of the interface in this row.
+    pub fn worn(&self, at: InterfaceIdx) -> FilterIdx {
+        let list = self.worn.get(at.row()).and_then(|list| self.lists.get(*list as usize));
+        list.map_or(FilterIdx::NONE, |list| list.filter)
+    }
+
+    /// Notes which prefix lists the rules of a list of groups name.
+    fn note_prefix_lists(&mut self, cloud: &Cloud, row: u32) {
+        let groups = self.lists[row as usize].groups.iter().filter_map(|id| cloud.group(*id));
+        for rule in groups.flat_map(|group| Direction::ALL.into_iter().flat_map(|d| group.rules(d)))
+        {
+            if let RulePeer::PrefixList(list) = rule.peer {
+                self.lists_naming.entry(list).or_default().insert(row);
+            }
+        }
     }
 
     /// An interface has come, or has got its addresses and groups. Constant for each of them; no
@@ -132,23 +208,23 @@ impl Filters {
         }
     }
 
-    /// A group has other rules, or is gone. Compiles the lists that it is in; linear in the number
-    /// of interfaces if a rule is the first to name a group.
+    /// A group has other rules, or is gone. Compiles the lists that it is in; linear in the
+    /// interfaces of a VPC if a rule is the first to name a group of it.
     pub fn group_changed(&mut self, cloud: &Cloud, group: SecurityGroupId, now: Instant) -> Moved {
         self.name_groups(cloud, group);
         let lists = self.lists_with.get(&group).cloned().unwrap_or_default();
         self.again(cloud, &lists, now)
     }
 
-    /// A prefix list has other entries. Linear in the groups of interfaces.
+    /// A prefix list has other entries. Compiles the lists of groups that name it.
     pub fn prefix_list_changed(
         &mut self,
         cloud: &Cloud,
         list: PrefixListId,
         now: Instant,
     ) -> Moved {
-        let named = |rule: &GroupRule| rule.peer == RulePeer::PrefixList(list);
-        let lists = self.lists_where(cloud, self.lists_with.keys().copied(), named);
+        let lists = self.lists_naming.get(&list);
+        let lists: Vec<u32> = lists.into_iter().flatten().copied().collect();
         self.again(cloud, &lists, now)
     }
 
@@ -168,11 +244,12 @@ impl Filters {
             self.acls.resize(acl.row() + 1, (None, AclFilterIdx::NONE));
         }
         let (_, old) = self.acls[acl.row()];
+        let was_open = self.acl_openness(old);
         let id = rows.acl_id(acl);
         let is_sole = self.is_sole(old.0);
         let new = acl_filter(&mut self.all, cloud, id, is_sole.then_some(old));
         self.acls[acl.row()] = (Some(id), new);
-        let moved = self.changed_hands(old.0, new.0);
+        let moved = self.changed_hands(old.0, new.0) | (self.acl_openness(new) != was_open);
         self.tidy(cloud, now);
         Moved { acls: moved.then_some(acl).into_iter().collect(), ..Moved::default() }
     }
@@ -187,7 +264,11 @@ impl Filters {
             }
             let row = self.all.add_group();
             self.named.insert(named, row);
-            for (_, member) in cloud.interfaces().filter(|(_, i)| i.groups.contains(&named)) {
+            // Whoever is in a group is in its VPC.
+            let home = cloud.group(named).and_then(|group| cloud.vpc(group.vpc));
+            let subnets = home.into_iter().flat_map(|vpc| vpc.subnets());
+            let inside = subnets.flat_map(|subnet| cloud.interfaces_in(*subnet));
+            for (_, member) in inside.filter(|(_, i)| i.groups.contains(&named)) {
                 member.addresses.iter().for_each(|address| self.all.join(row, *address));
             }
         }
@@ -215,18 +296,35 @@ impl Filters {
     fn again(&mut self, cloud: &Cloud, lists: &[u32], now: Instant) -> Moved {
         let mut moved = Moved::default();
         for row in lists {
-            let List { vpc, groups, filter: old } = &self.lists[*row as usize];
+            let List { vpc, groups, filter: old, .. } = &self.lists[*row as usize];
             let rules = rules(cloud, &self.named, (*vpc, groups), now);
             let (old, in_place) = (*old, self.is_sole(old.0).then_some(*old));
+            let was_open = self.openness(old);
             let new = self.all.put_groups(&rules[0], &rules[1], in_place);
-            if self.changed_hands(old.0, new.0) {
-                let list = &mut self.lists[*row as usize];
+            let has_changed_hands = self.changed_hands(old.0, new.0);
+            let list = &mut self.lists[*row as usize];
+            if has_changed_hands {
                 list.filter = new;
                 moved.lists.push(list.groups.clone());
             }
+            if has_changed_hands || self.openness(new) != was_open {
+                moved.interfaces.extend(&self.lists[*row as usize].worn_by);
+            }
+            self.note_prefix_lists(cloud, *row);
         }
         self.tidy(cloud, now);
         moved
+    }
+
+    /// What the rows of interfaces say of their filter.
+    fn openness(&self, filter: FilterIdx) -> [bool; 2] {
+        Family::ALL.map(|family| self.all.is_open(filter, family))
+    }
+
+    /// And of the ACL's.
+    fn acl_openness(&self, acl: AclFilterIdx) -> [[bool; 2]; 2] {
+        let open = |way, family| self.all.is_acl_open(acl, way, family);
+        Direction::ALL.map(|way| Family::ALL.map(|family| open(way, family)))
     }
 
     /// Is there one list or ACL that has this filter?
