@@ -4,6 +4,7 @@
 mod captures;
 #[cfg(feature = "cli")]
 mod cli;
+mod crew;
 mod edges;
 #[cfg(feature = "scenario")]
 mod files;

@@ -7,6 +7,10 @@
 //! one packet after another by nothing but the time it takes. Refuses to cut packets up and to send
 //! them on: that is the caller's, between the two halves and after them.
 
+mod handover;
+
+pub(super) use handover::Handover;
+
 use std::borrow::Cow;
 
 use super::directory::Key;

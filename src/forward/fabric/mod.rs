@@ -14,6 +14,7 @@
 //! | `scalar` | `leave` and `enter` for one packet, of any kind |
 //! | `batch` | the same in stages over a batch, for the kinds that are common |
 //! | `publish` | two copies: one is in use while the other is brought up to date |
+//! | `crew` | several cores: each has VPCs of its own, and hands over what crosses into others' |
 //! | `prefetch` | the one instruction that has no safe form |
 //!
 //! While packets flow nothing is allocated for packets of the common kinds, no lock is taken and no
@@ -21,9 +22,10 @@
 //! [`Worker`] and a memory of its own.
 
 mod batch;
-mod compile;
-mod directory;
 pub mod classify;
+mod compile;
+mod crew;
+mod directory;
 pub mod flows;
 pub mod lpm;
 mod prefetch;
@@ -35,6 +37,7 @@ mod update;
 mod worker;
 
 pub use batch::{BATCH, Batch, Fate};
+pub use crew::{Closed, Division, Finished, Left, Shard, TooLong, crew};
 pub use publish::{Publisher, Reader};
 pub use worker::{Delivery, Worker};
 

@@ -126,6 +126,13 @@ impl Edges {
         self.hosts.get(at).map(|(_, host)| host)
     }
 
+    /// The network that a host outside the cloud is in.
+    pub(in crate::forward) fn realm_of(&self, host: InterfaceIdx) -> Option<Realm> {
+        let beyond = self.host(host)?.beyond;
+        let internet = self.gateway(beyond)?.internet;
+        Some(if internet { Realm::Internet } else { Realm::Behind(beyond) })
+    }
+
     /// Who has the address in a network outside the cloud.
     pub(in crate::forward) fn owner(&self, realm: Realm, address: IpAddr) -> Option<InterfaceIdx> {
         let key = (realm, address);
