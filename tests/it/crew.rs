@@ -3,8 +3,13 @@
 //!
 //! Holds the properties and stories; the worlds are those of `support/whole.rs`. Refuses to state
 //! what is right: one worker does, who is compared with the reference in `whole.rs`.
-#![allow(clippy::unwrap_used, reason = "tests; a failure names the line")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests say how much they have looked at"
+)]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
@@ -64,8 +69,11 @@ impl Ends {
     /// How many packets have met their end.
     fn count(&self) -> usize {
         let delivered: usize = self.delivered.values().map(Vec::len).sum();
-        let dropped = usize::try_from(self.dropped.values().sum::<u64>()).unwrap();
-        delivered + dropped + self.too_long.len()
+        delivered + self.dropped_count() + self.too_long.len()
+    }
+
+    fn dropped_count(&self) -> usize {
+        usize::try_from(self.dropped.values().sum::<u64>()).unwrap()
     }
 
     /// What came in an order that nobody has promised.
@@ -128,6 +136,34 @@ struct Story {
     of_one: Connections,
     of_crews: Vec<Vec<Connections>>,
     lately: Vec<Arrived>,
+    seen: Seen,
+}
+
+/// How much was looked at.
+#[derive(Clone, Copy, Default, Debug)]
+struct Seen {
+    packets: usize,
+    dropped: usize,
+    too_long: usize,
+    /// Would enter in another shard of two than the one they left.
+    handed_over: usize,
+}
+
+impl Seen {
+    fn count(&mut self, ends: &Ends) {
+        self.packets += ends.count();
+        self.dropped += ends.dropped_count();
+        self.too_long += ends.too_long.len();
+    }
+
+    fn add(self, other: Seen) -> Seen {
+        Seen {
+            packets: self.packets + other.packets,
+            dropped: self.dropped + other.dropped,
+            too_long: self.too_long + other.too_long,
+            handed_over: self.handed_over + other.handed_over,
+        }
+    }
 }
 
 impl Story {
@@ -141,14 +177,22 @@ impl Story {
         memory.set_limit(plan.tracked);
         memory.set_now(lab.now);
         let of_crews = CREWS.iter().map(|count| vec![memory.clone(); *count]).collect();
-        Story { whole, rows, publisher, of_one: memory, of_crews, lately: Vec::new() }
+        Story {
+            whole,
+            rows,
+            publisher,
+            of_one: memory,
+            of_crews,
+            lately: Vec::new(),
+            seen: Seen::default(),
+        }
     }
 
     /// Sends what the plan says, a flock at a time, by `round`.
     fn tell(
         plan: &WholePlan,
         round: impl Fn(&mut Story, &[Sent], &Act) -> Result<(), TestCaseError>,
-    ) -> Result<(), TestCaseError> {
+    ) -> Result<Seen, TestCaseError> {
         let (mut story, mut flock) = (Story::begin(plan), Vec::new());
         for act in &plan.acts {
             if let Act::Send(plan) = act {
@@ -166,7 +210,20 @@ impl Story {
             round(&mut story, &flock, act)?;
             flock.clear();
         }
-        round(&mut story, &flock, &Act::Wait(0))
+        round(&mut story, &flock, &Act::Wait(0))?;
+        Ok(story.seen)
+    }
+
+    fn note(&mut self, fabric: &Fabric, one: &One<'_>, packets: &[Sent]) {
+        let two = Division::among(NonZeroUsize::new(2).unwrap());
+        for (at, (from, _)) in packets.iter().enumerate() {
+            let crossing =
+                one.batch.crossing(at).filter(|_| one.batch.fate(at) == Some(Fate::Left));
+            let handed = crossing.is_some_and(|crossing| {
+                two.of_realm(crossing.into_realm()) != two.of(fabric, *from)
+            });
+            self.seen.handed_over += usize::from(handed);
+        }
     }
 
     fn change(&mut self, change: &Act) {
@@ -205,10 +262,12 @@ impl Story {
                 prop_assert!(shards[home].push(*from, packet, name));
             }
         }
+        self.note(fabric, &one, flock);
         let left: Vec<Left<'_, '_, _>> = crews.iter_mut().flatten().map(Shard::leave).collect();
         self.change(change);
         let want = one.enter(reader.fabric(), &mut self.of_one);
         prop_assert_eq!(want.count(), flock.len());
+        self.seen.count(&want);
         for left in left {
             left.enter_in_order();
         }
@@ -234,8 +293,10 @@ impl Story {
     /// packets are delivered to each interface, and dropped for each reason, as with one worker.
     fn on_threads(&mut self, flock: &[Sent], change: &Act) -> Result<(), TestCaseError> {
         let mut reader = self.publisher.reader();
-        let want =
-            One::leave(reader.fabric(), flock, &mut Rules).enter(reader.fabric(), &mut Rules);
+        let mut one = One::leave(reader.fabric(), flock, &mut Rules);
+        self.note(reader.fabric(), &one, flock);
+        let want = one.enter(reader.fabric(), &mut Rules);
+        self.seen.count(&want);
         for count in CREWS {
             let homes = homes(count, reader.fabric(), flock);
             let shards = crew(&self.publisher, vec![Rules; count], DELIVERIES);
@@ -287,12 +348,31 @@ impl Tracking for Rules {
     }
 }
 
+fn look(
+    cases: u32,
+    round: impl Fn(&mut Story, &[Sent], &Act) -> Result<(), TestCaseError>,
+) -> Seen {
+    let total = Cell::new(Seen::default());
+    over(cases, &whole_plans(300), |plan| {
+        total.set(total.get().add(Story::tell(&plan, &round)?));
+        Ok(())
+    });
+    total.into_inner()
+}
+
+fn assert_lively(seen: Seen) {
+    println!("{seen:?}");
+    let Seen { packets, dropped, too_long, handed_over } = seen;
+    assert!(packets > 10_000 && too_long > 100, "{seen:?}");
+    assert!(dropped * 10 > packets && handed_over * 100 > packets, "{seen:?}");
+}
+
 #[test]
 fn in_rounds_a_crew_is_one_worker() {
-    over(150, &whole_plans(300), |plan| Story::tell(&plan, Story::in_rounds));
+    assert_lively(look(600, Story::in_rounds));
 }
 
 #[test]
 fn on_threads_a_crew_ends_every_packet_as_one_worker_does() {
-    over(60, &whole_plans(300), |plan| Story::tell(&plan, Story::on_threads));
+    assert_lively(look(120, Story::on_threads));
 }

@@ -62,10 +62,12 @@ impl Division {
         }
     }
 
+    /// The number of the shard that a network is in.
+    ///
     /// VPCs take turns. Outside the cloud nothing is remembered, so that every shard would be right;
     /// that a network there has one, too, keeps what arrives at a host in one ring, in its order.
     #[inline]
-    fn of_realm(self, realm: Realm) -> usize {
+    pub fn of_realm(self, realm: Realm) -> usize {
         match realm {
             Realm::Vpc(vpc) => vpc.row() % self.0,
             Realm::Internet => 0,
