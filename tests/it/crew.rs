@@ -363,7 +363,7 @@ fn look(
 fn assert_lively(seen: Seen) {
     println!("{seen:?}");
     let Seen { packets, dropped, too_long, handed_over } = seen;
-    assert!(packets > 10_000 && too_long > 100, "{seen:?}");
+    assert!(packets > 10_000 && too_long * 1_000 > packets, "{seen:?}");
     assert!(dropped * 10 > packets && handed_over * 100 > packets, "{seen:?}");
 }
 
@@ -374,5 +374,5 @@ fn in_rounds_a_crew_is_one_worker() {
 
 #[test]
 fn on_threads_a_crew_ends_every_packet_as_one_worker_does() {
-    assert_lively(look(120, Story::on_threads));
+    assert_lively(look(200, Story::on_threads));
 }

@@ -32,5 +32,6 @@ mod tidy;
 #[cfg(feature = "scenario")]
 mod tshark;
 mod twins;
+mod under_traffic;
 mod whole;
 mod worlds;

@@ -35,9 +35,9 @@ use crate::forward::gate::Realm;
 use crate::forward::{Crossing, Tracking};
 use crate::wire::Packet;
 
-/// How many packets a ring between two shards takes: at least those of one batch, so that in rounds
-/// nobody waits.
-const RING: usize = 4 * BATCH;
+/// How many packets that cross from one shard into another may wait there: at least those of one
+/// batch, so that in rounds nobody waits.
+pub const HANDOVERS: usize = 4 * BATCH;
 
 /// Which shard a network is in. It stays there for as long as the run lasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,7 +158,7 @@ pub fn crew<'p, M: Tracking>(
     for sender in 0..shards.len() {
         for receiver in 0..shards.len() {
             // What a shard would hand to itself stays in its batch.
-            let (ring, end) = RingBuffer::new(if sender == receiver { 0 } else { RING });
+            let (ring, end) = RingBuffer::new(if sender == receiver { 0 } else { HANDOVERS });
             shards[sender].to.push(Outlet { ring, places: Vec::new() });
             if sender != receiver {
                 shards[receiver].from.push(end);

@@ -37,7 +37,7 @@ mod update;
 mod worker;
 
 pub use batch::{BATCH, Batch, Fate};
-pub use crew::{Closed, Division, Finished, Left, Shard, TooLong, crew};
+pub use crew::{Closed, Division, Finished, HANDOVERS, Left, Shard, TooLong, crew};
 pub use publish::{Publisher, Reader};
 pub use worker::{Delivery, Worker};
 
