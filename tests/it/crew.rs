@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::thread::yield_now;
 
 use proptest::prelude::*;
 use vpclab::base::id::InterfaceIdx;
@@ -254,7 +255,7 @@ impl Story {
         let mut crews: Vec<Vec<Shard<'_, _>>> = self
             .of_crews
             .iter_mut()
-            .map(|memories| crew(&self.publisher, std::mem::take(memories), DELIVERIES))
+            .map(|memories| crew(&self.publisher, std::mem::take(memories), DELIVERIES, yield_now))
             .collect();
         for shards in &mut crews {
             let homes = homes(shards.len(), fabric, flock);
@@ -299,7 +300,7 @@ impl Story {
         self.seen.count(&want);
         for count in CREWS {
             let homes = homes(count, reader.fabric(), flock);
-            let shards = crew(&self.publisher, vec![Rules; count], DELIVERIES);
+            let shards = crew(&self.publisher, vec![Rules; count], DELIVERIES, yield_now);
             let finished: Vec<Finished<'_, Rules>> = std::thread::scope(|scope| {
                 let start = |(home, shard)| {
                     let named = (0_u32..).zip(flock).zip(&homes);

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::yield_now;
 
 use vpclab::base::id::{InterfaceId, InterfaceIdx, SubnetId, VpcId};
 use vpclab::base::rng::Seed;
@@ -101,7 +102,7 @@ fn full_rings_lose_nothing() {
     let packets = [pair.datagram(a, b), pair.datagram(b, a)];
     let rounds = [AtomicUsize::new(0), AtomicUsize::new(0)];
     let ends: Vec<_> = std::thread::scope(|scope| {
-        let shards = crew(&publisher, memories(), HANDOVERS * 8);
+        let shards = crew(&publisher, memories(), HANDOVERS * 8, yield_now);
         let rounds = &rounds;
         let start = |(n, shard): (usize, _)| {
             let name = u32::try_from(n).unwrap();
@@ -110,7 +111,7 @@ fn full_rings_lose_nothing() {
             scope.spawn(move || {
                 // The second begins when the first has filled the ring.
                 while n == 1 && rounds[0].load(Ordering::Acquire) * BATCH < HANDOVERS {
-                    std::thread::yield_now();
+                    yield_now();
                 }
                 (0..TURNS).for_each(|_| hand.turn());
                 hand.finish()
@@ -133,7 +134,7 @@ fn settle(rounds: &[AtomicUsize; 2]) {
         let begun = rounds.each_ref().map(|rounds| rounds.load(Ordering::Acquire));
         for (rounds, begun) in rounds.iter().zip(begun) {
             while rounds.load(Ordering::Acquire) < begun + 2 {
-                std::thread::yield_now();
+                yield_now();
             }
         }
     }
@@ -191,7 +192,7 @@ fn every_packet_ends_as_some_version_says() {
         [vec![(0, from_a, &packets[0])], vec![(1, from_b, &packets[1]), (2, from_b, &packets[2])]];
     let (over, rounds) = (AtomicBool::new(false), [AtomicUsize::new(0), AtomicUsize::new(0)]);
     let ends: Vec<_> = std::thread::scope(|scope| {
-        let shards = crew(&publisher, memories(), HANDOVERS * 8);
+        let shards = crew(&publisher, memories(), HANDOVERS * 8, yield_now);
         let (over, rounds) = (&over, &rounds);
         let start = |((shard, sends), rounds)| {
             let mut hand = Hand { shard, sends, rounds, delivered: Delivered::new() };

@@ -23,13 +23,12 @@
 //! has come: so nothing enters by an older version than it left by, and what leaves by one version
 //! and enters by the next is a packet that was under way, which `enter` is made for.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::batch::Handover;
-use super::rows::InterfaceRow;
-use super::{BATCH, Batch, Fabric, Fate, Publisher, Reader, Worker};
+use super::{BATCH, Batch, Fabric, Fate, Publisher, Reader, Worker, prefetch};
 use crate::base::id::*;
 use crate::forward::gate::Realm;
 use crate::forward::{Crossing, Tracking};
@@ -41,25 +40,24 @@ pub const HANDOVERS: usize = 4 * BATCH;
 
 /// Which shard a network is in. It stays there for as long as the run lasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Division(NonZeroUsize);
+pub struct Division {
+    /// As wide as a row: dividing twice as wide takes twice as long.
+    shards: NonZeroU32,
+}
 
 impl Division {
     /// Among so many shards.
-    pub const fn among(shards: NonZeroUsize) -> Division {
-        Division(shards)
+    pub fn among(shards: NonZeroUsize) -> Division {
+        // Nobody has the memory for more.
+        Division { shards: shards.try_into().unwrap_or(NonZeroU32::MAX) }
     }
 
-    /// The number of the shard that an interface is in, 0 for one that is not there. A host outside
-    /// the cloud is where its network is.
+    /// The number of the shard that an interface is in; for one that is not there, of any. A host
+    /// outside the cloud is where its network is.
     pub fn of(self, fabric: &Fabric, interface: InterfaceIdx) -> usize {
         let row = fabric.hosts.interfaces.get(interface.row());
-        match fabric.hosts.edges.realm_of(interface) {
-            Some(realm) => self.of_realm(realm),
-            None => match row.copied().unwrap_or(InterfaceRow::ABSENT).vpc {
-                VpcIdx::NOWHERE => 0,
-                vpc => self.of_realm(Realm::Vpc(vpc)),
-            },
-        }
+        let vpc = row.map_or(VpcIdx::NOWHERE, |row| row.vpc);
+        self.of_realm(fabric.hosts.edges.realm_of(interface).unwrap_or(Realm::Vpc(vpc)))
     }
 
     /// The number of the shard that a network is in.
@@ -68,11 +66,14 @@ impl Division {
     /// that a network there has one, too, keeps what arrives at a host in one ring, in its order.
     #[inline]
     pub fn of_realm(self, realm: Realm) -> usize {
-        match realm {
-            Realm::Vpc(vpc) => vpc.row() % self.0,
+        let row = match realm {
+            Realm::Vpc(vpc) => vpc.row(),
             Realm::Internet => 0,
-            Realm::Behind(gateway) => gateway.row() % self.0,
-        }
+            Realm::Behind(gateway) => gateway.row(),
+        };
+        #[allow(clippy::cast_possible_truncation, reason = "rows have 32 bits")]
+        let shard = row as u32 % self.shards;
+        shard as usize
     }
 }
 
@@ -103,6 +104,7 @@ pub struct Shard<'p, M> {
     to: Vec<Outlet<'p>>,
     from: Vec<Consumer<Handover<'p>>>,
     too_long: Vec<TooLong<'p>>,
+    idle: fn(),
 }
 
 /// What goes to another shard.
@@ -111,6 +113,8 @@ struct Outlet<'p> {
     ring: Producer<Handover<'p>>,
     /// Those in the batch that are to go there.
     places: Vec<u8>,
+    /// How many there were the last time.
+    expected: usize,
 }
 
 /// Packets of a shard that have left: they have to enter.
@@ -135,11 +139,13 @@ pub struct Finished<'p, M> {
 }
 
 /// As many shards as there are memories, joined by rings. Each is to be driven by a thread of its
-/// own, or all in rounds by one; its ring of deliveries has room for `deliveries`.
+/// own, or all in rounds by one; its ring of deliveries has room for `deliveries`. `idle` is what it
+/// does when it can do nothing but wait for another: give the core away, if they share one.
 pub fn crew<'p, M: Tracking>(
     publisher: &Publisher,
     memories: Vec<M>,
     deliveries: usize,
+    idle: fn(),
 ) -> Vec<Shard<'p, M>> {
     let Some(count) = NonZeroUsize::new(memories.len()) else { return Vec::new() };
     let shard = |(number, memory)| Shard {
@@ -153,13 +159,14 @@ pub fn crew<'p, M: Tracking>(
         to: Vec::new(),
         from: Vec::new(),
         too_long: Vec::new(),
+        idle,
     };
     let mut shards: Vec<Shard<'p, M>> = memories.into_iter().enumerate().map(shard).collect();
     for sender in 0..shards.len() {
         for receiver in 0..shards.len() {
             // What a shard would hand to itself stays in its batch.
             let (ring, end) = RingBuffer::new(if sender == receiver { 0 } else { HANDOVERS });
-            shards[sender].to.push(Outlet { ring, places: Vec::new() });
+            shards[sender].to.push(Outlet { ring, places: Vec::new(), expected: 0 });
             if sender != receiver {
                 shards[receiver].from.push(end);
             }
@@ -182,12 +189,36 @@ impl<'p, M: Tracking> Shard<'p, M> {
     /// If a ring is full, it waits until its reader has taken something from it, and meanwhile takes
     /// in what comes here, so that two that wait for each other wait for nothing.
     pub fn leave(&mut self) -> Left<'_, 'p, M> {
+        self.ask_for_rings();
         self.reader.fabric().leave_all(&mut self.leaving, &mut self.memory, &mut self.worker);
         self.sort();
+        self.to[self.number].places.clear();
         for receiver in 0..self.to.len() {
             self.hand_over(receiver);
         }
         Left(self)
+    }
+
+    /// Asks for the lines of the rings, which other cores have: those that this shard is going to
+    /// write, about, and those that it can read. What others do to a ring is only looked at when it
+    /// must be.
+    fn ask_for_rings(&mut self) {
+        for Outlet { ring, expected, .. } in &mut self.to {
+            let room = ring.cached_slots().min(*expected);
+            if let Ok(mut chunk) = ring.write_chunk_uninit(room) {
+                let (first, second) = chunk.as_mut_slices();
+                for slot in first.iter_mut().chain(second) {
+                    prefetch::line_to_write(slot);
+                }
+            }
+        }
+        for ring in &mut self.from {
+            let count = ring.slots().min(BATCH);
+            if let Ok(chunk) = ring.read_chunk(count) {
+                let (first, second) = chunk.as_slices();
+                first.iter().chain(second).for_each(prefetch::line);
+            }
+        }
     }
 
     /// Who crosses into which shard.
@@ -200,10 +231,8 @@ impl<'p, M: Tracking> Shard<'p, M> {
                 }
                 continue;
             };
-            let home = self.division.of_realm(realm);
-            if home != self.number {
-                self.to[home].places.push(place);
-            }
+            // Its own too: whether a packet crosses is what no processor guesses.
+            self.to[self.division.of_realm(realm)].places.push(place);
         }
     }
 
@@ -220,12 +249,13 @@ impl<'p, M: Tracking> Shard<'p, M> {
         let mut done = 0;
         loop {
             let Shard { to, leaving, .. } = self;
-            let Outlet { ring, places } = &mut to[receiver];
+            let Outlet { ring, places, .. } = &mut to[receiver];
             let (_, rest) = places.split_at(done);
             if rest.is_empty() {
                 break;
             }
-            let room = rest.len().min(ring.slots());
+            let cached = ring.cached_slots();
+            let room = if cached < rest.len() { ring.slots() } else { cached }.min(rest.len());
             if let (1.., Ok(chunk)) = (room, ring.write_chunk_uninit(room)) {
                 let taken = rest.iter().take(room);
                 done += room;
@@ -234,10 +264,12 @@ impl<'p, M: Tracking> Shard<'p, M> {
                 // A shard that was dropped and has not finished: it takes nothing in any more.
                 break;
             } else if !self.take_in() {
-                std::thread::yield_now();
+                (self.idle)();
             }
         }
-        self.to[receiver].places.clear();
+        let Outlet { places, expected, .. } = &mut self.to[receiver];
+        *expected = places.len();
+        places.clear();
     }
 
     /// Lets those enter that others have handed over so far. Was there any?
@@ -245,13 +277,13 @@ impl<'p, M: Tracking> Shard<'p, M> {
         let mut any = false;
         for ring in &mut self.from {
             // What has come, before the version: it is no older than that by which they left.
-            let count = ring.slots().min(BATCH);
+            let seen = ring.cached_slots();
+            let count = if seen == 0 { ring.slots() } else { seen }.min(BATCH);
             let (1.., Ok(chunk)) = (count, ring.read_chunk(count)) else { continue };
             any = true;
             let fabric = self.reader.fabric();
-            for handover in chunk {
-                self.arriving.take_over(handover, &fabric.hosts);
-            }
+            chunk.into_iter().for_each(|handover| self.arriving.take_over(handover));
+            self.arriving.look_at_taken(&fabric.hosts);
             fabric.enter_all(&mut self.arriving, &mut self.memory, &mut self.worker);
             self.arriving.clear();
         }
@@ -298,7 +330,7 @@ impl<'p, M: Tracking> Closed<'p, M> {
                 if over {
                     break;
                 }
-                std::thread::yield_now();
+                (shard.idle)();
             }
         }
         Finished { memory: shard.memory, worker: shard.worker, too_long: shard.too_long }
@@ -336,11 +368,12 @@ impl<M: Tracking> Left<'_, '_, M> {
                 None => None,
             };
             if next.is_none() || arriving.len() == BATCH {
+                arriving.look_at_taken(&fabric.hosts);
                 fabric.enter_all(arriving, memory, worker);
                 arriving.clear();
             }
             match next {
-                Some(handover) => arriving.take_over(handover, &fabric.hosts),
+                Some(handover) => arriving.take_over(handover),
                 None => break,
             }
         }

@@ -1,33 +1,41 @@
 //! From the batch in which a packet has left to another in which it enters.
 //!
-//! Holds [`Handover`]: what `enter_all` reads of a packet, in one line of the cache, so that the core
-//! that takes it over waits for that line alone. Nothing in it is made here: a crossing is moved and
-//! never made (see `gate.rs`). Refuses to know who hands over to whom.
+//! Holds [`Handover`]: a packet and its permit, two to a line of the cache. What else `enter_all`
+//! reads is read from the packet once more: lines that another core has written cost more than
+//! anything that can be done meanwhile. Nothing is made here: a crossing is moved (see `gate.rs`).
+//! Refuses to know who hands over to whom.
+
+use std::borrow::Cow;
 
 use super::{BATCH, Batch, State, Way};
 use crate::base::id::*;
 use crate::forward::Crossing;
-use crate::forward::fabric::Hosts;
 use crate::forward::fabric::directory::Key;
+use crate::forward::fabric::{Hosts, prefetch};
 use crate::forward::gate::{OpenEnd, Realm};
-use crate::wire::{Head, Packet};
+use crate::wire::Packet;
 
 /// A packet that has left and is in no batch.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(32))]
 pub(in crate::forward::fabric) struct Handover<'p> {
     packet: &'p Packet,
-    /// What `way` is, if it is rare: in a box, so that the others stay short.
-    rare: Option<Box<Crossing>>,
-    head: Head,
-    end: OpenEnd,
+    permit: Permit,
     from: InterfaceIdx,
     name: u32,
-    into: VpcIdx,
-    way: Way,
 }
 
-const _: () = assert!(size_of::<Handover<'_>>() == 64);
+const _: () = assert!(size_of::<Handover<'_>>() == 32);
+
+/// What it may enter.
+#[derive(Debug)]
+enum Permit {
+    Subnet(VpcIdx),
+    Local(VpcIdx),
+    Peering(OpenEnd),
+    /// In a box, so that the others stay short.
+    Rare(Box<Crossing>),
+}
 
 impl Handover<'_> {
     /// What deliveries call it by.
@@ -68,33 +76,54 @@ impl<'p> Batch<'p> {
         let packet = lanes.packet[at]?;
         // What waits does not enter.
         lanes.state[at] = State::Waits;
-        let way = lanes.way[at];
-        let rare = if way == Way::Rare { lanes.rare[at].map(Box::new) } else { None };
-        let (from, name) = (lanes.from[at], lanes.name[at]);
-        let (head, end, into) = (lanes.head[at], lanes.end[at], lanes.into[at]);
-        Some(Handover { packet, rare, head, end, from, name, into, way })
+        let permit = match lanes.way[at] {
+            Way::Subnet => Permit::Subnet(lanes.into[at]),
+            Way::Local => Permit::Local(lanes.into[at]),
+            Way::Peering => Permit::Peering(lanes.end[at]),
+            Way::Rare => Permit::Rare(Box::new(lanes.rare[at]?)),
+        };
+        Some(Handover { packet, permit, from: lanes.from[at], name: lanes.name[at] })
     }
 
-    /// Takes a packet in that has left elsewhere. The batch must not be full.
+    /// Takes a packet in that has left elsewhere. The batch must not be full. Those that were taken
+    /// in enter after [`Batch::look_at_taken`].
     #[inline]
-    pub(in crate::forward::fabric) fn take_over(&mut self, handover: Handover<'p>, hosts: &Hosts) {
+    pub(in crate::forward::fabric) fn take_over(&mut self, handover: Handover<'p>) {
         let (at, lanes) = (self.len, &mut *self.lanes);
         debug_assert!(at < BATCH, "whoever takes over has looked whether there is room");
         if at >= BATCH {
             return;
         }
-        let Handover { packet, rare, head, end, from, name, into, way } = handover;
+        let Handover { packet, permit, from, name } = handover;
+        prefetch::line(packet);
         lanes.packet[at] = Some(packet);
-        (lanes.from[at], lanes.name[at]) = (from, name);
-        (lanes.head[at], lanes.end[at], lanes.into[at]) = (head, end, into);
-        lanes.way[at] = way;
+        lanes.from[at] = from;
+        lanes.name[at] = name;
         lanes.state[at] = State::Left;
         self.len += 1;
-        match rare {
-            Some(crossing) => self.take_over_rarely(at, packet, *crossing),
-            None => {
-                let key = Key::of(into, head.destination);
-                lanes.key[at] = key;
+        match permit {
+            Permit::Subnet(into) => (lanes.way[at], lanes.into[at]) = (Way::Subnet, into),
+            Permit::Local(into) => (lanes.way[at], lanes.into[at]) = (Way::Local, into),
+            Permit::Peering(end) => {
+                (lanes.way[at], lanes.into[at], lanes.end[at]) =
+                    (Way::Peering, end.into_vpc(), end);
+            }
+            Permit::Rare(crossing) => self.take_over_rarely(at, packet, *crossing),
+        }
+    }
+
+    /// The stages between those of `leave_all` and those of `enter_all`, for a batch of packets that
+    /// have left elsewhere.
+    pub(in crate::forward::fabric) fn look_at_taken(&mut self, hosts: &Hosts) {
+        let (len, lanes) = (self.len, &mut *self.lanes);
+        for packet in lanes.packet.iter().take(len).flatten() {
+            prefetch::line::<[u8]>(packet.bytes());
+        }
+        for at in 0..len.min(BATCH) {
+            let head = lanes.packet[at].and_then(|packet| packet.view().head());
+            if let (Some(head), Way::Subnet | Way::Local | Way::Peering) = (head, lanes.way[at]) {
+                let key = Key::of(lanes.into[at], head.destination);
+                (lanes.head[at], lanes.key[at]) = (head, key);
                 hosts.directory.prefetch(key);
             }
         }
@@ -102,11 +131,9 @@ impl<'p> Batch<'p> {
 
     #[cold]
     fn take_over_rarely(&mut self, at: usize, packet: &Packet, crossing: Crossing) {
-        self.lanes.rare[at] = Some(crossing);
+        (self.lanes.way[at], self.lanes.rare[at]) = (Way::Rare, Some(crossing));
         // It was mapped when it left, so it can be.
-        if let (Ok(std::borrow::Cow::Owned(mapped)), Ok(place)) =
-            (crossing.mapped(packet), u8::try_from(at))
-        {
+        if let (Ok(Cow::Owned(mapped)), Ok(place)) = (crossing.mapped(packet), u8::try_from(at)) {
             self.mapped.push((place, mapped));
         }
     }
