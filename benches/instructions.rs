@@ -29,8 +29,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     if let [case, passes] = &args[..] {
         // Below callgrind: the work itself.
-        let mut steady = Steady::build(case).unwrap().unwrap();
-        let packets: usize = (0..passes.parse().unwrap()).map(|_| steady.pass().unwrap()).sum();
+        let steady = Steady::build(case).unwrap().unwrap();
+        let packets = steady.passes(passes.parse().unwrap()).unwrap();
         println!("{packets}");
         return ExitCode::SUCCESS;
     }

@@ -6,19 +6,28 @@
 
 use crate::base::id::InterfaceIdx;
 use crate::base::limit::TRACKED_CONNECTIONS_MAX;
+use crate::base::rng::Seed;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
-use crate::forward::{Connections, DropReason, Forwarder, Reference, Rows, Snapshot};
+use crate::cloud::event::Change;
+use crate::forward::fabric::flows::Flows;
+use crate::forward::fabric::{self, Batch, Fabric, Publisher, Reader};
+use crate::forward::{Connections, DropReason, Forwarder, Reference, Rows};
 use crate::wire::Packet;
 
 /// What the forwarder is called in a report.
-pub(super) const NAME: &str = "snapshot, one packet at a time";
+pub(super) const NAME: &str = "the compiled fabric, in batches";
+
+/// Packets that it takes at once, at most.
+pub(super) const BATCH: usize = fabric::BATCH;
+
+/// Deliveries of the ring. Whoever forwards empties it behind each batch without a look.
+const RING: usize = BATCH;
 
 /// One version of a network, ready to forward. Shared by all workers.
 #[derive(Debug)]
 pub(super) struct Engine {
-    snapshot: Snapshot,
-    interfaces: usize,
+    fabric: Fabric,
 }
 
 /// A packet, and the interface that sends it.
@@ -35,105 +44,131 @@ pub(super) enum Fate {
     Dropped(DropReason),
 }
 
-/// What a delivered packet leaves behind: 16 bytes, as the ring of a network card would hold.
-#[derive(Clone, Copy, Debug, Default)]
-struct Descriptor {
-    to: u32,
-    length: u32,
-    packet: u64,
+/// One core's part: the memory of connections, the batch, the ring and the counters.
+#[derive(Debug)]
+pub(super) struct Worker<'p> {
+    batch: Batch<'p>,
+    core: Core,
+    /// Packets that were verified last, kept for their room.
+    admitted: Vec<Parcel>,
 }
 
-const _: () = assert!(size_of::<Descriptor>() == 16);
-
-/// Descriptors of the ring; old ones are overwritten, so that it stays in the cache.
-const RING: usize = 1_024;
-
-/// One core's part: the memory of connections, the ring and the counters.
+/// What of a worker outlives its packets.
 #[derive(Debug)]
-pub(super) struct Worker {
-    memory: Connections,
-    ring: Box<[Descriptor; RING]>,
-    tail: usize,
-    /// Packets and bytes by receiving interface.
-    received: Vec<(u64, u64)>,
-    dropped: [u64; DropReason::COUNT],
+struct Core {
+    memory: Flows,
+    counters: fabric::Worker,
+    sent: u64,
+    malformed: u64,
 }
 
 impl Engine {
     /// Compiles a cloud, whose resources have these rows.
     pub(super) fn compile(cloud: &Cloud, rows: &Rows) -> Engine {
-        let snapshot = Snapshot::compile(cloud, rows, Instant::START);
-        Engine { snapshot, interfaces: rows.interface_count() }
+        Engine { fabric: Fabric::compile(cloud, rows, Instant::START) }
     }
 
-    /// Follows a cloud in which one route has changed: here by compiling all of it anew.
-    pub(super) fn follow(&mut self, cloud: &Cloud, rows: &Rows) {
-        *self = Engine::compile(cloud, rows);
+    /// Follows a cloud that these changes have made of the last one.
+    pub(super) fn follow(&mut self, cloud: &Cloud, rows: &Rows, changes: &[Change]) {
+        self.fabric.update(cloud, rows, changes, Instant::START);
     }
 
-    pub(super) fn worker(&self) -> Worker {
-        let mut memory = Connections::default();
-        memory.set_limit(TRACKED_CONNECTIONS_MAX);
-        Worker {
-            memory,
-            ring: Box::new([Descriptor::default(); RING]),
-            tail: 0,
-            received: vec![(0, 0); self.interfaces],
-            dropped: [0; DropReason::COUNT],
-        }
+    /// Bytes that it counts itself: rows, addresses and route tables.
+    pub(super) fn bytes(&self) -> usize {
+        self.fabric.bytes()
     }
 }
 
-impl Worker {
-    /// Forwards a batch: each packet leaves, enters, is delivered or dropped, and counted.
-    pub(super) fn forward(&mut self, engine: &Engine, batch: &[Parcel]) {
-        for (n, parcel) in batch.iter().enumerate() {
-            let snapshot = &engine.snapshot;
-            let crossing = snapshot.leave(parcel.from, &parcel.packet, &mut self.memory);
-            let end = crossing
-                .and_then(|crossing| snapshot.enter(crossing, &parcel.packet, &mut self.memory));
-            match end {
-                Ok(to) => self.deliver(to, n, parcel.packet.len()),
-                Err(drop) => self.dropped[drop.reason.row()] += 1,
-            }
+impl<'p> Worker<'p> {
+    pub(super) fn new() -> Worker<'p> {
+        let mut memory = Flows::new(Seed::default());
+        memory.set_limit(TRACKED_CONNECTIONS_MAX);
+        let counters = fabric::Worker::new(RING);
+        let core = Core { memory, counters, sent: 0, malformed: 0 };
+        Worker { batch: Batch::new(), core, admitted: Vec::new() }
+    }
+
+    /// Forwards packets, at most [`BATCH`] at once: each leaves, enters, is delivered or dropped, and
+    /// counted.
+    pub(super) fn forward(&mut self, engine: &Engine, parcels: &'p [Parcel]) {
+        for parcels in parcels.chunks(BATCH) {
+            self.core.forward(&engine.fabric, &mut self.batch, parcels);
         }
     }
 
-    /// The same from bytes that nobody has looked at yet: header and checksums are verified first.
-    pub(super) fn admit_and_forward(&mut self, engine: &Engine, batch: &[Parcel]) {
-        for parcel in batch {
-            match Packet::parse(parcel.packet.bytes().clone()) {
-                Ok(packet) => self.forward(engine, &[Parcel { from: parcel.from, packet }]),
-                Err(_) => self.dropped[DropReason::Malformed.row()] += 1,
-            }
+    /// The same by a network that changes meanwhile; each batch by one version of it.
+    pub(super) fn forward_live(&mut self, follower: &mut Follower, parcels: &'p [Parcel]) {
+        for parcels in parcels.chunks(BATCH) {
+            self.core.forward(follower.0.fabric(), &mut self.batch, parcels);
         }
     }
 
-    fn deliver(&mut self, to: InterfaceIdx, n: usize, length: usize) {
-        #[allow(clippy::cast_possible_truncation, reason = "a packet has at most 65,535 bytes")]
-        let descriptor =
-            Descriptor { to: to.row() as u32, length: length as u32, packet: n as u64 };
-        self.ring[self.tail % RING] = descriptor;
-        self.tail = self.tail.wrapping_add(1);
-        if let Some((packets, bytes)) = self.received.get_mut(to.row()) {
-            *packets += 1;
-            *bytes += u64::from(descriptor.length);
+    /// The same from bytes that nobody has looked at yet: header and checksums are verified first. A
+    /// batch is made for each call.
+    pub(super) fn admit_and_forward(&mut self, engine: &Engine, parcels: &[Parcel]) {
+        self.admitted.clear();
+        for Parcel { from, packet } in parcels {
+            match Packet::parse(packet.bytes().clone()) {
+                Ok(packet) => self.admitted.push(Parcel { from: *from, packet }),
+                Err(_) => self.core.malformed += 1,
+            }
+        }
+        let mut batch = Batch::new();
+        for parcels in self.admitted.chunks(BATCH) {
+            self.core.forward(&engine.fabric, &mut batch, parcels);
         }
     }
 
     /// Every packet so far, by fate; those that nobody met are left out.
     pub(super) fn fates(&self) -> Vec<(Fate, u64)> {
-        let delivered = self.received.iter().map(|(packets, _)| packets).sum();
-        let drops = DropReason::ALL.iter().map(|reason| Fate::Dropped(*reason));
-        let counts = drops.zip(self.dropped);
-        let all = std::iter::once((Fate::Delivered, delivered)).chain(counts);
+        let counters = &self.core.counters;
+        let drops = DropReason::ALL.iter().map(|&reason| {
+            let early = if reason == DropReason::Malformed { self.core.malformed } else { 0 };
+            (Fate::Dropped(reason), counters.dropped(reason) + early)
+        });
+        let all = std::iter::once((Fate::Delivered, counters.delivered())).chain(drops);
         all.filter(|(_, count)| *count > 0).collect()
     }
 
-    /// What the last descriptor says, so that no compiler finds that nobody reads the ring.
-    pub(super) fn last(&self) -> u64 {
-        let last = self.ring[self.tail.wrapping_sub(1) % RING];
-        u64::from(last.to) ^ u64::from(last.length) ^ last.packet
+    /// Packets that were handed over so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.core.sent + self.core.malformed
+    }
+}
+
+impl Core {
+    fn forward<'q>(&mut self, fabric: &Fabric, batch: &mut Batch<'q>, parcels: &'q [Parcel]) {
+        batch.clear();
+        for (parcel, name) in parcels.iter().zip(0..) {
+            batch.push(parcel.from, &parcel.packet, name);
+        }
+        fabric.leave_all(batch, &mut self.memory, &mut self.counters);
+        fabric.enter_all(batch, &mut self.memory, &mut self.counters);
+        self.counters.clear();
+        self.sent += parcels.len() as u64;
+    }
+}
+
+/// A network that changes while workers forward by it.
+#[derive(Debug)]
+pub(super) struct Live(Publisher);
+
+/// A worker's hold on it.
+#[derive(Debug)]
+pub(super) struct Follower(Reader);
+
+impl Live {
+    pub(super) fn new(engine: Engine) -> Live {
+        Live(Publisher::new(engine.fabric))
+    }
+
+    pub(super) fn follower(&self) -> Follower {
+        Follower(self.0.reader())
+    }
+
+    /// Puts a version in use that follows these changes.
+    pub(super) fn publish(&mut self, cloud: &Cloud, rows: &Rows, changes: &[Change]) {
+        self.0.publish(cloud, rows, changes, Instant::START);
     }
 }
 

@@ -6,7 +6,7 @@
 use super::BenchError;
 use super::engine::Worker;
 use super::report::{Row, Unit};
-use super::spread::Spread;
+use super::spread::{Spread, quantile};
 use super::timing::{Case, Settings, nanos};
 
 /// Parts of a thousand that are reported; the last is the slowest batch of all.
@@ -15,7 +15,7 @@ const QUANTILES: [(usize, &str); 5] =
 
 /// One row for each quantile: its median and ends over the rounds.
 pub(super) fn rows(case: &Case<'_>, settings: Settings) -> Result<Vec<Row>, BenchError> {
-    let mut worker = case.engine.worker();
+    let mut worker = Worker::new();
     case.pass(&mut worker, settings.batch);
     let mut rounds = Vec::with_capacity(settings.rounds);
     for _ in 0..settings.rounds {
@@ -36,7 +36,7 @@ pub(super) fn rows(case: &Case<'_>, settings: Settings) -> Result<Vec<Row>, Benc
     rows.into_iter().collect::<Option<Vec<Row>>>().ok_or(BenchError::Shape)
 }
 
-fn sorted_times(case: &Case<'_>, worker: &mut Worker, settings: Settings) -> Vec<f64> {
+fn sorted_times<'a>(case: &Case<'a>, worker: &mut Worker<'a>, settings: Settings) -> Vec<f64> {
     let mut times = Vec::new();
     let mut spent = 0.0;
     while spent < settings.sample.as_nanos() as f64 {
@@ -48,25 +48,4 @@ fn sorted_times(case: &Case<'_>, worker: &mut Worker, settings: Settings) -> Vec
     }
     times.sort_unstable_by(f64::total_cmp);
     times
-}
-
-/// The smallest time that so many parts of a thousand do not exceed; 0 if there are none.
-fn quantile(sorted: &[f64], part: usize) -> f64 {
-    let at = (sorted.len() * part).div_ceil(1_000).saturating_sub(1);
-    sorted.get(at).copied().unwrap_or(0.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_values_that_were_measured() {
-        let times: Vec<f64> = (1..=10).map(f64::from).collect();
-        let rows = [(1, 1.0), (100, 1.0), (101, 2.0), (500, 5.0), (999, 10.0), (1_000, 10.0)];
-        for (part, want) in rows {
-            assert_eq!(quantile(&times, part), want, "{part}");
-        }
-        assert_eq!(quantile(&[], 500), 0.0);
-    }
 }

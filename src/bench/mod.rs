@@ -8,6 +8,7 @@
 mod engine;
 mod floor;
 mod latency;
+mod live;
 mod network;
 mod rate;
 mod report;

@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::BenchError;
-use super::engine::{Engine, Fate, Parcel, by_reference};
+use super::engine::{Engine, Fate, Parcel, Worker, by_reference};
 use super::report::{Row, Topic, Unit};
 use super::spread::Spread;
 use super::timing::{Case, Entry, Settings, nanos};
 use super::topics::thousands;
+use super::{BenchError, floor};
 use crate::base::rng::mix;
 use crate::cloud::Cloud;
 use crate::forward::Rows;
@@ -30,7 +30,7 @@ pub(super) fn topic(cloud: &Cloud, settings: Settings) -> Result<Topic, BenchErr
     let rows = Rows::of(cloud);
     let parcels = parcels(cloud, &rows)?;
     let engine = Engine::compile(cloud, &rows);
-    let mut worker = engine.worker();
+    let mut worker = Worker::new();
     worker.forward(&engine, &parcels);
     let mut fates: BTreeMap<Fate, u64> = BTreeMap::new();
     for fate in by_reference(cloud, &rows, &parcels) {
@@ -42,7 +42,8 @@ pub(super) fn topic(cloud: &Cloud, settings: Settings) -> Result<Topic, BenchErr
         return Err(BenchError::WrongFate { what, want, sent, met: 0 });
     }
     let (name, entry) = ("all packets", Entry::Admitted);
-    let case = Case { name, engine: &engine, parcels: &parcels, entry, want: None };
+    let floor = floor::Kind::Word;
+    let case = Case { name, engine: &engine, parcels: &parcels, entry, floor, want: None };
     let forwarding = case.row(settings)?;
     let compiling = (0..settings.rounds)
         .map(|_| nanos(|| drop(std::hint::black_box(Engine::compile(cloud, &rows)))) / 1e6);

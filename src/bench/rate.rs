@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::BenchError;
+use super::engine::Worker;
 use super::report::{Row, Unit};
 use super::spread::Spread;
 use super::timing::{Case, Settings};
@@ -92,7 +93,7 @@ fn trial(case: &Case<'_>, rate: f64, settings: Settings) -> Result<u64, BenchErr
     let gap = Duration::from_secs_f64(BURST as f64 / (rate * 1e6));
     std::thread::scope(|scope| {
         let forwarder = scope.spawn(|| {
-            let mut worker = case.engine.worker();
+            let mut worker = Worker::new();
             case.pass(&mut worker, settings.batch);
             let mut numbers = Vec::with_capacity(settings.batch);
             // The sender waits for it.

@@ -78,6 +78,10 @@ pub enum Unit {
     NsPerBatch,
     /// Million packets a second, all workers together.
     Mpps,
+    /// So many times as much as another figure.
+    Times,
+    /// How often in a second.
+    ASecond,
     /// Microseconds.
     Micros,
     /// Milliseconds.
@@ -95,6 +99,8 @@ impl Unit {
             Unit::NsPerPacket => "ns/packet",
             Unit::NsPerBatch => "ns/batch",
             Unit::Mpps => "Mpps",
+            Unit::Times => "times",
+            Unit::ASecond => "/s",
             Unit::Micros => "us",
             Unit::Millis => "ms",
             Unit::Bytes => "bytes",

@@ -6,13 +6,15 @@
 
 use std::time::Instant;
 
-use super::BenchError;
 use super::engine::{Engine, Fate};
+use super::floor::Kind;
+use super::live::Toggle;
 use super::report::{Row, resident};
 use super::spread::Spread;
-use super::timing::{Case, Entry, Settings, nanos};
+use super::timing::{Case, Entry, Settings};
 use super::topics::MANY_FLOWS;
 use super::world::{Choice, Filters, Shape, Stream, World};
+use super::{BenchError, live};
 use crate::wire::Family;
 
 /// Sizes of a ring of VPCs.
@@ -39,11 +41,11 @@ pub struct Standing {
     /// copies that it holds at the same time, because the first ones fill what building has left
     /// free. 0 where the system does not tell.
     pub bytes: u64,
-    /// The most that the process has held with one copy, control plane and journal included; 0
+    /// The most that the process has held with one copy, control plane included; 0
     /// likewise.
     pub peak: u64,
-    /// Nanoseconds of a packet if each VPC sends as often as another, and if a hundredth of them send
-    /// nine packets of ten.
+    /// Nanoseconds of a packet if each VPC sends as often as another (beside a chain of five lines
+    /// through as much memory), and if they send as often as Zipf's law has it.
     pub packet: [Row; 2],
     /// Microseconds from a changed route table to a network that can forward by it.
     pub changed: Spread,
@@ -80,14 +82,18 @@ pub fn stand(sizes: Sizes, settings: Settings) -> Result<Standing, BenchError> {
     let bytes = grown.into_iter().max().unwrap_or(0);
     engines.truncate(1);
     let mut engine = engines.pop().ok_or(BenchError::Shape)?;
-    let packet = |choice, name| -> Result<Row, BenchError> {
+    let packet = |choice, name, floor| -> Result<Row, BenchError> {
         let stream = Stream { choice, flows: MANY_FLOWS, ..Stream::BASE };
         let (parcels, entry) = (world.parcels(stream)?, Entry::Admitted);
         let want = Some(Fate::Delivered);
-        Case { name, engine: &engine, parcels: &parcels, entry, want }.row(settings)
+        Case { name, engine: &engine, parcels: &parcels, entry, floor, want }.row(settings)
     };
-    let packet = [packet(Choice::Uniform, "uniform")?, packet(Choice::Skewed, "skewed")?];
-    let changed = changes(&mut world, &mut engine, settings.rounds.max(1))?;
+    let packet = [
+        packet(Choice::Uniform, "uniform", Kind::Chain(engine.bytes()))?,
+        packet(Choice::Skewed, "skewed", Kind::Word)?,
+    ];
+    let toggle = Toggle::of(&mut world)?;
+    let changed = live::quiet(&world, &toggle, &mut engine, settings.rounds)?;
     Ok(Standing {
         counts: (
             sizes.vpcs,
@@ -101,18 +107,4 @@ pub fn stand(sizes: Sizes, settings: Settings) -> Result<Standing, BenchError> {
         packet,
         changed,
     })
-}
-
-/// Microseconds for one route more or less, once the cloud has it.
-pub(super) fn changes(
-    world: &mut World,
-    engine: &mut Engine,
-    rounds: usize,
-) -> Result<Spread, BenchError> {
-    let mut took = Vec::new();
-    for round in 0..rounds {
-        world.change_route(round % 2 == 0)?;
-        took.push(nanos(|| engine.follow(&world.cloud, &world.rows)) / 1e3);
-    }
-    Spread::of(took).ok_or(BenchError::Shape)
 }

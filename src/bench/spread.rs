@@ -30,6 +30,12 @@ impl Spread {
     }
 }
 
+/// The smallest of sorted values that so many parts of a thousand do not exceed; 0 if there are none.
+pub(super) fn quantile(sorted: &[f64], part: usize) -> f64 {
+    let at = (sorted.len() * part).div_ceil(1_000).saturating_sub(1);
+    sorted.get(at).copied().unwrap_or(0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +58,15 @@ mod tests {
     fn a_rate_is_the_inverse_of_a_time_and_its_ends_change_places() {
         let rate = Spread { median: 10.0, min: 5.0, max: 20.0 }.inverse(1_000.0);
         assert_eq!((rate.median, rate.min, rate.max), (100.0, 50.0, 200.0));
+    }
+
+    #[test]
+    fn quantiles_are_values_that_were_measured() {
+        let times: Vec<f64> = (1..=10).map(f64::from).collect();
+        let rows = [(1, 1.0), (100, 1.0), (101, 2.0), (500, 5.0), (999, 10.0), (1_000, 10.0)];
+        for (part, want) in rows {
+            assert_eq!(quantile(&times, part), want, "{part}");
+        }
+        assert_eq!(quantile(&[], 500), 0.0);
     }
 }

@@ -4,7 +4,8 @@
 //! process does (`benches/instructions.rs`).
 
 use super::BenchError;
-use super::engine::{Engine, Fate, Parcel, Worker};
+use super::engine::{BATCH, Engine, Fate, Parcel, Worker};
+use super::floor::Kind;
 use super::timing::{Case, Entry};
 use super::world::{Filters, Shape, Stream, Towards, World};
 use crate::forward::DropReason;
@@ -16,24 +17,20 @@ pub const CASES: [&str; 7] =
 
 /// Packets of one pass.
 const FLOWS: usize = 256;
-/// Packets of a batch.
-const BATCH: usize = 64;
-
 /// A case that can be repeated.
 #[derive(Debug)]
 pub struct Steady {
     engine: Engine,
-    worker: Worker,
     parcels: Vec<Parcel>,
     entry: Entry,
     want: Fate,
 }
 
 impl Steady {
-    /// Builds a case and passes once, so that connections stand; `None` if there is none of this name.
+    /// Builds a case; `None` if there is none of this name.
     ///
     /// # Errors
-    /// If a packet meets another fate than it should.
+    /// If the network cannot be built.
     pub fn build(case: &str) -> Option<Result<Steady, BenchError>> {
         let (mut shape, mut stream) = (
             Shape { hosts: 32, routes: 200, ..Shape::BASE },
@@ -59,22 +56,21 @@ impl Steady {
     fn stand(shape: Shape, stream: Stream, entry: Entry, want: Fate) -> Result<Steady, BenchError> {
         let world = World::build(shape)?;
         let engine = Engine::compile(&world.cloud, &world.rows);
-        let worker = engine.worker();
-        let mut steady = Steady { parcels: world.parcels(stream)?, engine, worker, entry, want };
-        steady.pass()?;
-        Ok(steady)
+        Ok(Steady { parcels: world.parcels(stream)?, engine, entry, want })
     }
 
-    /// Forwards every packet once; how many they are.
+    /// Forwards every packet so many times; how many they are together. The first time opens the
+    /// connections.
     ///
     /// # Errors
     /// If a packet meets another fate than it should.
-    pub fn pass(&mut self) -> Result<usize, BenchError> {
+    pub fn passes(&self, passes: u64) -> Result<u64, BenchError> {
         let (name, want) = ("a steady case", Some(self.want));
         let (engine, parcels, entry) = (&self.engine, self.parcels.as_slice(), self.entry);
-        let case = Case { name, engine, parcels, entry, want };
-        case.pass(&mut self.worker, BATCH);
-        case.check(&self.worker)?;
-        Ok(self.parcels.len())
+        let case = Case { name, engine, parcels, entry, floor: Kind::Word, want };
+        let mut worker = Worker::new();
+        (0..passes).for_each(|_| case.pass(&mut worker, BATCH));
+        case.check(&worker)?;
+        Ok(worker.sent())
     }
 }

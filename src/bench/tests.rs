@@ -1,9 +1,9 @@
 //! The networks of the bench are what they are said to be, and its packets meet their fates.
 #![allow(clippy::unwrap_used, reason = "a failure names the line")]
 
-use super::engine::{Engine, Fate, by_reference};
+use super::engine::{Engine, Fate, Worker, by_reference};
 use super::topics::thousands;
-use super::world::{Choice, Filters, Shape, Stream, Towards, World};
+use super::world::{Choice, Filters, Shape, Stream, Towards, World, zipf};
 use crate::forward::DropReason;
 use crate::wire::Family;
 
@@ -34,7 +34,7 @@ fn packets_meet_the_fate_they_are_made_for() {
                     let stream = Stream { flows: 64, length: 64, towards, choice: Choice::Skewed };
                     let parcels = world.parcels(stream).unwrap();
                     assert!(parcels.iter().all(|p| p.packet.len() == 64));
-                    let mut worker = engine.worker();
+                    let mut worker = Worker::new();
                     worker.forward(&engine, &parcels);
                     assert_eq!(worker.fates(), [(want, 64)], "{shape:?} {towards:?}");
                     worker.admit_and_forward(&engine, &parcels);
@@ -47,7 +47,7 @@ fn packets_meet_the_fate_they_are_made_for() {
     }
 }
 
-/// As many routes as are asked for, all different, whether or not they were added as events.
+/// As many routes as are asked for, all different, whether or not they were asked for.
 #[test]
 fn tables_have_the_routes_they_are_said_to_have() {
     for routes in [2, 63, 65, 5_000] {
@@ -76,6 +76,20 @@ fn sizes_out_of_range_are_refused() {
     for (vpcs, hosts) in rows {
         assert!(World::build(Shape { vpcs, hosts, ..SMALL }).is_err(), "{vpcs} {hosts}");
     }
+}
+
+/// By rank 1/1, 1/2, 1/3 and so on, but for what rounding ranks down adds to the first.
+#[test]
+fn a_skewed_choice_falls_with_the_rank() {
+    let mut counts = [0; 10];
+    for n in 0..10_000 {
+        counts[zipf(f64::from(n) / 1e4, 10)] += 1;
+    }
+    let mut sorted = counts;
+    sorted.sort_unstable_by(|a, b| b.cmp(a));
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    assert!((2_800..3_000).contains(&sorted[0]), "ln 2 / ln 11: {counts:?}");
+    assert!((1_600..1_800).contains(&sorted[1]), "ln 1.5 / ln 11: {counts:?}");
 }
 
 #[test]

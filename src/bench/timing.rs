@@ -7,8 +7,8 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use super::BenchError;
-use super::engine::{Engine, Fate, Parcel, Worker};
-use super::floor::Floor;
+use super::engine::{BATCH, Engine, Fate, Parcel, Worker};
+use super::floor::{Floor, Kind};
 use super::report::{Row, Unit};
 use super::spread::Spread;
 
@@ -19,14 +19,14 @@ pub struct Settings {
     pub rounds: usize,
     /// About how long one round of a figure takes.
     pub sample: Duration,
-    /// Packets that are forwarded at once.
+    /// Packets that are forwarded at once, 1..=256.
     pub batch: usize,
 }
 
 impl Default for Settings {
-    /// 7 rounds of 12 ms, batches of 64.
+    /// 7 rounds of 12 ms, the largest batches.
     fn default() -> Settings {
-        Settings { rounds: 7, sample: Duration::from_millis(12), batch: 64 }
+        Settings { rounds: 7, sample: Duration::from_millis(12), batch: BATCH }
     }
 }
 
@@ -46,26 +46,30 @@ pub(super) struct Case<'a> {
     pub(super) engine: &'a Engine,
     pub(super) parcels: &'a [Parcel],
     pub(super) entry: Entry,
+    /// What it is compared with.
+    pub(super) floor: Kind,
     /// What every packet is to meet; `None` if fates differ.
     pub(super) want: Option<Fate>,
 }
 
-impl Case<'_> {
-    pub(super) fn pass(&self, worker: &mut Worker, batch: usize) {
-        for batch in self.parcels.chunks(batch.max(1)) {
-            match self.entry {
-                Entry::Admitted => worker.forward(self.engine, batch),
-                Entry::Bytes => worker.admit_and_forward(self.engine, batch),
+impl<'a> Case<'a> {
+    pub(super) fn pass(&self, worker: &mut Worker<'a>, batch: usize) {
+        match self.entry {
+            Entry::Admitted => {
+                for batch in self.parcels.chunks(batch.max(1)) {
+                    worker.forward(self.engine, batch);
+                }
             }
+            Entry::Bytes => worker.admit_and_forward(self.engine, self.parcels),
         }
-        std::hint::black_box(worker.last());
+        std::hint::black_box(worker);
     }
 
     /// Has every packet met its fate?
-    pub(super) fn check(&self, worker: &Worker) -> Result<(), BenchError> {
+    pub(super) fn check(&self, worker: &Worker<'_>) -> Result<(), BenchError> {
         let Some(want) = self.want else { return Ok(()) };
         let fates = worker.fates();
-        let sent = fates.iter().map(|(_, count)| count).sum();
+        let sent = worker.sent();
         let met = fates.iter().find(|(fate, _)| *fate == want).map_or(0, |(_, count)| *count);
         if met == sent {
             return Ok(());
@@ -80,8 +84,8 @@ impl Case<'_> {
     /// One worker on one core.
     pub(super) fn row(&self, settings: Settings) -> Result<Row, BenchError> {
         let length = self.parcels.first().map_or(64, |parcel| parcel.packet.len());
-        let mut floor = Floor::new(self.parcels.len().max(1), length);
-        let mut worker = self.engine.worker();
+        let mut floor = Floor::new(self.floor, self.parcels.len().max(1), length);
+        let mut worker = Worker::new();
         let mut pass = || self.pass(&mut worker, settings.batch);
         let taken = alternate(settings, self.parcels.len(), &mut pass, &mut || floor.pass());
         self.check(&worker)?;
@@ -89,10 +93,10 @@ impl Case<'_> {
     }
 
     /// As many workers as there are cases, all at once, each with a memory and counters of its own.
-    pub(super) fn together(cases: &[Case<'_>], settings: Settings) -> Result<Spread, BenchError> {
+    pub(super) fn together(cases: &[Case<'a>], settings: Settings) -> Result<Spread, BenchError> {
         let barrier = Barrier::new(cases.len());
-        let one = |case: &Case<'_>| -> Result<Vec<f64>, BenchError> {
-            let mut worker = case.engine.worker();
+        let one = |case: &Case<'a>| -> Result<Vec<f64>, BenchError> {
+            let mut worker = Worker::new();
             let mut pass = || case.pass(&mut worker, settings.batch);
             let passes = passes_for(settings.sample, &mut pass);
             let mut rates = Vec::with_capacity(settings.rounds);

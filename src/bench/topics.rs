@@ -4,21 +4,23 @@
 //! `timing.rs`.
 
 use super::engine::{self, Engine, Fate, Parcel};
+use super::floor::Kind;
+use super::live::Toggle;
 use super::report::{Machine, Report, Row, Topic, Unit};
 use super::spread::Spread;
 use super::timing::{Case, Entry, Settings};
 use super::world::{Choice, Filters, Shape, Stream, Towards, World};
-use super::{BenchError, Step, latency, network, rate, scale};
+use super::{BenchError, Step, latency, live, network, rate};
 use crate::cloud::Cloud;
 use crate::forward::DropReason;
 use crate::wire::Family;
 
 /// Bytes of the packets, IP header included.
 const SIZES: [usize; 3] = [64, 512, 1_500];
-const VPCS: [usize; 4] = [2, 100, 10_000, 100_000];
+const VPCS: [usize; 6] = [2, 10, 100, 1_000, 10_000, 100_000];
 const ROUTES: [usize; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
 const FLOWS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
-const BATCHES: [usize; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
+const BATCHES: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// Packets of the pools that do not fit a cache.
 pub(super) const MANY_FLOWS: usize = 1 << 17;
 /// Workers beyond which no figure is taken.
@@ -167,7 +169,8 @@ impl Ready {
 
     fn case<'a>(&'a self, name: &'a str, want: Fate) -> Case<'a> {
         let entry = Entry::Admitted;
-        Case { name, engine: &self.engine, parcels: &self.parcels, entry, want: Some(want) }
+        let (floor, want) = (Kind::Word, Some(want));
+        Case { name, engine: &self.engine, parcels: &self.parcels, entry, floor, want }
     }
 
     fn row(&self, name: &str, settings: Settings) -> Result<Row, BenchError> {
@@ -246,24 +249,24 @@ impl Run<'_> {
     fn vpcs(&mut self) -> Result<Topic, BenchError> {
         let mut rows = Vec::new();
         for vpcs in VPCS {
-            let hosts = if vpcs > 128 { 4 } else { 512 };
-            let world = World::build(Shape { vpcs, hosts, routes: 10, ..Shape::BASE })?;
-            for (choice, name) in [(Choice::Uniform, "uniform"), (Choice::Skewed, "skewed")] {
-                // One VPC is no hundredth of two.
-                if choice == Choice::Skewed && vpcs < 100 {
-                    self.done += 1;
-                    continue;
-                }
+            let world = World::build(Shape { vpcs, hosts: 10, routes: 8, ..Shape::BASE })?;
+            let stream = Stream { flows: MANY_FLOWS, ..Stream::BASE };
+            let mut ready = Ready::of(&world, stream)?;
+            let chain = Kind::Chain(ready.engine.bytes());
+            for (choice, name, floor) in
+                [(Choice::Uniform, "uniform", chain), (Choice::Skewed, "skewed", Kind::Word)]
+            {
                 let name = format!("{} VPCs, {name}", thousands(vpcs));
                 self.next(&name);
-                let ready =
-                    Ready::of(&world, Stream { choice, flows: MANY_FLOWS, ..Stream::BASE })?;
-                rows.push(Row { at: Some(vpcs as u64), ..ready.row(&name, self.settings)? });
+                ready.parcels = world.parcels(Stream { choice, ..stream })?;
+                let case = Case { floor, ..ready.case(&name, Fate::Delivered) };
+                rows.push(Row { at: Some(vpcs as u64), ..case.row(self.settings)? });
             }
         }
         let note = format!(
-            "64 B IPv4, plain, {} flows, a ring of VPCs with 4 instances (512 up to 100 VPCs) and 12 \
-             routes each. Skewed: nine packets of ten come from a hundredth of the VPCs.",
+            "64 B IPv4, plain, {} packets in turn, a ring of VPCs with 10 instances and 10 routes each. \
+             Uniform: each VPC sends as often as another; the floor is a chain of five lines through \
+             as much memory as the network takes. Skewed: as often as Zipf's law has it.",
             thousands(MANY_FLOWS),
         );
         Ok(Topic {
@@ -276,17 +279,24 @@ impl Run<'_> {
     }
 
     fn routes(&mut self) -> Result<Topic, BenchError> {
-        let mut rows = Vec::new();
+        let (mut rows, mut changed) = (Vec::new(), Vec::new());
         for routes in ROUTES {
             let name = format!("{} routes", thousands(routes));
             self.next(&name);
-            let shape = Shape { hosts: 4_096, routes, ..Shape::BASE };
-            let ready = Ready::build(shape, Stream { flows: 16_384, ..Stream::BASE })?;
-            rows.push(Row { at: Some(routes as u64), ..ready.row(&name, self.settings)? });
+            let mut world = World::build(Shape { hosts: 4_096, routes, ..Shape::BASE })?;
+            let mut ready = Ready::of(&world, Stream { flows: 16_384, ..Stream::BASE })?;
+            let at = Some(routes as u64);
+            rows.push(Row { at, ..ready.row(&name, self.settings)? });
+            let toggle = Toggle::of(&mut world)?;
+            let value = live::quiet(&world, &toggle, &mut ready.engine, self.settings.rounds)?;
+            let (case, unit) = (format!("one more or less of {name}"), Unit::Micros);
+            changed.push(Row { case, at, value, unit, floor: None, of_floor: None });
         }
-        let note = "64 B IPv4, plain, 16,384 flows between two VPCs of 4,096 instances. As many \
-                    routes in each of two tables; up to half of them lead to one instance each, so \
-                    that packets meet up to 4,096 routes."
+        rows.extend(changed);
+        let note = "64 B IPv4, plain, 16,384 packets in turn between two VPCs of 4,096 instances. As \
+                    many routes in each of two tables; up to half of them lead to one instance each, so \
+                    that packets meet up to 4,096 routes. One more or less: from the changed cloud to \
+                    a network that forwards by it; the command itself is not included."
             .to_owned();
         Ok(Topic {
             key: Question::Routes.key(),
@@ -352,14 +362,14 @@ impl Run<'_> {
             let cases: Vec<Case<'_>> = parts.map(|parcels| Case { parcels, ..whole }).collect();
             let value = Case::together(&cases, self.settings)?;
             let single = *single.get_or_insert(value.median);
-            rows.push(Row {
-                case: format!("{name}, {:.2} times one", value.median / single),
-                at: Some(count as u64),
-                value,
-                unit: Unit::Mpps,
-                floor: None,
-                of_floor: None,
-            });
+            let times = Spread::of([value.median / single]).ok_or(BenchError::Shape)?;
+            for (case, value, unit) in [
+                (name.clone(), value, Unit::Mpps),
+                (format!("{name} over one"), times, Unit::Times),
+            ] {
+                let at = Some(count as u64);
+                rows.push(Row { case, at, value, unit, floor: None, of_floor: None });
+            }
         }
         let note =
             "64 B IPv4, plain, 16 VPCs; each worker has 1,024 flows, counters and a memory of \
@@ -411,26 +421,24 @@ impl Run<'_> {
     }
 
     fn changes(&mut self) -> Result<Topic, BenchError> {
-        let name = "one route more or less";
-        self.next(name);
-        let mut world = World::build(Shape { vpcs: 100, hosts: 10, ..Shape::BASE })?;
-        let mut engine = Engine::compile(&world.cloud, &world.rows);
-        let value: Spread = scale::changes(&mut world, &mut engine, self.settings.rounds)?;
-        let row = |case: &str, value, unit| {
-            let case = case.to_owned();
-            Row { case, at: None, value, unit, floor: None, of_floor: None }
-        };
-        let rows = vec![row(name, value, Unit::Micros)];
-        let note = "100 VPCs with 10 instances and 1,000 routes each: from the changed cloud to a network \
-                    that forwards by it. The command itself is not included."
+        let (key, title) = (Question::Changes.key(), "while the network changes");
+        self.next(title);
+        if workers().len() < 2 {
+            let note = "Not measured: worker and changes need a core each.".to_owned();
+            return Ok(Topic { key, title, note, axis: None, rows: Vec::new() });
+        }
+        let mut world = World::build(Shape { hosts: 1_024, ..Shape::BASE })?;
+        let toggle = Toggle::of(&mut world)?;
+        let ready = Ready::of(&world, Stream::BASE)?;
+        let case = ready.case("under changes", Fate::Delivered);
+        let rows = live::rows(&world, &toggle, &case, self.settings)?;
+        let note = "64 B IPv4, plain, two VPCs of 1,024 instances with 1,000 routes each. Every \
+                    millisecond another thread adds a route that packets take, or takes it away; \
+                    without it they take a shorter prefix. One worker forwards meanwhile. No packet was \
+                    lost: there would be no figures. Making a change is publishing it, from the \
+                    changed cloud to a network that all workers forward by; the command is not included."
             .to_owned();
-        Ok(Topic {
-            key: Question::Changes.key(),
-            title: "a change of the network",
-            note,
-            axis: None,
-            rows,
-        })
+        Ok(Topic { key, title, note, axis: None, rows })
     }
 }
 

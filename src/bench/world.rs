@@ -2,7 +2,7 @@
 //!
 //! Holds a ring of VPCs, each peered with the next, in the sizes and with the filters of a
 //! [`Shape`]. Refuses to forward. What is small is asked of the cloud command by command; long
-//! tables of routes and long rings are added as events that were never decided, because each
+//! tables of routes and long rings are carried out as events that nobody decided, because each
 //! `CreateRoute` looks through the table it adds to and each request through all peerings: a million
 //! of them would take hours.
 
@@ -158,7 +158,8 @@ pub(super) enum Towards {
 pub(super) enum Choice {
     /// One as often as another.
     Uniform,
-    /// Nine times of ten one of the first hundredth.
+    /// The `n`-th most frequent one an `n`-th as often as the most frequent (Zipf's law), wherever it
+    /// lies.
     Skewed,
 }
 
@@ -222,8 +223,8 @@ impl World {
             }
         };
         let at = match stream.choice {
-            Choice::Skewed if draw(7, 10) != 0 => draw(1, vpcs.div_ceil(100)),
-            _ => draw(1, vpcs),
+            Choice::Uniform => draw(1, vpcs),
+            Choice::Skewed => zipf(draw(1, 1 << 30) as f64 / f64::from(1 << 30), vpcs),
         };
         let n = draw(17, hosts);
         let (from, source) = self.host(at, n)?;
@@ -256,31 +257,39 @@ impl World {
         self.hosts.get(vpc).and_then(|hosts| hosts.get(n)).copied().ok_or(BenchError::Shape)
     }
 
-    /// One route more or less in the first VPC's table: what a change under traffic is.
-    pub(super) fn change_route(&mut self, add: bool) -> Result<(), BenchError> {
+    /// One route more or less in the first VPC's table, to a part of the second VPC: what a change
+    /// under traffic is. With it and without it packets take the same peering, so that none is lost.
+    pub(super) fn change_route(&mut self, add: bool) -> Result<Vec<Change>, BenchError> {
         let caller = caller();
-        let destination = match self.shape.family {
-            Family::V4 => IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 24)),
-            Family::V6 => {
-                IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0x2a20, 0, 0, 0, 0, 0, 0, 0), 48))
-            }
+        let second = match self.shape.family {
+            Family::V4 => IpNet::V4(self.shape.block(1)?),
+            Family::V6 => IpNet::V6(Shape::block_v6(1)?),
         };
+        let longer = (second.prefix_len() + 8).min(second.max_prefix_len());
+        let mut parts = second.subnets(longer).map_err(|_| BenchError::Shape)?;
+        let destination = parts.nth(1).ok_or(BenchError::Shape)?;
         let (table, target) = (self.table, RouteTarget::Peering(self.peering));
         let command = match add {
             true => Command::CreateRoute { table, destination, target },
             false => Command::DeleteRoute { table, destination },
         };
-        self.cloud.apply(&caller, &command, Instant::START)?;
-        Ok(())
+        let events = self.cloud.apply(&caller, &command, Instant::START)?;
+        Ok(events.into_iter().map(|event| event.change).collect())
     }
+}
+
+/// One of so many by Zipf's law, for a number that is uniform in 0..1. The most frequent ones are
+/// spread over all.
+pub(super) fn zipf(uniform: f64, of: usize) -> usize {
+    // The inverse of the distribution function of 1/x.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 1..=of")]
+    let rank = (of as f64 + 1.0).powf(uniform) as usize;
+    // A prime factor that no size here is a multiple of: a permutation.
+    rank.clamp(1, of) * 999_983 % of
 }
 
 fn caller() -> Caller {
     Caller { account: AccountId::DEFAULT, region: Region::default() }
-}
-
-fn empty() -> Cloud {
-    Cloud::new(Profile::Today, Span::ZERO)
 }
 
 /// The same change of another peering.
@@ -303,8 +312,8 @@ fn between(
 struct Builder {
     shape: Shape,
     cloud: Cloud,
-    /// What has happened, if it will have to happen again.
-    journal: Option<Vec<Event>>,
+    /// Whether routes and further peerings are asked for.
+    by_command: bool,
     /// What was asked for and granted when the first two VPCs were peered.
     first_peering: Option<(Change, Change)>,
     vpcs: Vec<(VpcId, RouteTableId)>,
@@ -321,9 +330,8 @@ impl Builder {
         }
         let mut builder = Builder {
             shape,
-            cloud: empty(),
-            journal: (shape.vpcs > VPCS_ASKED_FOR || shape.routes > ROUTES_ASKED_FOR)
-                .then(Vec::new),
+            cloud: Cloud::new(Profile::Today, Span::ZERO),
+            by_command: shape.vpcs <= VPCS_ASKED_FOR && shape.routes <= ROUTES_ASKED_FOR,
             first_peering: None,
             vpcs: Vec::new(),
             peerings: Vec::new(),
@@ -342,11 +350,12 @@ impl Builder {
     /// Asks, and gives back what changed first.
     fn ask(&mut self, command: Command) -> Result<Option<Change>, BenchError> {
         let events = self.cloud.apply(&caller(), &command, Instant::START)?;
-        let first = events.first().map(|event| event.change.clone());
-        if let Some(journal) = &mut self.journal {
-            journal.extend(events);
-        }
-        Ok(first)
+        Ok(events.into_iter().next().map(|event| event.change))
+    }
+
+    /// Makes a change that nobody has decided.
+    fn evolve(&mut self, change: Change) {
+        self.cloud.evolve(&Event { at: Instant::START, change });
     }
 
     fn vpc(&mut self, at: usize) -> Result<(), BenchError> {
@@ -442,19 +451,20 @@ impl Builder {
         Ok(())
     }
 
-    /// Peers a VPC with the next, and gives each the route to the other. With a journal, peerings
+    /// Peers a VPC with the next, and gives each the route to the other. In large networks peerings
     /// after the first are events that repeat it between other VPCs.
     fn peer(&mut self, at: usize) -> Result<(), BenchError> {
         let to = self.shape.next(at);
         let (&(requester, table), &(accepter, other)) =
             self.vpcs.get(at).zip(self.vpcs.get(to)).ok_or(BenchError::Shape)?;
-        let peering = match (&self.first_peering, &mut self.journal) {
-            (Some((requested, accepted)), Some(journal)) => {
+        let peering = match &self.first_peering {
+            Some((requested, accepted)) if !self.by_command => {
                 // Numbers that the cloud itself will not come to.
                 let peering = PeeringId::new(Digits::minted(mix(1 << 40 | at as u64)));
-                let mut event = |change| journal.push(Event { at: Instant::START, change });
-                event(between(requested, peering, (requester, accepter))?);
-                event(between(accepted, peering, (requester, accepter))?);
+                let ends = (requester, accepter);
+                let changes =
+                    [between(requested, peering, ends)?, between(accepted, peering, ends)?];
+                changes.into_iter().for_each(|change| self.evolve(change));
                 peering
             }
             _ => self.first_peer(requester, accepter)?,
@@ -486,7 +496,7 @@ impl Builder {
         Ok(peering)
     }
 
-    /// A route over a peering: asked for, or added as an event if there is a journal.
+    /// A route over a peering.
     fn route(
         &mut self,
         table: RouteTableId,
@@ -494,11 +504,10 @@ impl Builder {
         peering: PeeringId,
     ) -> Result<(), BenchError> {
         let target = RouteTarget::Peering(peering);
-        if let Some(journal) = &mut self.journal {
-            let change = Change::RouteSet { table, destination, target };
-            journal.push(Event { at: Instant::START, change });
-        } else {
+        if self.by_command {
             self.ask(Command::CreateRoute { table, destination, target })?;
+        } else {
+            self.evolve(Change::RouteSet { table, destination, target });
         }
         Ok(())
     }
@@ -523,12 +532,7 @@ impl Builder {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<World, BenchError> {
-        if let Some(events) = self.journal.take() {
-            // What the commands made, which is to go before it is made again.
-            drop(std::mem::replace(&mut self.cloud, empty()));
-            self.cloud = Cloud::replay(Profile::Today, Span::ZERO, &events);
-        }
+    fn finish(self) -> Result<World, BenchError> {
         let cloud = self.cloud;
         let rows = Rows::of(&cloud);
         let row = |(id, address)| Some((rows.interface(id)?, address));

@@ -27,7 +27,7 @@ use crate::base::id::*;
 impl Cloud {
     /// Carries an event out. Every reference it makes was checked by the decision that made it; one
     /// that is missing nevertheless (a damaged journal) leaves that part undone rather than panics.
-    pub(super) fn evolve(&mut self, event: &Event) {
+    pub(crate) fn evolve(&mut self, event: &Event) {
         self.latest = self.latest.max(event.at);
         match &event.change {
             Change::AccountOpened { account, quotas } => {

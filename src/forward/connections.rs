@@ -4,14 +4,14 @@
 //! Refuses to read rules: whoever asks brings what they say, and is only asked for it if the table
 //! does not decide (vpc-semantics 3.7). Both twins share this memory and nothing else.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::expiring::Expiring;
 use crate::base::id::InterfaceIdx;
 use crate::base::limit::{FRAGMENTS_TRACKED_MAX, TRACKED_CONNECTIONS_DEFAULT};
 use crate::base::time::{Instant, Span};
 use crate::cloud::filter::Direction;
-use crate::wire::{Echo, FlowKey, Packet, Protocol, TcpFlags, quoted};
+use crate::wire::{Echo, Flow, FlowKey, Packet, Protocol, TcpFlags, quoted};
 
 #[cfg(test)]
 mod tests;
@@ -286,6 +286,42 @@ pub trait Tracking {
         rules: impl FnOnce() -> Word,
     ) -> Judgement;
 
+    /// [`Tracking::judge`] of a whole TCP or UDP packet over IPv4, whose flow has been read.
+    #[inline]
+    fn judge_v4(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        (_, packet): (&Flow<Ipv4Addr>, &Packet),
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        self.judge(at, direction, packet, rules)
+    }
+
+    /// The same over IPv6.
+    #[inline]
+    fn judge_v6(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        (_, packet): (&Flow<Ipv6Addr>, &Packet),
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        self.judge(at, direction, packet, rules)
+    }
+
+    /// Asks the cache for what [`Tracking::judge_v4`] will read. Says nothing, and may do nothing.
+    #[inline]
+    fn ask_v4(&self, at: InterfaceIdx, direction: Direction, flow: &Flow<Ipv4Addr>) {
+        let _ = (at, direction, flow);
+    }
+
+    /// The same for [`Tracking::judge_v6`].
+    #[inline]
+    fn ask_v6(&self, at: InterfaceIdx, direction: Direction, flow: &Flow<Ipv6Addr>) {
+        let _ = (at, direction, flow);
+    }
+
     /// Is it certain that nothing is remembered of this interface? Then what is allowed both ways
     /// passes without being judged.
     #[inline]
@@ -296,6 +332,7 @@ pub trait Tracking {
 }
 
 impl Tracking for Connections {
+    #[inline]
     fn is_blank(&self, at: InterfaceIdx) -> bool {
         self.table(at).is_none()
     }

@@ -72,7 +72,7 @@ pub trait Forwarder {
         &self,
         from: InterfaceIdx,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop>;
 
     /// Which interface does the packet reach with this crossing? It is the packet as
@@ -84,7 +84,7 @@ pub trait Forwarder {
         &self,
         crossing: Crossing,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<InterfaceIdx, Drop>;
 }
 

@@ -12,7 +12,7 @@ pub(super) mod filters;
 use std::net::IpAddr;
 
 use super::arrivals::Arrivals;
-use super::connections::{Connections, Judgement, Tracking};
+use super::connections::{Judgement, Tracking};
 use super::gate::{Crossing, Edge, OpenEnd, Origin, Realm, Via};
 use super::memory::Memory;
 use super::middlebox::Next;
@@ -45,7 +45,7 @@ impl Forwarder for Reference<'_> {
         &self,
         from: InterfaceIdx,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop> {
         self.leave_recorded(from, packet, memory, &mut ())
     }
@@ -54,7 +54,7 @@ impl Forwarder for Reference<'_> {
         &self,
         crossing: Crossing,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<InterfaceIdx, Drop> {
         self.enter_recorded(crossing, packet, memory, &mut ())
     }

@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub(super) mod edges;
 pub(super) mod filters;
 
-use super::connections::Connections;
+use super::connections::Tracking;
 use super::gate::{Crossing, Edge, OpenEnd, Origin, Realm, Via};
 use super::lpm::{Block, Ranges};
 use super::{Drop, DropReason, Forwarder, Place, Rows};
@@ -215,7 +215,7 @@ impl Hosts {
         &self,
         crossing: Crossing,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<InterfaceIdx, Drop> {
         let destination = packet.destination();
         match crossing.via() {
@@ -274,7 +274,7 @@ impl Hosts {
         direction: Direction,
         packet: &Packet,
         origin: Origin,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Passes {
         self.filters.groups_pass((row.filter, at), direction, packet, origin, memory)
     }
@@ -291,7 +291,7 @@ impl Forwarder for Snapshot {
         &self,
         from: InterfaceIdx,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop> {
         let crossing = self.cross(from, packet, memory)?;
         if !crossing.mtu().holds(packet.len()) && !packet.may_be_fragmented() {
@@ -304,7 +304,7 @@ impl Forwarder for Snapshot {
         &self,
         crossing: Crossing,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<InterfaceIdx, Drop> {
         self.hosts.enter(crossing, packet, memory)
     }
@@ -316,7 +316,7 @@ impl Snapshot {
         &self,
         from: InterfaceIdx,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop> {
         let hosts = &self.hosts;
         if let Some(host) = hosts.edges.host(from) {

@@ -11,7 +11,7 @@ use super::host;
 use super::observe::{Happening, Observer, Subject};
 use super::queue::{Key, Kind};
 use super::traffic::{Emission, Leg};
-use super::{Pending, Sim, Twin};
+use super::{Pending, Sim};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::base::units::Mtu;
@@ -130,19 +130,17 @@ fn pieces(
 impl Sim {
     fn leave(&mut self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop> {
         let memory = &mut self.memory.connections;
-        match self.twin {
-            Twin::Compiled => self.snapshot.leave(from, packet, memory),
-            Twin::Reference => {
-                Reference::new(&self.cloud, &self.rows, self.now).leave(from, packet, memory)
-            }
+        match self.plane.fabric() {
+            Some(fabric) => fabric.leave(from, packet, memory),
+            None => Reference::new(&self.cloud, &self.rows, self.now).leave(from, packet, memory),
         }
     }
 
     fn enter(&mut self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
         let memory = &mut self.memory.connections;
-        match self.twin {
-            Twin::Compiled => self.snapshot.enter(crossing, packet, memory),
-            Twin::Reference => {
+        match self.plane.fabric() {
+            Some(fabric) => fabric.enter(crossing, packet, memory),
+            None => {
                 Reference::new(&self.cloud, &self.rows, self.now).enter(crossing, packet, memory)
             }
         }

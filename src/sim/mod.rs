@@ -10,6 +10,7 @@ mod flight;
 mod host;
 mod link;
 pub mod observe;
+mod plane;
 mod queue;
 pub mod tcp;
 pub mod traffic;
@@ -26,6 +27,7 @@ use bounds::Bounds;
 use flight::{InFlight, Train};
 use host::Host;
 use link::Link;
+use plane::{Plane, Refreshed};
 use queue::{EventQueue, Key, Kind};
 use tcp::{ConnectionId, Report, Serve, TcpError, Transfer};
 use traffic::ActiveSource;
@@ -42,13 +44,13 @@ use crate::cloud::gateway::GatewayId;
 use crate::cloud::refusal::Refusal;
 use crate::cloud::route_table::Blackhole;
 use crate::forward::middlebox::Role;
-use crate::forward::{Memory, Rows, Snapshot};
+use crate::forward::{Memory, Rows};
 use crate::wire::{FlowKey, Protocol};
 
 /// Which of the two forwarders judges. The outcome is the same (invariant S18).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Twin {
-    /// The compiled snapshot.
+    /// The compiled one.
     #[default]
     Compiled,
     /// The reference, straight over the cloud.
@@ -86,10 +88,7 @@ const _: () = assert!((PENDING_EVENTS_MAX as u64) < 1 << 32);
 pub struct Sim {
     cloud: Cloud,
     rows: Rows,
-    twin: Twin,
-    snapshot: Snapshot,
-    /// From this moment on the snapshot is out of date.
-    snapshot_until: Instant,
+    plane: Plane,
     now: Instant,
     seed: Seed,
     queue: EventQueue<Pending>,
@@ -128,13 +127,11 @@ impl Sim {
     /// A world at virtual zero in which this cloud stands ready.
     pub fn new(cloud: Cloud, seed: Seed, twin: Twin) -> Sim {
         let rows = Rows::of(&cloud);
-        let snapshot = Snapshot::compile(&cloud, &rows, Instant::START);
+        let plane = Plane::new(&cloud, &rows, twin);
         let mut sim = Sim {
-            snapshot_until: cloud.next_deadline(Instant::START),
             cloud,
             rows,
-            twin,
-            snapshot,
+            plane,
             now: Instant::START,
             seed,
             queue: EventQueue::new(),
@@ -198,9 +195,7 @@ impl Sim {
     /// The cloud's refusal; nothing has changed then.
     pub fn apply(&mut self, caller: &Caller, command: &Command) -> Result<Vec<Event>, Refusal> {
         let events = self.cloud.apply(caller, command, self.now)?;
-        if !events.is_empty() {
-            self.snapshot_until = self.now;
-        }
+        self.plane.hear(&events, self.now);
         Ok(events)
     }
 
@@ -212,7 +207,7 @@ impl Sim {
     /// From now on routes that cannot be used do this to packets.
     pub fn set_blackhole(&mut self, blackhole: Blackhole) {
         self.cloud.set_blackhole(blackhole);
-        self.snapshot_until = self.now;
+        self.plane.forget(self.now);
     }
 
     /// Says how a link behaves from now on, for packets that are yet to be sent. What waited on the
@@ -467,18 +462,12 @@ impl Sim {
         Ok(true)
     }
 
-    /// Brings rows, snapshot and links up to date with the cloud.
+    /// Brings rows, forwarder and links up to date with the cloud.
     fn refresh(&mut self) {
-        if self.now < self.snapshot_until {
-            return;
+        if self.plane.refresh(&self.cloud, &mut self.rows, self.now) == Refreshed::Resources {
+            self.add_links();
+            self.note_relays();
         }
-        self.rows.update(&self.cloud);
-        if self.twin == Twin::Compiled {
-            self.snapshot = Snapshot::compile(&self.cloud, &self.rows, self.now);
-        }
-        self.snapshot_until = self.cloud.next_deadline(self.now);
-        self.add_links();
-        self.note_relays();
     }
 
     /// Brings the rows of those that send on up to date.

@@ -89,4 +89,4 @@ pub use rewrite::{
     Change, clamp_mss, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted,
     with_tcp_header,
 };
-pub use view::{Cut, Head, View};
+pub use view::{Cut, Flow, Head, View};

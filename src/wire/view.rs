@@ -9,6 +9,8 @@
 //! packet is verified once, where it enters the network, and on its way only its header is read:
 //! there long packets cost what short ones do.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::parse::{self, Layout};
 use super::{Family, Malformed, Packet, Protocol};
 
@@ -17,6 +19,24 @@ use super::{Family, Malformed, Packet, Protocol};
 pub struct View<'a> {
     bytes: &'a [u8],
     layout: Layout,
+}
+
+/// The addresses and ports of a packet, or those that an ICMP error quotes.
+///
+/// For echo messages both ports are the identifier; 0 where there are none. One type for each
+/// family: `Flow<Ipv4Addr>` and `Flow<Ipv6Addr>`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flow<A> {
+    /// Where it comes from.
+    pub source: A,
+    /// Where it goes.
+    pub destination: A,
+    /// What it carries.
+    pub protocol: Protocol,
+    /// The sender's port, or the identifier, or 0.
+    pub source_port: u16,
+    /// The receiver's port, or the identifier, or 0.
+    pub destination_port: u16,
 }
 
 /// May a router cut a packet up?
@@ -28,34 +48,19 @@ pub enum Cut {
     Forbidden,
 }
 
-/// What forwarding reads of an IPv4 packet that is whole.
+/// What forwarding reads of a packet that is whole, over IPv4 (`u32`) or IPv6 (`u128`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Head {
+pub struct Head<A> {
     /// The address in the source field.
-    pub source: u32,
+    pub source: A,
     /// The address in the destination field.
-    pub destination: u32,
-    /// The length in bytes according to the header; 0 in the default, and in no packet.
+    pub destination: A,
+    /// The length in bytes according to the header.
     pub length: u16,
     /// What it carries.
     pub protocol: Protocol,
     /// May a router cut it up?
     pub cut: Cut,
-}
-
-/// No packet's.
-impl Default for Head {
-    fn default() -> Head {
-        let protocol = Protocol::NO_NEXT_HEADER;
-        Head { source: 0, destination: 0, length: 0, protocol, cut: Cut::Forbidden }
-    }
-}
-
-impl Head {
-    /// Is it a packet's, and not the default?
-    pub const fn is_there(&self) -> bool {
-        self.length != 0
-    }
 }
 
 impl<'a> View<'a> {
@@ -75,9 +80,15 @@ impl<'a> View<'a> {
         View { bytes, layout }
     }
 
+    /// IPv4 or IPv6.
+    #[inline]
+    pub const fn family(&self) -> Family {
+        self.layout.family
+    }
+
     /// The fields by which it is forwarded, if it is IPv4 and no fragment. Reads the first 20 bytes.
     #[inline]
-    pub fn head(&self) -> Option<Head> {
+    pub fn head_v4(&self) -> Option<Head<u32>> {
         if self.layout.family != Family::V4 || self.layout.fragment.is_some() {
             return None;
         }
@@ -89,6 +100,52 @@ impl<'a> View<'a> {
             length: self.layout.ip_len,
             protocol: self.layout.protocol,
             cut: if header[6] & 0x40 == 0 { Cut::Allowed } else { Cut::Forbidden },
+        })
+    }
+
+    /// The same of an IPv6 packet that is no fragment. Reads the first 40 bytes.
+    #[inline]
+    pub fn head_v6(&self) -> Option<Head<u128>> {
+        if self.layout.family != Family::V6 || self.layout.fragment.is_some() {
+            return None;
+        }
+        let header: &[u8; 40] = self.bytes.first_chunk()?;
+        let source: &[u8; 16] = header[8..].first_chunk()?;
+        let destination: &[u8; 16] = header[24..].first_chunk()?;
+        Some(Head {
+            source: u128::from_be_bytes(*source),
+            destination: u128::from_be_bytes(*destination),
+            length: self.layout.ip_len,
+            protocol: self.layout.protocol,
+            cut: Cut::Forbidden,
+        })
+    }
+
+    /// The flow of an IPv4 packet that is whole TCP or UDP.
+    #[inline]
+    pub fn flow_v4(&self) -> Option<Flow<Ipv4Addr>> {
+        let head = self.head_v4()?;
+        self.flow(head.source.into(), head.destination.into())
+    }
+
+    /// The same of an IPv6 packet.
+    #[inline]
+    pub fn flow_v6(&self) -> Option<Flow<Ipv6Addr>> {
+        let head = self.head_v6()?;
+        self.flow(head.source.into(), head.destination.into())
+    }
+
+    #[inline]
+    fn flow<A>(&self, source: A, destination: A) -> Option<Flow<A>> {
+        let protocol = self.layout.protocol;
+        let at = usize::from(self.layout.transport);
+        let [a, b, c, d] = *self.bytes.get(at..)?.first_chunk()?;
+        protocol.has_ports().then_some(Flow {
+            source,
+            destination,
+            protocol,
+            source_port: u16::from_be_bytes([a, b]),
+            destination_port: u16::from_be_bytes([c, d]),
         })
     }
 }
@@ -113,13 +170,49 @@ mod tests {
 
     /// What the head says is what the packet says.
     fn check(packet: &Packet) {
-        let head = packet.view().head();
-        let has_one = packet.family() == Family::V4 && !packet.is_fragment();
-        assert_eq!(head.is_some(), has_one, "{packet:?}");
-        let Some(head) = head else { return };
-        assert!(head.is_there() && !Head::default().is_there());
-        assert_eq!(IpAddr::from(head.source.to_be_bytes()), packet.source());
-        assert_eq!(IpAddr::from(head.destination.to_be_bytes()), packet.destination());
+        let view = packet.view();
+        assert_eq!(view.family(), packet.family());
+        let (v4, v6) = (view.head_v4(), view.head_v6());
+        let whole = |family| packet.family() == family && !packet.is_fragment();
+        assert_eq!([v4.is_some(), v6.is_some()], Family::ALL.map(whole), "{packet:?}");
+        let flows = [view.flow_v4().is_some(), view.flow_v6().is_some()];
+        let ported = |is_there| is_there && packet.protocol().has_ports();
+        assert_eq!(flows, [ported(v4.is_some()), ported(v6.is_some())]);
+        let want = packet.flow();
+        if let Some(flow) = view.flow_v4() {
+            assert_eq!(
+                (flow.source.into(), flow.destination.into()),
+                (want.source, want.destination)
+            );
+            check_ports(flow, packet);
+        }
+        if let Some(flow) = view.flow_v6() {
+            assert_eq!(
+                (flow.source.into(), flow.destination.into()),
+                (want.source, want.destination)
+            );
+            check_ports(flow, packet);
+        }
+        if let Some(head) = v4 {
+            assert_eq!(IpAddr::from(head.source.to_be_bytes()), packet.source());
+            assert_eq!(IpAddr::from(head.destination.to_be_bytes()), packet.destination());
+            check_rest(head, packet);
+        }
+        if let Some(head) = v6 {
+            assert_eq!(IpAddr::from(head.source.to_be_bytes()), packet.source());
+            assert_eq!(IpAddr::from(head.destination.to_be_bytes()), packet.destination());
+            check_rest(head, packet);
+        }
+    }
+
+    fn check_ports<A>(flow: Flow<A>, packet: &Packet) {
+        let want = packet.flow();
+        assert_eq!(flow.protocol, want.protocol);
+        let ports = (flow.source_port, flow.destination_port);
+        assert_eq!(ports, (want.source_port, want.destination_port));
+    }
+
+    fn check_rest<A>(head: Head<A>, packet: &Packet) {
         assert_eq!(usize::from(head.length), packet.len());
         assert_eq!(head.protocol, packet.protocol());
         assert_eq!(head.cut == Cut::Allowed, packet.may_be_fragmented());

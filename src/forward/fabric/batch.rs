@@ -1,8 +1,8 @@
 //! `leave` and `enter` in stages over a batch.
 //!
 //! Holds [`Batch`] and the stages: each asks for the lines that the next one reads, so that the time
-//! memory takes passes once for a batch. Packets of the common kinds (IPv4, whole, from the
-//! interface's own first address) are judged here; every other one goes, in its turn, through
+//! memory takes passes once for a batch. Packets of the common kinds (whole, and between the first
+//! addresses of their interfaces) are judged here; every other one goes, in its turn, through
 //! `scalar`. Whatever is remembered is judged in the order of the batch, so that a batch is told from
 //! one packet after another by nothing but the time it takes. Refuses to cut packets up and to send
 //! them on: that is the caller's, between the two halves and after them.
@@ -12,22 +12,25 @@ mod handover;
 pub(super) use handover::Handover;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
+use super::classify::FilterIdx;
 use super::directory::Key;
+use super::family::{Kind, V4, V6};
+use super::passages::{Passage, Passages};
 use super::prefetch;
 use super::routes::Code;
 use super::rows::{Flags, InterfaceRow, Others};
+use super::scalar::Passes;
 use super::worker::{Delivery, Worker};
 use super::{Fabric, Hosts};
 use crate::base::id::*;
 use crate::base::units::Mtu;
-use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
 use crate::forward::gate::{Crossing, OpenEnd, Origin};
-use crate::forward::snapshot::filters::Passes;
 use crate::forward::{Drop, DropReason, Place};
-use crate::wire::{Cut, Head, Packet, Protocol};
+use crate::wire::{Family, Flow, Packet};
 
 /// How many packets a batch takes.
 pub const BATCH: usize = 256;
@@ -52,92 +55,215 @@ pub enum Fate {
 #[derive(Debug)]
 pub struct Batch<'p> {
     len: usize,
-    lanes: Box<Lanes<'p>>,
-    /// Those that an internet gateway has given other addresses, by place.
-    mapped: Vec<(u8, Packet)>,
+    slots: Box<[Slot<'p>; BATCH]>,
+    rare: Rare,
 }
 
-/// What is known of each packet, field by field. Only plain fields: an enum that carries something is
-/// put together on the stack and copied, and the copy has to wait for its parts.
-#[derive(Debug)]
-struct Lanes<'p> {
-    packet: [Option<&'p Packet>; BATCH],
-    from: [InterfaceIdx; BATCH],
-    name: [u32; BATCH],
-    head: [Head; BATCH],
-    code: [Code; BATCH],
-    way: [Way; BATCH],
-    into: [VpcIdx; BATCH],
-    end: [OpenEnd; BATCH],
-    /// The crossings that go a rare way.
-    rare: [Option<Crossing>; BATCH],
-    key: [Key; BATCH],
-    to: [InterfaceIdx; BATCH],
-    state: [State; BATCH],
-    /// Why those were dropped that were.
-    drop: [Option<Drop>; BATCH],
+/// What is known of a packet on its way. Only plain fields: an enum that carries something is put
+/// together on the stack and copied, and the copy has to wait for its parts.
+#[derive(Clone, Copy, Debug)]
+struct Slot<'p> {
+    packet: Option<&'p Packet>,
+    /// Of `family`; an IPv4 address is the lower quarter.
+    destination: u128,
+    /// Where the directory knows the destination, once the network that is entered is known.
+    key: Key,
+    from: InterfaceIdx,
+    name: u32,
+    table: TableIdx,
+    code: Code,
+    /// The network that is entered, over `end` if it is a peering's.
+    into: VpcIdx,
+    end: OpenEnd,
+    /// Who has the address, perhaps; at the end, for certain.
+    to: InterfaceIdx,
+    length: u16,
+    state: State,
+    way: Way,
+    family: Family,
+    /// Is it TCP or UDP?
+    has_ports: bool,
+    /// Has a route been looked up for it?
+    is_new: bool,
 }
 
-/// [`Fate`] without what it carries.
+/// [`Fate`] without what it carries, and the steps on the way to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Waits,
+    /// Leaves: is to be judged by filters, in its turn.
+    LeavesJudged,
+    /// Leaves: is to be judged as a whole, in its turn.
+    LeavesRarely,
+    /// Leaves: a route is to be found.
+    Routed,
+    /// Leaves: stands before the gate.
+    Gated,
     Left,
     MustBeCut,
+    /// Arrives: nothing more is to be asked.
+    Arrives,
+    /// Arrives: is to be judged by filters, in its turn.
+    ArrivesJudged,
+    /// Arrives: is to be judged as a whole, in its turn.
+    ArrivesRarely,
     Delivered,
     Dropped,
 }
 
 /// How a packet crosses: with `into` and `end` a crossing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
+pub(super) enum Way {
     Subnet,
     Local,
     Peering,
-    /// As `rare` says.
+    /// As [`Rare::crossing`] says.
     Rare,
 }
 
-impl Lanes<'_> {
-    #[inline(never)]
-    fn fail(&mut self, at: usize, drop: Drop, worker: &mut Worker) {
-        self.state[at] = State::Dropped;
-        self.drop[at] = Some(drop);
-        worker.drop(drop);
+/// What few packets of a batch have, by place.
+#[derive(Debug)]
+struct Rare {
+    /// Why those were dropped that were.
+    drop: Box<[Option<Drop>; BATCH]>,
+    /// How those cross that go a rare way.
+    crossing: Box<[Option<Crossing>; BATCH]>,
+    /// Those that an internet gateway has given other addresses.
+    mapped: Vec<(usize, Packet)>,
+}
+
+impl Slot<'_> {
+    const EMPTY: Slot<'static> = Slot {
+        packet: None,
+        destination: 0,
+        key: Key::NONE,
+        from: InterfaceIdx::NOWHERE,
+        name: 0,
+        table: TableIdx::NOWHERE,
+        code: Code::LOCAL,
+        into: VpcIdx::NOWHERE,
+        end: OpenEnd::NOWHERE,
+        to: InterfaceIdx::NOWHERE,
+        length: 0,
+        state: State::Waits,
+        way: Way::Rare,
+        family: Family::V4,
+        has_ports: false,
+        is_new: false,
+    };
+
+    fn destination(&self) -> IpAddr {
+        match self.family {
+            Family::V4 => IpAddr::V4(V4::narrow(self.destination).into()),
+            Family::V6 => IpAddr::V6(self.destination.into()),
+        }
     }
 
-    /// The crossing of a packet that has left.
-    fn crossing(&self, at: usize) -> Option<Crossing> {
-        match self.way[at] {
-            Way::Subnet => Some(Crossing::in_subnet(self.into[at], Origin::Own)),
-            Way::Local => Some(Crossing::local(self.into[at], Origin::Own)),
-            Way::Peering => Some(Crossing::over(self.end[at], Origin::Own)),
-            Way::Rare => self.rare[at],
+    /// The crossing of a packet that has left by a common way.
+    fn crossing(&self) -> Option<Crossing> {
+        match self.way {
+            Way::Subnet => Some(Crossing::in_subnet(self.into, Origin::Own)),
+            Way::Local => Some(Crossing::local(self.into, Origin::Own)),
+            Way::Peering => Some(Crossing::over(self.end, Origin::Own)),
+            Way::Rare => None,
+        }
+    }
+
+    /// Behind the gate: the last check of `leave`, the packet's length.
+    #[inline(always)]
+    fn let_out(&mut self, way: Way, into: VpcIdx, mtu: Mtu) {
+        self.way = way;
+        self.into = into;
+        let fits = mtu.holds(usize::from(self.length));
+        self.state = if fits { State::Left } else { State::MustBeCut };
+    }
+
+    /// Has it left by a common way, and nobody knows who has the address?
+    #[inline(always)]
+    fn is_unowned(&self) -> bool {
+        self.state == State::Left && self.to == InterfaceIdx::NOWHERE && self.way != Way::Rare
+    }
+
+    /// Tells the worker, in whose ring the packet is from now on.
+    #[inline(always)]
+    fn deliver(&mut self, worker: &mut Worker) {
+        self.state = State::Delivered;
+        let Slot { to, from, name, length, .. } = *self;
+        worker.deliver(Delivery { to, from, name, length });
+    }
+
+    /// Where the directory has the destination.
+    fn key(&self) -> Key {
+        match self.family {
+            Family::V4 => V4::key(self.into, V4::narrow(self.destination)),
+            Family::V6 => V6::key(self.into, V6::narrow(self.destination)),
         }
     }
 }
 
-/// Places in a batch, in its order.
-struct List {
-    places: [u8; BATCH],
-    len: usize,
+impl Rare {
+    #[cold]
+    #[inline(never)]
+    fn fail(&mut self, at: usize, slot: &mut Slot<'_>, drop: Drop, worker: &mut Worker) {
+        slot.state = State::Dropped;
+        self.drop[at] = Some(drop);
+        worker.drop(drop);
+    }
+
+    /// A packet that is longer than its way takes: dropped, if nobody may cut it up.
+    #[cold]
+    #[inline(never)]
+    fn too_long(&mut self, at: usize, slot: &mut Slot<'_>, worker: &mut Worker) {
+        let may_be_cut = slot.packet.is_some_and(Packet::may_be_fragmented);
+        let crossing = slot.crossing().or(self.crossing[at]);
+        if let (false, Some(crossing)) = (may_be_cut, crossing) {
+            let drop = Drop::new(DropReason::TooBig, crossing.bottleneck());
+            self.fail(at, slot, drop, worker);
+        }
+    }
+
+    /// A packet has left by a rare way.
+    #[cold]
+    fn leave(&mut self, at: usize, slot: &mut Slot<'_>, crossing: Crossing, worker: &mut Worker) {
+        let Some(packet) = slot.packet else { return };
+        slot.way = Way::Rare;
+        slot.is_new = false;
+        self.crossing[at] = Some(crossing);
+        let fits = crossing.mtu().holds(packet.len());
+        slot.state = if fits { State::Left } else { State::MustBeCut };
+        if !fits {
+            self.too_long(at, slot, worker);
+        }
+        match crossing.mapped(packet) {
+            _ if slot.state == State::Dropped => {}
+            Ok(Cow::Owned(mapped)) => self.mapped.push((at, mapped)),
+            Ok(Cow::Borrowed(_)) => {}
+            Err(drop) => self.fail(at, slot, drop, worker),
+        }
+    }
+
+    /// A packet as it arrives.
+    fn packet<'a>(&'a self, at: usize, slot: &Slot<'a>) -> Option<&'a Packet> {
+        let mapped = self.mapped.iter().find(|(of, _)| *of == at).map(|(_, mapped)| mapped);
+        mapped.or(slot.packet)
+    }
 }
 
-impl List {
-    const fn new() -> List {
-        List { places: [0; BATCH], len: 0 }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, place: u8) {
-        // The mask spares a check: nobody pushes a place twice.
-        self.places[self.len & (BATCH - 1)] = place;
-        self.len += 1;
-    }
-
-    #[inline(always)]
-    fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.places.iter().take(self.len).map(|place| usize::from(*place))
+impl Passages {
+    /// Notes where those crossed that have just left by this worker.
+    #[inline(never)]
+    fn learn(&mut self, batch: &mut Batch<'_>) {
+        for (_, slot) in batch.all().0 {
+            let Slot { table, way, end, to, is_new: true, .. } = *slot else { continue };
+            if slot.state != State::Left || to == InterfaceIdx::NOWHERE {
+                continue;
+            }
+            let passage = Passage { way, end, to };
+            match slot.family {
+                Family::V4 => self.v4.put(table, V4::narrow(slot.destination), passage),
+                Family::V6 => self.v6.put(table, V6::narrow(slot.destination), passage),
+            }
+        }
     }
 }
 
@@ -150,38 +276,26 @@ impl Default for Batch<'_> {
 impl<'p> Batch<'p> {
     /// An empty batch.
     pub fn new() -> Batch<'p> {
-        let nowhere = InterfaceIdx::NOWHERE;
-        let lanes = Lanes {
-            packet: [None; BATCH],
-            from: [nowhere; BATCH],
-            name: [0; BATCH],
-            head: [Head::default(); BATCH],
-            code: [Code::LOCAL; BATCH],
-            way: [Way::Rare; BATCH],
-            into: [VpcIdx::NOWHERE; BATCH],
-            end: [OpenEnd::NOWHERE; BATCH],
-            rare: [None; BATCH],
-            key: [Key::of(VpcIdx::NOWHERE, 0); BATCH],
-            to: [nowhere; BATCH],
-            state: [State::Waits; BATCH],
-            drop: [None; BATCH],
+        let rare = Rare {
+            drop: Box::new([None; BATCH]),
+            crossing: Box::new([None; BATCH]),
+            mapped: Vec::new(),
         };
-        Batch { len: 0, lanes: Box::new(lanes), mapped: Vec::new() }
+        Batch { len: 0, slots: Box::new([Slot::EMPTY; BATCH]), rare }
     }
 
     /// Adds a packet that this interface wants to send; `name` is what deliveries call it by.
     /// `false` if the batch is full.
     #[inline]
     pub fn push(&mut self, from: InterfaceIdx, packet: &'p Packet, name: u32) -> bool {
-        let at = self.len;
-        if at >= BATCH {
-            return false;
-        }
+        let Some(slot) = self.slots.get_mut(self.len) else { return false };
         prefetch::line(packet);
-        self.lanes.packet[at] = Some(packet);
-        self.lanes.from[at] = from;
-        self.lanes.name[at] = name;
-        self.lanes.state[at] = State::Waits;
+        slot.packet = Some(packet);
+        slot.from = from;
+        slot.name = name;
+        slot.state = State::Waits;
+        slot.to = InterfaceIdx::NOWHERE;
+        slot.is_new = false;
         self.len += 1;
         true
     }
@@ -189,7 +303,7 @@ impl<'p> Batch<'p> {
     /// Empties it.
     pub fn clear(&mut self) {
         self.len = 0;
-        self.mapped.clear();
+        self.rare.mapped.clear();
     }
 
     /// How many packets are in it.
@@ -204,52 +318,68 @@ impl<'p> Batch<'p> {
 
     /// What has become of a packet; `None` behind the last one.
     pub fn fate(&self, at: usize) -> Option<Fate> {
-        Some(match *self.lanes.state.get(..self.len)?.get(at)? {
-            State::Waits => Fate::Waits,
+        let slot = self.slot(at)?;
+        Some(match slot.state {
             State::Left => Fate::Left,
             State::MustBeCut => Fate::MustBeCut,
-            State::Delivered => Fate::Delivered(self.lanes.to[at]),
-            State::Dropped => Fate::Dropped(self.lanes.drop[at]?),
+            State::Delivered => Fate::Delivered(slot.to),
+            State::Dropped => Fate::Dropped(self.rare.drop[at]?),
+            _ => Fate::Waits,
         })
     }
 
     /// How a packet crosses that has left, or has arrived.
     pub fn crossing(&self, at: usize) -> Option<Crossing> {
         match self.fate(at)? {
-            Fate::Left | Fate::MustBeCut | Fate::Delivered(_) => self.lanes.crossing(at),
+            Fate::Left | Fate::MustBeCut | Fate::Delivered(_) => {
+                self.slot(at)?.crossing().or(self.rare.crossing[at])
+            }
             Fate::Waits | Fate::Dropped(_) => None,
         }
     }
 
     /// A packet as it arrives: as it was sent, or with the addresses that its crossing puts in.
     pub fn packet(&self, at: usize) -> Option<&Packet> {
-        let packet = self.lanes.packet.get(..self.len)?.get(at).copied().flatten()?;
-        let place = u8::try_from(at).ok()?;
-        let mapped = self.mapped.iter().find(|(of, _)| *of == place).map(|(_, mapped)| mapped);
-        Some(mapped.unwrap_or(packet))
+        self.rare.packet(at, self.slot(at)?)
     }
 
-    /// Notes a crossing of a rare kind, or a rare packet's.
-    #[cold]
-    fn leave_rarely(&mut self, at: usize, crossing: Crossing, worker: &mut Worker) {
-        let lanes = &mut *self.lanes;
-        let Some(packet) = lanes.packet[at] else { return };
-        lanes.way[at] = Way::Rare;
-        lanes.rare[at] = Some(crossing);
-        let fits = crossing.mtu().holds(packet.len());
-        lanes.state[at] = if fits { State::Left } else { State::MustBeCut };
-        match (crossing.mapped(packet), u8::try_from(at)) {
-            (Ok(Cow::Owned(mapped)), Ok(place)) => self.mapped.push((place, mapped)),
-            (Err(drop), _) => lanes.fail(at, drop, worker),
-            (Ok(_), _) => {}
-        }
+    fn slot(&self, at: usize) -> Option<&Slot<'p>> {
+        self.slots.get(..self.len)?.get(at)
+    }
+
+    /// Those that are in it, with their places, and what few of them have.
+    #[inline(always)]
+    fn all(&mut self) -> (impl Iterator<Item = (usize, &mut Slot<'p>)>, &mut Rare) {
+        let len = self.len.min(BATCH);
+        (self.slots[..len].iter_mut().enumerate(), &mut self.rare)
     }
 }
 
-/// The places of a batch, as bytes.
-#[inline(always)]
-fn places(len: usize) -> impl Iterator<Item = u8> {
-    (0..=u8::MAX).take(len)
+/// What is to be done with packets of a batch after the first look.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Further {
+    /// Some have to be judged one after the other.
+    judged: bool,
+    /// Some look for a route, or are too long for a way that asks none.
+    routed: bool,
+    /// Some have left without a hint at who has the address.
+    unowned: bool,
+}
+
+impl Further {
+    /// A packet has been looked at, or judged.
+    #[inline(always)]
+    fn note(&mut self, slot: &Slot<'_>) {
+        if slot.state == State::Left {
+            self.unowned |= slot.to == InterfaceIdx::NOWHERE;
+            return;
+        }
+        match slot.state {
+            State::LeavesJudged | State::LeavesRarely => self.judged = true,
+            State::Routed | State::MustBeCut => (self.routed, self.unowned) = (true, true),
+            _ => {}
+        }
+    }
 }
 
 impl Fabric {
@@ -262,12 +392,20 @@ impl Fabric {
         memory: &mut impl Tracking,
         worker: &mut Worker,
     ) {
-        let (mut routed, mut gated) = (List::new(), List::new());
-        self.ask_for_senders(batch);
-        self.out_of_interfaces(batch, memory, worker, &mut routed);
-        self.ask_for_routes(&batch.lanes, &routed);
-        self.look_up_routes(&mut batch.lanes, worker, &routed, &mut gated);
-        self.through_gates(batch, worker, &gated);
+        worker.passages.follow(self.version);
+        self.hosts.ask_for_senders(batch);
+        let mut further = self.look_at_senders(batch, memory, &worker.passages);
+        if further.judged {
+            self.judge_senders(batch, memory, worker, &mut further);
+        }
+        if further.routed {
+            self.look_up_routes(batch, worker);
+            self.hosts.through_gates(batch, worker);
+        }
+        if further.unowned {
+            self.hosts.look_up_owners(batch);
+            worker.passages.learn(batch);
+        }
     }
 
     /// The second half: where do the packets arrive that have left? Deliveries go into the worker's
@@ -282,138 +420,220 @@ impl Fabric {
         self.hosts.enter_all(batch, memory, worker);
     }
 
+    /// Reads headers and senders' rows: who may leave without a further question, and who has to be
+    /// judged. The former are told from the latter before anybody is judged, which changes nothing:
+    /// of an interface that is open and of which nothing is remembered, TCP and UDP leave no trace,
+    /// and nothing that others leave behind there stops them.
     #[inline(never)]
-    fn ask_for_senders(&self, batch: &Batch<'_>) {
-        for (packet, from) in batch.lanes.packet.iter().zip(&batch.lanes.from).take(batch.len) {
-            if let Some(packet) = packet {
-                prefetch::line::<[u8]>(packet.bytes());
+    fn look_at_senders(
+        &self,
+        batch: &mut Batch<'_>,
+        memory: &impl Tracking,
+        passages: &Passages,
+    ) -> Further {
+        let mut further = Further::default();
+        for (_, slot) in batch.all().0 {
+            slot.state = State::LeavesRarely;
+            if let (Some(packet), Some(sender)) =
+                (slot.packet, self.hosts.interfaces.get(slot.from.row()))
+            {
+                slot.family = packet.family();
+                match slot.family {
+                    Family::V4 => {
+                        self.look_at_sender::<V4>(slot, packet, sender, memory, passages);
+                    }
+                    Family::V6 => {
+                        self.look_at_sender::<V6>(slot, packet, sender, memory, passages);
+                    }
+                }
             }
-            prefetch::element(&self.hosts.interfaces, from.row());
+            further.note(slot);
+        }
+        further
+    }
+
+    #[inline(always)]
+    fn look_at_sender<K: Kind>(
+        &self,
+        slot: &mut Slot<'_>,
+        packet: &Packet,
+        sender: &InterfaceRow,
+        memory: &impl Tracking,
+        passages: &Passages,
+    ) {
+        let Some(head) = K::head(&packet.view()) else { return };
+        if !K::is_first(&self.hosts, sender, head.source) {
+            return;
+        }
+        slot.destination = K::wide(head.destination);
+        slot.length = head.length;
+        slot.has_ports = head.protocol.has_ports();
+        let is_open = sender.flags.has(Flags::OPEN_OUT[K::ROW]);
+        if is_open && slot.has_ports && memory.is_blank(slot.from) {
+            self.send_on::<K>(slot, sender, passages);
+        } else if sender.flags.has(Flags::RUNS) {
+            slot.state = State::LeavesJudged;
+            if let Some(flow) = K::flow(&packet.view()) {
+                K::ask(memory, slot.from, Direction::Egress, &flow);
+            }
         }
     }
 
+    /// Behind the groups: stays in the subnet, goes where others went, or asks for a route.
+    #[inline(always)]
+    fn send_on<K: Kind>(&self, slot: &mut Slot<'_>, sender: &InterfaceRow, passages: &Passages) {
+        let destination = K::narrow(slot.destination);
+        slot.table = sender.table;
+        if K::shares_subnet(&self.hosts, sender, destination) {
+            slot.let_out(Way::Subnet, sender.vpc, Mtu::JUMBO);
+            return;
+        }
+        if let Some(Passage { way, end, to }) = K::passages(passages).get(slot.table, destination) {
+            let (into, mtu) = match way {
+                Way::Peering => (end.into_vpc(), end.mtu()),
+                _ => (sender.vpc, Mtu::JUMBO),
+            };
+            slot.end = *end;
+            slot.to = *to;
+            slot.let_out(*way, into, mtu);
+            prefetch::element(&self.hosts.interfaces, to.row());
+            if slot.state == State::Left {
+                return;
+            }
+        }
+        // Whoever is too long goes the long way.
+        slot.state = State::Routed;
+        slot.is_new = true;
+        slot.to = InterfaceIdx::NOWHERE;
+        slot.into = sender.vpc;
+        K::prefetch_table(&self.tables, sender.table);
+    }
+
+    /// Those that have to be judged, in the order of the batch.
     #[inline(never)]
-    fn out_of_interfaces(
+    fn judge_senders(
         &self,
         batch: &mut Batch<'_>,
         memory: &mut impl Tracking,
         worker: &mut Worker,
-        routed: &mut List,
+        further: &mut Further,
     ) {
-        for place in places(batch.len) {
-            if self.out_of_interface(usize::from(place), batch, memory, worker) {
-                routed.push(place);
+        let (slots, rare) = batch.all();
+        for (at, slot) in slots {
+            let (Some(packet), from) = (slot.packet, slot.from) else { continue };
+            match slot.state {
+                State::LeavesJudged => {
+                    let sender = &self.hosts.interfaces[from.row()];
+                    let judged = match slot.family {
+                        Family::V4 => {
+                            self.judge_sender::<V4>(sender, packet, slot, memory, &worker.passages)
+                        }
+                        Family::V6 => {
+                            self.judge_sender::<V6>(sender, packet, slot, memory, &worker.passages)
+                        }
+                    };
+                    match judged {
+                        Ok(()) => further.note(slot),
+                        Err(drop) => rare.fail(at, slot, drop, worker),
+                    }
+                }
+                State::LeavesRarely => match self.leave_one(from, packet, memory) {
+                    Ok(crossing) => rare.leave(at, slot, crossing, worker),
+                    Err(drop) => rare.fail(at, slot, drop, worker),
+                },
+                _ => {}
             }
         }
     }
 
-    #[inline(never)]
-    fn ask_for_routes(&self, lanes: &Lanes<'_>, routed: &List) {
-        for at in routed.iter() {
-            if let Some(sender) = self.hosts.interfaces.get(lanes.from[at].row()) {
-                self.tables.prefetch(sender.table, lanes.head[at].destination);
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn look_up_routes(
+    #[inline(always)]
+    fn judge_sender<K: Kind>(
         &self,
-        lanes: &mut Lanes<'_>,
-        worker: &mut Worker,
-        routed: &List,
-        gated: &mut List,
-    ) {
-        for at in routed.iter() {
-            let Some(sender) = self.hosts.interfaces.get(lanes.from[at].row()) else { continue };
-            let Some(code) = self.tables.get(sender.table, lanes.head[at].destination) else {
-                lanes.fail(at, self.no_route(lanes.from[at], sender), worker);
+        sender: &InterfaceRow,
+        packet: &Packet,
+        slot: &mut Slot<'_>,
+        memory: &mut impl Tracking,
+        passages: &Passages,
+    ) -> Result<(), Drop> {
+        let (hosts, from, out) = (&self.hosts, slot.from, Direction::Egress);
+        let flow = K::flow(&packet.view());
+        let asked = Asked::<K> { packet, flow: flow.as_ref() };
+        match hosts.groups_let::<K>((sender, from), out, &asked, memory) {
+            Passes::Yes => {}
+            passes => return Err(refused(passes, DropReason::GroupEgress, from)),
+        }
+        self.send_on::<K>(slot, sender, passages);
+        let is_subnets =
+            matches!(slot.state, State::Left | State::MustBeCut) && slot.way == Way::Subnet;
+        if !is_subnets && !hosts.acl_lets(sender, out, &asked) {
+            return Err(Drop::new(DropReason::AclEgress, hosts.acl_of(from)));
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn look_up_routes(&self, batch: &mut Batch<'_>, worker: &mut Worker) {
+        for (_, slot) in batch.all().0 {
+            match (slot.state, slot.family) {
+                (State::Routed, Family::V4) => self.ask_for_route::<V4>(slot),
+                (State::Routed, Family::V6) => self.ask_for_route::<V6>(slot),
+                _ => {}
+            }
+        }
+        let (slots, rare) = batch.all();
+        for (at, slot) in slots {
+            if slot.state != State::Routed {
+                continue;
+            }
+            let code = match slot.family {
+                Family::V4 => self.route::<V4>(slot),
+                Family::V6 => self.route::<V6>(slot),
+            };
+            let Some(code) = code else {
+                rare.fail(at, slot, self.no_route(slot), worker);
                 continue;
             };
-            lanes.code[at] = code;
+            slot.code = code;
+            slot.state = State::Gated;
             if let Some(peering) = code.peering() {
                 prefetch::element(&self.hosts.peerings, peering.row());
             }
-            #[allow(clippy::cast_possible_truncation, reason = "below the batch's length")]
-            gated.push(at as u8);
         }
     }
 
-    #[inline(never)]
-    fn through_gates(&self, batch: &mut Batch<'_>, worker: &mut Worker, gated: &List) {
-        for at in gated.iter() {
-            self.hosts.through_gate(at, batch, worker);
-        }
-    }
-
-    /// Everything before the look-up of a route, for one packet: whether it goes on to that.
     #[inline(always)]
-    fn out_of_interface(
-        &self,
-        at: usize,
-        batch: &mut Batch<'_>,
-        memory: &mut impl Tracking,
-        worker: &mut Worker,
-    ) -> bool {
-        let (hosts, lanes) = (&self.hosts, &mut *batch.lanes);
-        let Some(packet) = lanes.packet[at] else { return false };
-        let from = lanes.from[at];
-        let head = packet.view().head();
-        let (Some(head), Some(sender)) = (head, hosts.interfaces.get(from.row())) else {
-            self.leave_in_turn(at, batch, memory, worker);
-            return false;
-        };
-        if !sender.flags.has(Flags::RUNS) || !sender.is_first(head.source) {
-            self.leave_in_turn(at, batch, memory, worker);
-            return false;
-        }
-        lanes.head[at] = head;
-        let (protocol, direction) = (head.protocol, Direction::Egress);
-        let passes = hosts.groups((sender, from), direction, packet, protocol, memory);
-        if passes != Passes::Yes {
-            lanes.fail(at, refused(passes, DropReason::GroupEgress, from), worker);
-            return false;
-        }
-        if sender.shares_subnet_with(head.destination) {
-            lanes.way[at] = Way::Subnet;
-            hosts.let_out(at, sender.vpc, Mtu::JUMBO, lanes, worker);
-            return false;
-        }
-        if !hosts.acl_passes(sender, direction, packet) {
-            lanes.fail(at, Drop::new(DropReason::AclEgress, Place::Acl(sender.acl)), worker);
-            return false;
-        }
-        if cidr::is_never_forwarded_v4(head.destination) {
-            lanes.fail(at, self.no_route(from, sender), worker);
-            return false;
-        }
-        self.tables.prefetch_table(sender.table);
-        true
+    fn ask_for_route<K: Kind>(&self, slot: &Slot<'_>) {
+        K::prefetch_route(&self.tables, slot.table, K::narrow(slot.destination));
+    }
+
+    #[inline(always)]
+    fn route<K: Kind>(&self, slot: &Slot<'_>) -> Option<Code> {
+        let destination = K::narrow(slot.destination);
+        let code = K::route(&self.tables, slot.table, destination);
+        code.filter(|_| !K::is_service(destination))
     }
 
     #[cold]
-    fn no_route(&self, from: InterfaceIdx, sender: &InterfaceRow) -> Drop {
-        if self.tables.has(sender.table) {
-            Drop::new(DropReason::NoRoute, Place::Table(sender.table))
+    fn no_route(&self, slot: &Slot<'_>) -> Drop {
+        if self.tables.has(slot.table) {
+            Drop::new(DropReason::NoRoute, Place::Table(slot.table))
         } else {
-            Drop::new(DropReason::InterfaceDown, Place::Interface(from))
+            Drop::new(DropReason::InterfaceDown, Place::Interface(slot.from))
         }
     }
+}
 
-    /// A packet of a rare kind, or from a rare place.
-    #[cold]
-    fn leave_in_turn(
-        &self,
-        at: usize,
-        batch: &mut Batch<'_>,
-        memory: &mut impl Tracking,
-        worker: &mut Worker,
-    ) {
-        let Some(packet) = batch.lanes.packet[at] else { return };
-        match self.leave_one(batch.lanes.from[at], packet, memory) {
-            Ok(crossing) => batch.leave_rarely(at, crossing, worker),
-            Err(drop) => batch.lanes.fail(at, drop, worker),
-        }
+/// A packet under its sender's own address, and its flow if it is TCP or UDP.
+struct Asked<'a, K: Kind> {
+    packet: &'a Packet,
+    flow: Option<&'a Flow<K::Ip>>,
+}
+
+/// Asks for what is remembered of a packet at the interface where it arrives.
+#[inline(always)]
+fn ask_for<K: Kind>(slot: &Slot<'_>, packet: &Packet, memory: &impl Tracking) {
+    if let Some(flow) = K::flow(&packet.view()) {
+        K::ask(memory, slot.to, Direction::Ingress, &flow);
     }
 }
 
@@ -423,179 +643,224 @@ fn refused(passes: Passes, reason: DropReason, at: InterfaceIdx) -> Drop {
 }
 
 impl Hosts {
-    /// A packet of a common kind, from its own interface, before the groups of an interface.
-    #[inline(always)]
-    fn groups(
-        &self,
-        (row, at): (&InterfaceRow, InterfaceIdx),
-        direction: Direction,
-        packet: &Packet,
-        protocol: Protocol,
-        memory: &mut impl Tracking,
-    ) -> Passes {
-        let open = row.flags.has(Flags::GROUPS_OPEN[0]) && protocol.has_ports();
-        if open && memory.is_blank(at) {
-            return Passes::Yes;
+    #[inline(never)]
+    fn ask_for_senders(&self, batch: &mut Batch<'_>) {
+        for (_, slot) in batch.all().0 {
+            if let Some(packet) = slot.packet {
+                prefetch::line::<[u8]>(packet.bytes());
+            }
+            prefetch::element(&self.interfaces, slot.from.row());
         }
-        self.groups_pass(row, at, direction, packet, Origin::Own, memory)
     }
 
-    /// From a route's target to a crossing, for a place that `leave_all` has looked up.
+    /// [`Hosts::groups_pass`], in fewer steps if it is TCP or UDP.
     #[inline(always)]
-    fn through_gate(&self, at: usize, batch: &mut Batch<'_>, worker: &mut Worker) {
-        let lanes = &mut *batch.lanes;
-        let destination = lanes.head[at].destination;
-        let Some(sender) = self.interfaces.get(lanes.from[at].row()) else { return };
-        let Some(peering) = lanes.code[at].peering() else {
-            if lanes.code[at] == Code::LOCAL {
-                lanes.way[at] = Way::Local;
-                self.let_out(at, sender.vpc, Mtu::JUMBO, lanes, worker);
-            } else {
-                self.through_rare_gate(at, batch, worker);
+    fn groups_let<K: Kind>(
+        &self,
+        (row, at): (&InterfaceRow, InterfaceIdx),
+        way: Direction,
+        asked: &Asked<'_, K>,
+        memory: &mut impl Tracking,
+    ) -> Passes {
+        let Some(flow) = asked.flow.filter(|_| row.filter != FilterIdx::NONE) else {
+            return self.groups_pass(row, at, way, asked.packet, Origin::Own, memory);
+        };
+        let say = || K::groups(self.filters.classifiers(), row.filter, way, &K::probe(flow));
+        Passes::of(K::judge(memory, at, way, (flow, asked.packet), say))
+    }
+
+    /// [`Hosts::acl_passes`], in fewer steps if it is TCP or UDP.
+    #[inline(always)]
+    fn acl_lets<K: Kind>(&self, row: &InterfaceRow, way: Direction, asked: &Asked<'_, K>) -> bool {
+        let open = match way {
+            Direction::Ingress => Flags::ACL_OPEN_IN,
+            Direction::Egress => Flags::ACL_OPEN_OUT,
+        };
+        match asked.flow {
+            _ if row.flags.has(open[K::ROW]) => true,
+            Some(flow) => K::acl(self.filters.classifiers(), row.acl, way, &K::probe(flow)),
+            None => self.acl_passes(row, way, asked.packet),
+        }
+    }
+
+    /// From routes' targets to crossings.
+    #[inline(never)]
+    fn through_gates(&self, batch: &mut Batch<'_>, worker: &mut Worker) {
+        let (slots, rare) = batch.all();
+        for (at, slot) in slots {
+            match slot.state {
+                State::Gated => match slot.code.peering() {
+                    Some(peering) => self.over_peering(at, peering, slot, rare, worker),
+                    None if slot.code == Code::LOCAL => {
+                        slot.let_out(Way::Local, slot.into, Mtu::JUMBO);
+                    }
+                    None => self.through_rare_gate(at, slot, rare, worker),
+                },
+                State::MustBeCut => {}
+                _ => continue,
             }
-            return;
-        };
+            if slot.state == State::MustBeCut {
+                rare.too_long(at, slot, worker);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn over_peering(
+        &self,
+        at: usize,
+        peering: PeeringIdx,
+        slot: &mut Slot<'_>,
+        rare: &mut Rare,
+        worker: &mut Worker,
+    ) {
         let row = self.peerings.get(peering.row());
-        let Some(end) = row.and_then(|row| row.end(sender.vpc)) else {
-            let blackhole = Drop::new(DropReason::Blackhole, Place::Table(sender.table));
-            lanes.fail(at, blackhole, worker);
+        let Some(end) = row.and_then(|row| row.end(slot.into)) else {
+            let blackhole = Drop::new(DropReason::Blackhole, Place::Table(slot.table));
+            rare.fail(at, slot, blackhole, worker);
             return;
         };
-        if !end.block.holds(destination)
-            && (end.others == Others::None
-                || !self.leads_to(end, std::net::Ipv4Addr::from(destination).into()))
-        {
-            lanes.fail(at, Drop::new(DropReason::Transit, Place::Peering(peering)), worker);
+        let in_first = slot.family == Family::V4 && end.block.holds(V4::narrow(slot.destination));
+        let leads =
+            in_first || (end.others == Others::Some && self.leads_to(end, slot.destination()));
+        if !leads {
+            rare.fail(at, slot, Drop::new(DropReason::Transit, Place::Peering(peering)), worker);
             return;
         }
-        lanes.way[at] = Way::Peering;
-        lanes.end[at] = end.end;
-        self.let_out(at, end.end.into_vpc(), end.end.mtu(), lanes, worker);
+        slot.end = end.end;
+        slot.let_out(Way::Peering, end.end.into_vpc(), end.end.mtu());
     }
 
     /// To an interface that a route names, or over an edge.
     #[cold]
-    fn through_rare_gate(&self, at: usize, batch: &mut Batch<'_>, worker: &mut Worker) {
-        let lanes = &mut *batch.lanes;
-        let sender = self.interfaces.get(lanes.from[at].row());
-        let (Some(packet), Some(sender)) = (lanes.packet[at], sender) else { return };
-        let crossing = self.gate((sender, Origin::Own), lanes.code[at].target(), packet);
-        let too_big = |crossing: &Crossing| {
-            !crossing.mtu().holds(packet.len()) && !packet.may_be_fragmented()
-        };
-        match crossing {
-            Ok(crossing) if too_big(&crossing) => {
-                lanes.fail(at, Drop::new(DropReason::TooBig, crossing.bottleneck()), worker);
-            }
-            Ok(crossing) => batch.leave_rarely(at, crossing, worker),
-            Err(drop) => lanes.fail(at, drop, worker),
-        }
-    }
-
-    /// The last check of `leave`, the packet's length; and the line in which `enter` will search.
-    #[inline(always)]
-    fn let_out(
+    fn through_rare_gate(
         &self,
         at: usize,
-        into: VpcIdx,
-        mtu: Mtu,
-        lanes: &mut Lanes<'_>,
+        slot: &mut Slot<'_>,
+        rare: &mut Rare,
         worker: &mut Worker,
     ) {
-        let head = &lanes.head[at];
-        lanes.into[at] = into;
-        if !mtu.holds(usize::from(head.length)) {
-            lanes.state[at] = State::MustBeCut;
-            if head.cut == Cut::Forbidden
-                && let Some(crossing) = lanes.crossing(at)
-            {
-                lanes.fail(at, Drop::new(DropReason::TooBig, crossing.bottleneck()), worker);
-            }
-            return;
+        let sender = self.interfaces.get(slot.from.row());
+        let (Some(packet), Some(sender)) = (slot.packet, sender) else { return };
+        match self.gate((sender, Origin::Own), slot.code.target(), packet) {
+            Ok(crossing) => rare.leave(at, slot, crossing, worker),
+            Err(drop) => rare.fail(at, slot, drop, worker),
         }
-        lanes.state[at] = State::Left;
-        let key = Key::of(into, head.destination);
-        lanes.key[at] = key;
-        self.directory.prefetch(key);
     }
 
-    fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
-        let mut arriving = List::new();
-        self.look_up_owners(batch, &mut arriving);
-        self.into_interfaces(batch, memory, worker, &arriving);
-    }
-
+    /// Hints at who has the destinations of those that have left by a common way. No more than hints:
+    /// the network may be another one when they enter.
     #[inline(never)]
-    fn look_up_owners(&self, batch: &mut Batch<'_>, arriving: &mut List) {
-        let lanes = &mut *batch.lanes;
-        for place in places(batch.len) {
-            let at = usize::from(place);
-            if lanes.state[at] != State::Left {
-                continue;
+    fn look_up_owners(&self, batch: &mut Batch<'_>) {
+        for (_, slot) in batch.all().0 {
+            if slot.is_unowned() {
+                slot.key = slot.key();
+                self.directory.prefetch(slot.key);
             }
-            arriving.push(place);
-            lanes.to[at] = InterfaceIdx::NOWHERE;
-            // Whoever stays nowhere here is looked up in its turn.
-            let open = match lanes.way[at] {
-                Way::Rare => continue,
-                Way::Subnet | Way::Local => true,
-                Way::Peering => {
-                    let row = self.peerings.get(lanes.end[at].peering().row());
-                    row.is_some_and(|row| row.ends.is_some())
-                }
-            };
-            if let (true, Some(owner)) = (open, self.directory.candidate(lanes.key[at])) {
-                lanes.to[at] = owner;
+        }
+        for (_, slot) in batch.all().0 {
+            if slot.is_unowned()
+                && let Some(owner) = self.directory.candidate(slot.key)
+            {
+                slot.to = owner;
                 prefetch::element(&self.interfaces, owner.row());
             }
         }
     }
 
+    fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
+        if self.look_at_receivers(batch, memory, worker) {
+            self.judge_receivers(batch, memory, worker);
+        }
+    }
+
+    /// As [`Fabric::look_at_senders`]; does one wait to be judged? Up to that one, packets are delivered.
     #[inline(never)]
-    fn into_interfaces(
+    fn look_at_receivers(
+        &self,
+        batch: &mut Batch<'_>,
+        memory: &impl Tracking,
+        worker: &mut Worker,
+    ) -> bool {
+        let mut waits = false;
+        for (_, slot) in batch.all().0 {
+            if slot.state != State::Left {
+                continue;
+            }
+            let is_open = slot.way != Way::Peering || self.is_open(slot.end.peering());
+            let row = self.interfaces.get(slot.to.row()).filter(|_| is_open);
+            let Some(row) = row else {
+                slot.state = State::ArrivesRarely;
+                waits = true;
+                continue;
+            };
+            let (is_own, open) = match slot.family {
+                Family::V4 => (self.is_for::<V4>(slot, row), Flags::OPEN_IN[V4::ROW]),
+                Family::V6 => (self.is_for::<V6>(slot, row), Flags::OPEN_IN[V6::ROW]),
+            };
+            let is_it = is_own && row.vpc == slot.into;
+            if is_it && row.flags.has(open) && slot.has_ports && memory.is_blank(slot.to) {
+                slot.state = State::Arrives;
+                if !waits {
+                    slot.deliver(worker);
+                }
+                continue;
+            }
+            waits = true;
+            let is_common = is_it && row.flags.has(Flags::RUNS);
+            slot.state = if is_common { State::ArrivesJudged } else { State::ArrivesRarely };
+            match (slot.packet, slot.family) {
+                (Some(packet), Family::V4) if is_common => ask_for::<V4>(slot, packet, memory),
+                (Some(packet), Family::V6) if is_common => ask_for::<V6>(slot, packet, memory),
+                _ => {}
+            }
+        }
+        waits
+    }
+
+    /// Judges those that have to be, and delivers, in the order of the batch.
+    #[inline(never)]
+    fn judge_receivers(
         &self,
         batch: &mut Batch<'_>,
         memory: &mut impl Tracking,
         worker: &mut Worker,
-        arriving: &List,
     ) {
-        for at in arriving.iter() {
-            if let Err(drop) = self.into_interface(at, batch, memory) {
-                batch.lanes.fail(at, drop, worker);
+        let (slots, rare) = batch.all();
+        for (at, slot) in slots {
+            let arrival = match slot.state {
+                State::Arrives => Ok(()),
+                State::ArrivesJudged => match slot.family {
+                    Family::V4 => self.judge_receiver::<V4>(slot, memory),
+                    Family::V6 => self.judge_receiver::<V6>(slot, memory),
+                },
+                State::ArrivesRarely => self.enter_rarely(at, slot, rare, memory),
+                _ => continue,
+            };
+            if let Err(drop) = arrival {
+                rare.fail(at, slot, drop, worker);
                 continue;
             }
-            let lanes = &mut *batch.lanes;
-            lanes.state[at] = State::Delivered;
-            let (to, from, name) = (lanes.to[at], lanes.from[at], lanes.name[at]);
-            worker.deliver(Delivery { to, from, name, length: lanes.head[at].length });
+            slot.deliver(worker);
         }
     }
 
-    /// The interface that a packet is for is in `to` afterwards, or it is dropped.
     #[inline(always)]
-    fn into_interface(
+    fn judge_receiver<K: Kind>(
         &self,
-        at: usize,
-        batch: &mut Batch<'_>,
+        slot: &Slot<'_>,
         memory: &mut impl Tracking,
     ) -> Result<(), Drop> {
-        let lanes = &*batch.lanes;
-        let to = lanes.to[at];
-        let (Some(row), Some(packet)) = (self.interfaces.get(to.row()), lanes.packet[at]) else {
-            return self.enter_in_turn(at, batch, memory);
+        let (to, into) = (slot.to, Direction::Ingress);
+        let (Some(row), Some(packet)) = (self.interfaces.get(to.row()), slot.packet) else {
+            return Err(Drop::new(DropReason::NoSuchHost, Place::Vpc(slot.into)));
         };
-        let head = &lanes.head[at];
-        if !row.flags.has(Flags::RUNS)
-            || row.vpc != lanes.into[at]
-            || !row.is_first(head.destination)
-        {
-            return self.enter_in_turn(at, batch, memory);
+        let flow = K::flow(&packet.view());
+        let asked = Asked::<K> { packet, flow: flow.as_ref() };
+        if slot.way != Way::Subnet && !self.acl_lets(row, into, &asked) {
+            return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
         }
-        let direction = Direction::Ingress;
-        if lanes.way[at] != Way::Subnet && !self.acl_passes(row, direction, packet) {
-            return Err(Drop::new(DropReason::AclIngress, Place::Acl(row.acl)));
-        }
-        match self.groups((row, to), direction, packet, head.protocol, memory) {
+        match self.groups_let::<K>((row, to), into, &asked, memory) {
             Passes::Yes => Ok(()),
             passes => Err(refused(passes, DropReason::GroupIngress, to)),
         }
@@ -603,19 +868,29 @@ impl Hosts {
 
     /// A packet of a rare kind, for a rare place or for nobody.
     #[cold]
-    fn enter_in_turn(
+    fn enter_rarely(
         &self,
         at: usize,
-        batch: &mut Batch<'_>,
+        slot: &mut Slot<'_>,
+        rare: &Rare,
         memory: &mut impl Tracking,
     ) -> Result<(), Drop> {
         let nowhere = Drop::new(DropReason::NoSuchHost, Place::Vpc(VpcIdx::NOWHERE));
-        let crossing = batch.lanes.crossing(at).ok_or(nowhere)?;
-        let packet = batch.packet(at).ok_or(nowhere)?;
-        let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
-        let to = self.enter_one(crossing, packet, memory)?;
-        batch.lanes.head[at].length = length;
-        batch.lanes.to[at] = to;
+        let crossing = slot.crossing().or(rare.crossing[at]).ok_or(nowhere)?;
+        let packet = rare.packet(at, slot).ok_or(nowhere)?;
+        slot.to = self.enter_one(crossing, packet, memory)?;
+        slot.length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn is_open(&self, peering: PeeringIdx) -> bool {
+        self.peerings.get(peering.row()).is_some_and(|row| row.ends.is_some())
+    }
+
+    /// Is it for this interface's first address?
+    #[inline(always)]
+    fn is_for<K: Kind>(&self, slot: &Slot<'_>, row: &InterfaceRow) -> bool {
+        K::is_first(self, row, K::narrow(slot.destination))
     }
 }

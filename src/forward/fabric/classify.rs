@@ -14,6 +14,7 @@ use super::super::gate::Origin;
 use crate::cloud::filter::Direction;
 use crate::cloud::network_acl::AclEntry;
 use crate::forward::connections::Word;
+use crate::wire::Family;
 
 mod arena;
 mod batch;
@@ -34,6 +35,7 @@ use arena::{Arena, Indexed};
 use cell::{Cell, Kind, REFUSED, TRACKED, UNTRACKED, word};
 use intern::{Interned, hash_of};
 pub use members::GroupRow;
+use probe::Class;
 pub use probe::{Address, AnyProbe, Probe};
 use rules::{Compiler, Line, side};
 pub use rules::{Far, Rule};
@@ -231,6 +233,20 @@ impl Classifiers {
     fn cell<A: Indexed>(&self, filter: u32, direction: Direction, probe: &Probe<A>) -> Cell {
         let lines = self.filters.get(filter as usize);
         lines.map_or(Cell::REFUSED, |both| both[side(direction)].cell(A::FAMILY, probe.class))
+    }
+
+    /// Do these groups let all TCP and UDP of a family pass both ways without remembering it?
+    pub fn is_open(&self, filter: FilterIdx, family: Family) -> bool {
+        let untracked = |line: &Line, class| line.cell(family, class) == Cell::constant(UNTRACKED);
+        let open = |line: &Line| [Class::Tcp, Class::Udp].into_iter().all(|c| untracked(line, c));
+        self.filters.get(filter.0 as usize).is_some_and(|both| both.iter().all(open))
+    }
+
+    /// Does an ACL let everything of a family pass in this direction?
+    pub fn is_acl_open(&self, acl: AclFilterIdx, direction: Direction, family: Family) -> bool {
+        let lines = self.filters.get(acl.0 as usize).map(|both| &both[side(direction)]);
+        let passes = |line: &Line, class| line.cell(family, class) == Cell::constant(TRACKED);
+        lines.is_some_and(|line| Class::ALL.into_iter().all(|class| passes(line, class)))
     }
 
     /// A row for a further group that rules may name, with no member.

@@ -4,12 +4,11 @@
 
 use std::net::IpAddr;
 
-use rustc_hash::FxHashMap;
-
+use super::classify::network::Filters;
 use super::directory::{Directory, Key};
 use super::routes::Tables;
 use super::rows::{Flags, InterfaceRow, MoreOfInterface, PeeringEnd, PeeringRow, VpcRow};
-use super::{Fabric, Hosts};
+use super::{Fabric, Hosts, Version};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
@@ -18,7 +17,6 @@ use crate::cloud::instance::{Interface, SourceDestCheck};
 use crate::forward::Rows;
 use crate::forward::gate::OpenEnd;
 use crate::forward::snapshot::edges::Edges;
-use crate::forward::snapshot::filters::Filters;
 use crate::wire::Family;
 
 impl Fabric {
@@ -28,11 +26,11 @@ impl Fabric {
         let vpc = |row| vpc_row(cloud, rows, VpcIdx::from_row(row));
         let mut hosts = Hosts {
             interfaces: vec![InterfaceRow::ABSENT; rows.interface_count()],
+            acls: vec![AclIdx::NOWHERE; rows.interface_count()],
             more: Vec::new(),
             peerings: Vec::new(),
             vpcs: (0..rows.vpc_count()).map(vpc).collect(),
             directory: Directory::with_room(rows.interface_count()),
-            directory_v6: FxHashMap::default(),
             filters: Filters::compile(cloud, rows),
             edges: Edges::compile(cloud, rows),
         };
@@ -49,7 +47,7 @@ impl Fabric {
         let peering = |row| hosts.peering_row(cloud, rows, PeeringIdx::from_row(row), now);
         hosts.peerings = (0..rows.peering_count()).map(peering).collect();
         let tables = Tables::compile(cloud, rows, now);
-        Fabric { hosts, tables, until: cloud.next_deadline(now) }
+        Fabric { hosts, tables, version: Version::next(), until: cloud.next_deadline(now) }
     }
 }
 
@@ -62,25 +60,25 @@ impl Hosts {
         (at, id, interface): (InterfaceIdx, InterfaceId, &Interface),
         now: Instant,
     ) {
-        let Some((row, more)) = self.interface_row(cloud, rows, id, interface, now) else { return };
+        let Some(acl) = cloud.acl_of(interface.subnet).and_then(|acl| rows.acl(acl)) else {
+            return;
+        };
+        let built = self.interface_row(cloud, rows, (id, interface, acl), now);
+        let Some((row, more)) = built else { return };
         self.interfaces[at.row()] = row;
+        self.acls[at.row()] = acl;
         if let Some(more) = more {
             // There are fewer of them than interfaces.
             self.interfaces[at.row()].more = u32::try_from(self.more.len()).unwrap_or(u32::MAX);
             self.more.push(more);
         }
-        for address in &interface.addresses {
-            if let IpAddr::V6(address) = address {
-                self.directory_v6.insert((row.vpc, (*address).into()), at);
-            }
-        }
         self.enlist(at);
     }
 
-    /// Puts the IPv4 addresses of a row into the directory, which is built anew when it is full.
+    /// Puts the addresses of a row into the directory, which is built anew when it is full.
     fn enlist(&mut self, at: InterfaceIdx) {
         let vpc = self.interfaces[at.row()].vpc;
-        let addresses: Vec<u32> = self.addresses_of(at).collect();
+        let addresses: Vec<IpAddr> = self.addresses_of(at).collect();
         if self.directory.has_room_for(addresses.len()) {
             for address in addresses {
                 self.directory.insert(Key::of(vpc, address), at);
@@ -88,54 +86,57 @@ impl Hosts {
             return;
         }
         let mut larger = Directory::with_room(self.directory.len() + addresses.len());
-        for (row, vpc, address) in self.addresses_v4() {
+        for (row, vpc, address) in self.addresses() {
             larger.insert(Key::of(vpc, address), row);
         }
         self.directory = larger;
     }
 
-    fn addresses_v4(&self) -> impl Iterator<Item = (InterfaceIdx, VpcIdx, u32)> + '_ {
+    fn addresses(&self) -> impl Iterator<Item = (InterfaceIdx, VpcIdx, IpAddr)> + '_ {
         self.interfaces.iter().enumerate().flat_map(|(row, interface)| {
             let at = InterfaceIdx::from_row(row);
             self.addresses_of(at).map(move |address| (at, interface.vpc, address))
         })
     }
 
-    /// The IPv4 addresses of a row.
-    fn addresses_of(&self, at: InterfaceIdx) -> impl Iterator<Item = u32> + '_ {
+    /// The addresses of a row.
+    fn addresses_of(&self, at: InterfaceIdx) -> impl Iterator<Item = IpAddr> + '_ {
         let row = self.interfaces.get(at.row());
-        let first = row.filter(|row| row.flags.has(Flags::HAS_IPV4)).map(|row| row.address);
+        let v4 = row.filter(|row| row.flags.has(Flags::HAS_IPV4)).map(|row| row.address);
         let more = row.and_then(|row| self.more.get(row.more as usize));
-        let others = more.into_iter().flat_map(|more| more.addresses.iter());
-        first.into_iter().chain(others.filter_map(|address| match address {
-            IpAddr::V4(address) => Some(u32::from(*address)),
-            IpAddr::V6(_) => None,
-        }))
+        let v6 = more.and_then(|more| more.address);
+        let others = more.into_iter().flat_map(|more| more.others.iter().copied());
+        let v4 = v4.map(|address| IpAddr::V4(address.into()));
+        v4.into_iter().chain(v6.map(IpAddr::V6)).chain(others)
     }
 
     fn interface_row(
         &mut self,
         cloud: &Cloud,
         rows: &Rows,
-        id: InterfaceId,
-        interface: &Interface,
+        (id, interface, acl): (InterfaceId, &Interface, AclIdx),
         now: Instant,
     ) -> Option<(InterfaceRow, Option<MoreOfInterface>)> {
         let subnet = cloud.subnet(interface.subnet)?;
         let as_v4 = |a: &IpAddr| if let IpAddr::V4(a) = a { Some(*a) } else { None };
-        let address = interface.addresses.iter().find_map(as_v4);
-        let is_other = |a: &IpAddr| address.map(IpAddr::V4) != Some(*a);
-        let addresses = interface.addresses.iter().copied().filter(is_other).collect();
-        let more = MoreOfInterface { subnet: subnet.ipv6, addresses };
-        let is_needed = more.subnet.is_some() || !more.addresses.is_empty();
+        let as_v6 = |a: &IpAddr| if let IpAddr::V6(a) = a { Some(*a) } else { None };
+        let v4 = interface.addresses.iter().find_map(as_v4);
+        let v6 = interface.addresses.iter().find_map(as_v6);
+        let firsts = [v4.map(IpAddr::V4), v6.map(IpAddr::V6)];
+        let is_other = |a: &IpAddr| !firsts.contains(&Some(*a));
+        let others: Box<[_]> = interface.addresses.iter().copied().filter(is_other).collect();
+        let is_needed = subnet.ipv6.is_some() || v6.is_some() || !others.is_empty();
+        let more =
+            MoreOfInterface { address: v6, subnet: subnet.ipv6.map(|block| block.trunc()), others };
         let filter = self.filters.of(cloud, interface, now);
-        let acl = rows.acl(cloud.acl_of(interface.subnet)?)?;
+        let acl = self.filters.acl(acl);
         let checked = interface.source_dest_check == SourceDestCheck::On;
         let mut flags =
             Flags::THERE.with_if(cloud.runs(id), Flags::RUNS).with_if(checked, Flags::CHECKED);
-        let groups = self.filters.groups_open(filter);
-        let into = self.filters.acl_open(acl, Direction::Ingress);
-        let out = self.filters.acl_open(acl, Direction::Egress);
+        let classifiers = self.filters.classifiers();
+        let groups = Family::ALL.map(|family| classifiers.is_open(filter, family));
+        let [into, out] = Direction::ALL
+            .map(|way| Family::ALL.map(|family| classifiers.is_acl_open(acl, way, family)));
         for family in Family::ALL.map(family_row) {
             flags = flags
                 .with_if(groups[family], Flags::GROUPS_OPEN[family])
@@ -150,7 +151,7 @@ impl Hosts {
             flags,
             ..InterfaceRow::ABSENT
         };
-        let row = row.in_subnet(subnet.cidr).with_address(address);
+        let row = row.in_subnet(subnet.cidr).with_address(v4);
         Some((row, is_needed.then_some(more)))
     }
 

@@ -283,7 +283,7 @@ impl<'p, M: Tracking> Shard<'p, M> {
             any = true;
             let fabric = self.reader.fabric();
             chunk.into_iter().for_each(|handover| self.arriving.take_over(handover));
-            self.arriving.look_at_taken(&fabric.hosts);
+            fabric.hosts.look_at_taken(&mut self.arriving);
             fabric.enter_all(&mut self.arriving, &mut self.memory, &mut self.worker);
             self.arriving.clear();
         }
@@ -368,7 +368,7 @@ impl<M: Tracking> Left<'_, '_, M> {
                 None => None,
             };
             if next.is_none() || arriving.len() == BATCH {
-                arriving.look_at_taken(&fabric.hosts);
+                fabric.hosts.look_at_taken(arriving);
                 fabric.enter_all(arriving, memory, worker);
                 arriving.clear();
             }

@@ -1,9 +1,12 @@
-//! Who has an IPv4 address in a VPC: one table for all VPCs, open-addressed, at most half full.
+//! Who has an address in a VPC: one table for all VPCs and both families, open-addressed, at most
+//! half full.
 //!
 //! Holds for each address where its interface's row is, in 8 bytes: half a hash and the row. The
 //! other half of the hash is the place. That is enough to find the row, not to be sure of it; whoever
 //! asks has to look at the row anyway and says whether it is the one. So there is an entry for each
 //! address that is in use and none for those that are not, and an instance costs 16 to 32 bytes.
+
+use std::net::IpAddr;
 
 use crate::base::id::{InterfaceIdx, VpcIdx};
 
@@ -22,11 +25,34 @@ const EMPTY: Slot = Slot { tag: 0, owner: InterfaceIdx::NOWHERE };
 pub(super) struct Key(u64);
 
 impl Key {
+    /// What stands where no key has been put yet.
+    pub(super) const NONE: Key = Key(0);
+
     /// Both halves of a product of 64 bits by 64, folded: every bit of the key reaches every bit of
     /// the hash. The keys are the network's own addresses, so the hash needs no secret.
     #[inline]
-    pub(super) const fn of(vpc: VpcIdx, address: u32) -> Key {
-        let key = (vpc.row() as u64) << 32 | address as u64;
+    pub(super) fn of(vpc: VpcIdx, address: IpAddr) -> Key {
+        match address {
+            IpAddr::V4(address) => Key::of_v4(vpc, address.into()),
+            IpAddr::V6(address) => Key::of_v6(vpc, address.into()),
+        }
+    }
+
+    /// The halves of the address are mixed one after the other.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "both halves are wanted")]
+    pub(super) const fn of_v6(vpc: VpcIdx, address: u128) -> Key {
+        let upper = Key::mixed((address >> 64) as u64 ^ (vpc.row() as u64) << 32);
+        Key::mixed(upper.0 ^ address as u64)
+    }
+
+    #[inline]
+    pub(super) const fn of_v4(vpc: VpcIdx, address: u32) -> Key {
+        Key::mixed((vpc.row() as u64) << 32 | address as u64)
+    }
+
+    #[inline]
+    const fn mixed(key: u64) -> Key {
         let product = (key ^ 0x2545_f491_4f6c_dd1d) as u128 * 0x9e37_79b9_7f4a_7c15_u128;
         #[allow(clippy::cast_possible_truncation, reason = "both halves are wanted")]
         Key((product as u64) ^ (product >> 64) as u64)
@@ -141,7 +167,7 @@ mod tests {
         ) {
             let mut map: BTreeMap<(u32, u32), InterfaceIdx> = BTreeMap::new();
             let mut directory = Directory::with_room(0);
-            let key = |(vpc, address): (u32, u32)| Key::of(VpcIdx::from_row(vpc as usize), address);
+            let key = |(vpc, address): (u32, u32)| Key::of_v4(VpcIdx::from_row(vpc as usize), address);
             for (at, pair) in pairs.into_iter().enumerate() {
                 if !directory.has_room_for(1) {
                     directory = Directory::with_room(directory.len() + 1);
@@ -164,7 +190,7 @@ mod tests {
     fn neighbours_do_not_pile_up() {
         let mut directory = Directory::with_room(1 << 14);
         for row in 0..1_usize << 14 {
-            let key = Key::of(VpcIdx::from_row(row / 64), 0x0a00_0000 + (row % 64) as u32);
+            let key = Key::of_v4(VpcIdx::from_row(row / 64), 0x0a00_0000 + (row % 64) as u32);
             directory.insert(key, InterfaceIdx::from_row(row));
         }
         let runs = directory.slots.split(|slot| *slot == EMPTY).map(<[Slot]>::len);

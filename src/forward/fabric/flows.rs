@@ -30,7 +30,7 @@ mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub use key::{Address, Flow, Probe};
+pub use key::{Address, Probe};
 use key::{Key, sealed::Sealed};
 use ledger::{Filing, FragmentKey, Ledger, tick_low};
 use state::State;
@@ -44,7 +44,7 @@ use crate::base::time::{Instant, Span};
 use crate::cloud::filter::Direction;
 use crate::forward::connections::with_echo;
 use crate::forward::{Judgement, Tracking, Word};
-use crate::wire::{FlowKey, Packet, TcpFlags, quoted};
+use crate::wire::{Flow, FlowKey, Packet, TcpFlags, quoted};
 
 /// How long the later fragments of a packet may take, as for the twin.
 const FRAGMENTS: Span = Span::from_secs(30);
@@ -332,6 +332,43 @@ impl Flows {
 }
 
 impl Tracking for Flows {
+    #[inline]
+    fn is_blank(&self, at: InterfaceIdx) -> bool {
+        self.ledgers.get(at.row()).is_none_or(Option::is_none)
+    }
+
+    #[inline(always)]
+    fn ask_v4(&self, at: InterfaceIdx, direction: Direction, flow: &Flow<Ipv4Addr>) {
+        self.prefetch(at, direction, flow);
+    }
+
+    #[inline(always)]
+    fn ask_v6(&self, at: InterfaceIdx, direction: Direction, flow: &Flow<Ipv6Addr>) {
+        self.prefetch(at, direction, flow);
+    }
+
+    #[inline(always)]
+    fn judge_v4(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        (flow, packet): (&Flow<Ipv4Addr>, &Packet),
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        self.judge_probe(&self.probe(at, direction, flow), packet.tcp_flags(), rules)
+    }
+
+    #[inline(always)]
+    fn judge_v6(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        (flow, packet): (&Flow<Ipv6Addr>, &Packet),
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        self.judge_probe(&self.probe(at, direction, flow), packet.tcp_flags(), rules)
+    }
+
     fn judge(
         &mut self,
         at: InterfaceIdx,

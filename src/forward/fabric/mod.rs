@@ -13,6 +13,8 @@
 //! | `compile`, `update` | from the cloud to rows, all of them or those that an event touched |
 //! | `scalar` | `leave` and `enter` for one packet, of any kind |
 //! | `batch` | the same in stages over a batch, for the kinds that are common |
+//! | `passages` | where packets for a destination have crossed lately, for each worker |
+//! | `family` | what differs between IPv4 and IPv6 |
 //! | `publish` | two copies: one is in use while the other is brought up to date |
 //! | `crew` | several cores: each has VPCs of its own, and hands over what crosses into others' |
 //! | `prefetch` | the one instruction that has no safe form |
@@ -26,8 +28,10 @@ pub mod classify;
 mod compile;
 mod crew;
 mod directory;
+mod family;
 pub mod flows;
 pub mod lpm;
+mod passages;
 mod prefetch;
 mod publish;
 mod routes;
@@ -41,14 +45,14 @@ pub use crew::{Closed, Division, Finished, HANDOVERS, Left, Shard, TooLong, crew
 pub use publish::{Publisher, Reader};
 pub use worker::{Delivery, Worker};
 
-use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::edges::Edges;
-use super::snapshot::filters::Filters;
-use super::{Connections, Crossing, Drop, Forwarder};
+use super::{Crossing, Drop, Forwarder, Tracking};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::wire::Packet;
+use classify::network::Filters;
 use directory::Directory;
 use routes::Tables;
 use rows::{InterfaceRow, MoreOfInterface, PeeringRow, VpcRow};
@@ -59,19 +63,43 @@ use rows::{InterfaceRow, MoreOfInterface, PeeringRow, VpcRow};
 pub struct Fabric {
     hosts: Hosts,
     tables: Tables,
+    version: Version,
     /// The first moment at which passing time alone makes it outdated.
     until: Instant,
+}
+
+/// Tells one content of a fabric from every other: whatever was found out by a version holds as long
+/// as it is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Version(u64);
+
+impl Version {
+    /// No fabric's.
+    const NONE: Version = Version(0);
+
+    /// Its upper and its lower half.
+    #[allow(clippy::cast_possible_truncation, reason = "both halves are kept")]
+    const fn halves(self) -> [u32; 2] {
+        [(self.0 >> 32) as u32, self.0 as u32]
+    }
+
+    /// One that no fabric has had in this process.
+    fn next() -> Version {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Version(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
 }
 
 /// Who is where, and which peerings are open: all that `enter` sees. No route table is among it.
 #[derive(Clone, Debug)]
 struct Hosts {
     interfaces: Vec<InterfaceRow>,
+    /// The network ACL of each interface's subnet, for those who are told about it.
+    acls: Vec<AclIdx>,
     more: Vec<MoreOfInterface>,
     peerings: Vec<PeeringRow>,
     vpcs: Vec<VpcRow>,
     directory: Directory,
-    directory_v6: FxHashMap<(VpcIdx, u128), InterfaceIdx>,
     filters: Filters,
     edges: Edges,
 }
@@ -94,7 +122,7 @@ impl Forwarder for Fabric {
         &self,
         from: InterfaceIdx,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop> {
         self.leave_one(from, packet, memory)
     }
@@ -103,7 +131,7 @@ impl Forwarder for Fabric {
         &self,
         crossing: Crossing,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<InterfaceIdx, Drop> {
         self.enter_one(crossing, packet, memory)
     }

@@ -176,10 +176,22 @@ impl Tables {
         self.routes.prefetch_table(table);
     }
 
+    /// The same for IPv6.
+    #[inline(always)]
+    pub(super) fn prefetch_table_v6(&self, table: TableIdx) {
+        self.routes.prefetch_table_v6(table);
+    }
+
     /// Asks for what a look-up reads next.
     #[inline(always)]
     pub(super) fn prefetch(&self, table: TableIdx, address: u32) {
         self.routes.prefetch(table, address);
+    }
+
+    /// The same for an IPv6 address.
+    #[inline(always)]
+    pub(super) fn prefetch_v6(&self, table: TableIdx, address: u128) {
+        self.routes.prefetch_v6(table, address);
     }
 
     /// What they take.

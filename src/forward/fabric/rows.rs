@@ -4,14 +4,14 @@
 //! (`compile.rs`) and what is done with them. A packet that crosses a peering touches two interface
 //! rows of half a line and one peering row of one line; what most rows do without is kept elsewhere.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::classify::{AclFilterIdx, FilterIdx};
 use crate::base::id::*;
 use crate::cloud::instance::SourceDestCheck;
 use crate::forward::gate::OpenEnd;
-use crate::forward::snapshot::filters::FilterIdx;
 
 /// Facts of an interface that are a bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +37,17 @@ impl Flags {
     pub(super) const ACL_OPEN_IN: [Flags; 2] = [Flags(1 << 7), Flags(1 << 8)];
     /// The network ACL of its subnet lets everything of the family out.
     pub(super) const ACL_OPEN_OUT: [Flags; 2] = [Flags(1 << 9), Flags(1 << 10)];
+
+    /// By family: sends and receives, and nothing that TCP and UDP of the family have to pass on
+    /// their way out says no.
+    pub(super) const OPEN_OUT: [Flags; 2] = Flags::open(Flags::ACL_OPEN_OUT);
+    /// The same of the way in.
+    pub(super) const OPEN_IN: [Flags; 2] = Flags::open(Flags::ACL_OPEN_IN);
+
+    const fn open(acl: [Flags; 2]) -> [Flags; 2] {
+        let [v4, v6] = Flags::GROUPS_OPEN;
+        [Flags::RUNS.with(Flags::HAS_IPV4).with(v4).with(acl[0]), Flags::RUNS.with(v6).with(acl[1])]
+    }
 
     /// These and `more`.
     #[must_use]
@@ -71,8 +82,8 @@ pub(super) struct InterfaceRow {
     pub(super) table: TableIdx,
     /// What its security groups say.
     pub(super) filter: FilterIdx,
-    /// The network ACL of its subnet.
-    pub(super) acl: AclIdx,
+    /// What the network ACL of its subnet says.
+    pub(super) acl: AclFilterIdx,
     /// The first address of its subnet's IPv4 block.
     pub(super) subnet: u32,
     /// Its first IPv4 address.
@@ -86,13 +97,30 @@ pub(super) struct InterfaceRow {
 
 const _: () = assert!(size_of::<InterfaceRow>() == 32);
 
-/// What few interfaces have.
+/// What not every interface has: a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[repr(align(64))]
 pub(super) struct MoreOfInterface {
-    /// The IPv6 block of its subnet.
+    /// Its first IPv6 address.
+    pub(super) address: Option<Ipv6Addr>,
+    /// The IPv6 block of its subnet, without host bits.
     pub(super) subnet: Option<Ipv6Net>,
     /// Its other addresses, of both families.
-    pub(super) addresses: Box<[IpAddr]>,
+    pub(super) others: Box<[IpAddr]>,
+}
+
+const _: () = assert!(size_of::<MoreOfInterface>() == 64);
+
+impl MoreOfInterface {
+    /// Does the IPv6 address lie in its subnet?
+    #[inline]
+    pub(super) fn shares_subnet_with(&self, address: Ipv6Addr) -> bool {
+        self.subnet.is_some_and(|block| {
+            let free = u32::from(Ipv6Net::max_prefix_len(&block) - block.prefix_len());
+            let differ = u128::from(address) ^ u128::from(block.addr());
+            differ.checked_shr(free).unwrap_or(0) == 0
+        })
+    }
 }
 
 impl InterfaceRow {
@@ -100,8 +128,8 @@ impl InterfaceRow {
     pub(super) const ABSENT: InterfaceRow = InterfaceRow {
         vpc: VpcIdx::NOWHERE,
         table: TableIdx::NOWHERE,
-        filter: FilterIdx::NO_GROUPS,
-        acl: AclIdx::NOWHERE,
+        filter: FilterIdx::NONE,
+        acl: AclFilterIdx::NONE,
         subnet: 0,
         address: 0,
         more: u32::MAX,

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::classify::{AnyProbe, FilterIdx};
 use super::compile::family_row;
 use super::directory::Key;
 use super::routes::Target;
@@ -14,12 +15,34 @@ use crate::base::id::*;
 use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::cloud::instance::SourceDestCheck;
-use crate::forward::connections::Tracking;
+use crate::forward::connections::{Judgement, Tracking};
 use crate::forward::gate::{Crossing, Edge, Origin, Realm, Via};
 use crate::forward::snapshot::edges::Blocks;
-use crate::forward::snapshot::filters::Passes;
 use crate::forward::{Drop, DropReason, Place};
 use crate::wire::Packet;
+
+/// Whether a packet passes an interface's groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Passes {
+    Yes,
+    No,
+    /// It would, if its connection could be remembered.
+    Full,
+}
+
+impl Passes {
+    #[inline(always)]
+    pub(super) const fn of(judgement: Judgement) -> Passes {
+        match judgement {
+            Judgement::Refused => Passes::No,
+            Judgement::Full => Passes::Full,
+            Judgement::ByRule
+            | Judgement::ByConnection(_)
+            | Judgement::Related
+            | Judgement::FragmentOfPassed => Passes::Yes,
+        }
+    }
+}
 
 impl Fabric {
     /// May the packet leave this interface, and where does it cross to?
@@ -79,7 +102,7 @@ impl Fabric {
             return Ok(Crossing::in_subnet(sender.vpc, origin));
         }
         if !hosts.acl_passes(sender, Direction::Egress, packet) {
-            return Err(Drop::new(DropReason::AclEgress, Place::Acl(sender.acl)));
+            return Err(Drop::new(DropReason::AclEgress, hosts.acl_of(from)));
         }
         if !self.tables.has(sender.table) {
             return Err(down);
@@ -195,7 +218,7 @@ impl Hosts {
             return Err(Drop::new(DropReason::InterfaceDown, here));
         }
         if crossing.via() != Via::Subnet && !self.acl_passes(row, Direction::Ingress, packet) {
-            return Err(Drop::new(DropReason::AclIngress, Place::Acl(row.acl)));
+            return Err(Drop::new(DropReason::AclIngress, self.acl_of(receiver)));
         }
         let (direction, origin) = (Direction::Ingress, crossing.origin());
         match self.groups_pass(row, receiver, direction, packet, origin, memory) {
@@ -211,31 +234,30 @@ impl Hosts {
 
     /// Who has the address in this VPC.
     fn owner(&self, vpc: VpcIdx, address: IpAddr) -> Option<InterfaceIdx> {
-        match address {
-            IpAddr::V4(v4) => self.directory.find(Key::of(vpc, v4.into()), |at| {
-                let row = self.interfaces.get(at.row());
-                row.is_some_and(|row| row.vpc == vpc && self.owns(row, address))
-            }),
-            IpAddr::V6(v6) => self.directory_v6.get(&(vpc, v6.into())).copied(),
-        }
+        self.directory.find(Key::of(vpc, address), |at| {
+            let row = self.interfaces.get(at.row());
+            row.is_some_and(|row| row.vpc == vpc && self.owns(row, address))
+        })
     }
 
-    fn more(&self, row: &InterfaceRow) -> Option<&MoreOfInterface> {
+    pub(super) fn more(&self, row: &InterfaceRow) -> Option<&MoreOfInterface> {
         self.more.get(row.more as usize)
     }
 
     /// Is it an address of the interface?
     pub(super) fn owns(&self, row: &InterfaceRow, address: IpAddr) -> bool {
-        let first = matches!(address, IpAddr::V4(address) if row.is_first(address.into()));
-        first || self.more(row).is_some_and(|more| more.addresses.contains(&address))
+        let first = match address {
+            IpAddr::V4(address) => row.is_first(address.into()),
+            IpAddr::V6(address) => self.more(row).is_some_and(|more| more.address == Some(address)),
+        };
+        first || self.more(row).is_some_and(|more| more.others.contains(&address))
     }
 
-    fn shares_subnet(&self, row: &InterfaceRow, address: IpAddr) -> bool {
+    pub(super) fn shares_subnet(&self, row: &InterfaceRow, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => row.shares_subnet_with(address.into()),
             IpAddr::V6(address) => {
-                let block = self.more(row).and_then(|more| more.subnet);
-                block.is_some_and(|block| block.contains(&address))
+                self.more(row).is_some_and(|more| more.shares_subnet_with(address))
             }
         }
     }
@@ -252,7 +274,12 @@ impl Hosts {
             Direction::Egress => Flags::ACL_OPEN_OUT,
         };
         row.flags.has(open[family_row(packet.family())])
-            || self.filters.acl_passes(row.acl, direction, packet)
+            || self.filters.classifiers().acl(row.acl, direction, &AnyProbe::of(packet))
+    }
+
+    /// The network ACL of an interface's subnet.
+    pub(super) fn acl_of(&self, at: InterfaceIdx) -> Place {
+        Place::Acl(self.acls.get(at.row()).copied().unwrap_or(AclIdx::NOWHERE))
     }
 
     pub(super) fn groups_pass(
@@ -264,7 +291,17 @@ impl Hosts {
         origin: Origin,
         memory: &mut impl Tracking,
     ) -> Passes {
-        self.filters.groups_pass((row.filter, at), direction, packet, origin, memory)
+        let open = row.flags.has(Flags::GROUPS_OPEN[family_row(packet.family())]);
+        let has_ports = packet.protocol().has_ports() && !packet.is_fragment();
+        if row.filter == FilterIdx::NONE || (open && has_ports && memory.is_blank(at)) {
+            // Without groups everything passes. Open both ways and nothing remembered: it passes
+            // too, and nothing will be remembered.
+            return Passes::Yes;
+        }
+        let say = || {
+            self.filters.classifiers().groups(row.filter, direction, &AnyProbe::of(packet), origin)
+        };
+        Passes::of(memory.judge(at, direction, packet, say))
     }
 }
 

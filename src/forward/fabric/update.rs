@@ -4,8 +4,8 @@
 //! instances that stop and start) touches a row or a route; what changes who is where, or what
 //! filters say, is compiled as a whole. Refuses to judge packets.
 
-use super::Fabric;
 use super::rows::{Flags, PeeringRow};
+use super::{Fabric, Version};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
@@ -75,6 +75,7 @@ impl Fabric {
             *self = Fabric::compile(cloud, rows, now);
             return;
         }
+        self.version = Version::next();
         let hosts = &mut self.hosts;
         hosts.peerings.resize(rows.peering_count(), PeeringRow::default());
         if expired {

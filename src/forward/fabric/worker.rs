@@ -1,8 +1,10 @@
-//! What one core has for itself: its counters, and the ring into which it delivers.
+//! What one core has for itself: its counters, its cache of passages, and the ring into which it
+//! delivers.
 //!
 //! Holds no memory of connections and no packets. Refuses to be shared: workers are summed by whoever
 //! reports.
 
+use super::passages::Passages;
 use crate::base::id::InterfaceIdx;
 use crate::forward::{Drop, DropReason};
 
@@ -25,6 +27,7 @@ const _: () = assert!(size_of::<Delivery>() == 16);
 /// One core's counters and ring.
 #[derive(Clone, Debug)]
 pub struct Worker {
+    pub(super) passages: Passages,
     ring: Box<[Delivery]>,
     /// How many were ever written, and taken. Their difference is at most the ring's length.
     written: usize,
@@ -41,6 +44,7 @@ impl Worker {
         let (nobody, size) = (InterfaceIdx::NOWHERE, ring.max(1).next_power_of_two());
         let nothing = Delivery { to: nobody, from: nobody, name: 0, length: 0 };
         Worker {
+            passages: Passages::new(),
             ring: vec![nothing; size].into(),
             written: 0,
             taken: 0,

@@ -7,13 +7,13 @@
 
 use std::borrow::Cow;
 
-use super::{BATCH, Batch, State, Way};
+use super::{Batch, Slot, State, Way};
 use crate::base::id::*;
 use crate::forward::Crossing;
-use crate::forward::fabric::directory::Key;
+use crate::forward::fabric::family::{Kind, V4, V6};
 use crate::forward::fabric::{Hosts, prefetch};
 use crate::forward::gate::{OpenEnd, Realm};
-use crate::wire::Packet;
+use crate::wire::{Family, Packet};
 
 /// A packet that has left and is in no batch.
 #[derive(Debug)]
@@ -48,12 +48,10 @@ impl<'p> Batch<'p> {
     /// The network that the packet in this place is about to enter; `None` if it is not.
     #[inline]
     pub(in crate::forward::fabric) fn realm(&self, at: usize) -> Option<Realm> {
-        if self.lanes.state.get(..self.len)?.get(at) != Some(&State::Left) {
-            return None;
-        }
-        match self.lanes.way[at] {
-            Way::Subnet | Way::Local | Way::Peering => Some(Realm::Vpc(self.lanes.into[at])),
-            Way::Rare => self.lanes.rare[at].map(Crossing::into_realm),
+        let slot = self.slot(at).filter(|slot| slot.state == State::Left)?;
+        match slot.way {
+            Way::Subnet | Way::Local | Way::Peering => Some(Realm::Vpc(slot.into)),
+            Way::Rare => self.rare.crossing[at].map(Crossing::into_realm),
         }
     }
 
@@ -62,79 +60,84 @@ impl<'p> Batch<'p> {
         &self,
         at: usize,
     ) -> Option<(InterfaceIdx, &'p Packet, u32)> {
-        let packet = self.lanes.packet.get(..self.len)?.get(at).copied().flatten()?;
-        Some((self.lanes.from[at], packet, self.lanes.name[at]))
+        let slot = self.slot(at)?;
+        Some((slot.from, slot.packet?, slot.name))
     }
 
     /// Takes a packet out that has left: in this batch it will not enter.
     #[inline]
     pub(in crate::forward::fabric) fn hand_over(&mut self, at: usize) -> Option<Handover<'p>> {
-        let lanes = &mut *self.lanes;
-        if lanes.state.get(..self.len)?.get(at) != Some(&State::Left) {
+        let slot = self.slots.get_mut(..self.len)?.get_mut(at)?;
+        if slot.state != State::Left {
             return None;
         }
-        let packet = lanes.packet[at]?;
         // What waits does not enter.
-        lanes.state[at] = State::Waits;
-        let permit = match lanes.way[at] {
-            Way::Subnet => Permit::Subnet(lanes.into[at]),
-            Way::Local => Permit::Local(lanes.into[at]),
-            Way::Peering => Permit::Peering(lanes.end[at]),
-            Way::Rare => Permit::Rare(Box::new(lanes.rare[at]?)),
+        slot.state = State::Waits;
+        let permit = match slot.way {
+            Way::Subnet => Permit::Subnet(slot.into),
+            Way::Local => Permit::Local(slot.into),
+            Way::Peering => Permit::Peering(slot.end),
+            Way::Rare => Permit::Rare(Box::new(self.rare.crossing[at]?)),
         };
-        Some(Handover { packet, permit, from: lanes.from[at], name: lanes.name[at] })
+        Some(Handover { packet: slot.packet?, permit, from: slot.from, name: slot.name })
     }
 
     /// Takes a packet in that has left elsewhere. The batch must not be full. Those that were taken
-    /// in enter after [`Batch::look_at_taken`].
+    /// in enter after [`Hosts::look_at_taken`].
     #[inline]
     pub(in crate::forward::fabric) fn take_over(&mut self, handover: Handover<'p>) {
-        let (at, lanes) = (self.len, &mut *self.lanes);
-        debug_assert!(at < BATCH, "whoever takes over has looked whether there is room");
-        if at >= BATCH {
+        let Handover { packet, permit, from, name } = handover;
+        let at = self.len;
+        if !self.push(from, packet, name) {
+            debug_assert!(false, "whoever takes over has looked whether there is room");
             return;
         }
-        let Handover { packet, permit, from, name } = handover;
-        prefetch::line(packet);
-        lanes.packet[at] = Some(packet);
-        lanes.from[at] = from;
-        lanes.name[at] = name;
-        lanes.state[at] = State::Left;
-        self.len += 1;
+        let slot = &mut self.slots[at];
+        slot.state = State::Left;
         match permit {
-            Permit::Subnet(into) => (lanes.way[at], lanes.into[at]) = (Way::Subnet, into),
-            Permit::Local(into) => (lanes.way[at], lanes.into[at]) = (Way::Local, into),
+            Permit::Subnet(into) => (slot.way, slot.into) = (Way::Subnet, into),
+            Permit::Local(into) => (slot.way, slot.into) = (Way::Local, into),
             Permit::Peering(end) => {
-                (lanes.way[at], lanes.into[at], lanes.end[at]) =
-                    (Way::Peering, end.into_vpc(), end);
+                (slot.way, slot.into, slot.end) = (Way::Peering, end.into_vpc(), end);
             }
-            Permit::Rare(crossing) => self.take_over_rarely(at, packet, *crossing),
-        }
-    }
-
-    /// The stages between those of `leave_all` and those of `enter_all`, for a batch of packets that
-    /// have left elsewhere.
-    pub(in crate::forward::fabric) fn look_at_taken(&mut self, hosts: &Hosts) {
-        let (len, lanes) = (self.len, &mut *self.lanes);
-        for packet in lanes.packet.iter().take(len).flatten() {
-            prefetch::line::<[u8]>(packet.bytes());
-        }
-        for at in 0..len.min(BATCH) {
-            let head = lanes.packet[at].and_then(|packet| packet.view().head());
-            if let (Some(head), Way::Subnet | Way::Local | Way::Peering) = (head, lanes.way[at]) {
-                let key = Key::of(lanes.into[at], head.destination);
-                (lanes.head[at], lanes.key[at]) = (head, key);
-                hosts.directory.prefetch(key);
+            Permit::Rare(crossing) => {
+                slot.way = Way::Rare;
+                self.rare.crossing[at] = Some(*crossing);
+                // It was mapped when it left, so it can be.
+                if let Ok(Cow::Owned(mapped)) = crossing.mapped(packet) {
+                    self.rare.mapped.push((at, mapped));
+                }
             }
         }
     }
+}
 
-    #[cold]
-    fn take_over_rarely(&mut self, at: usize, packet: &Packet, crossing: Crossing) {
-        (self.lanes.way[at], self.lanes.rare[at]) = (Way::Rare, Some(crossing));
-        // It was mapped when it left, so it can be.
-        if let (Ok(Cow::Owned(mapped)), Ok(place)) = (crossing.mapped(packet), u8::try_from(at)) {
-            self.mapped.push((place, mapped));
+impl Hosts {
+    /// The stages before those of `enter_all`, for a batch of packets that have left elsewhere.
+    pub(in crate::forward::fabric) fn look_at_taken(&self, batch: &mut Batch<'_>) {
+        for (_, slot) in batch.all().0 {
+            if let Some(packet) = slot.packet {
+                prefetch::line::<[u8]>(packet.bytes());
+            }
         }
+        for (_, slot) in batch.all().0 {
+            let Some(packet) = slot.packet else { continue };
+            slot.family = packet.family();
+            match slot.family {
+                Family::V4 => look_at::<V4>(slot, packet),
+                Family::V6 => look_at::<V6>(slot, packet),
+            }
+        }
+        self.look_up_owners(batch);
+    }
+}
+
+/// What the sender's shard has read of the packet, if it is of a common kind.
+#[inline(always)]
+fn look_at<K: Kind>(slot: &mut Slot<'_>, packet: &Packet) {
+    if let Some(head) = K::head(&packet.view()) {
+        slot.destination = K::wide(head.destination);
+        slot.length = head.length;
+        slot.has_ports = head.protocol.has_ports();
     }
 }

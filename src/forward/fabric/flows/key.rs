@@ -14,29 +14,11 @@ use super::table::Start;
 use crate::base::id::InterfaceIdx;
 use crate::base::rng::Seed;
 use crate::cloud::filter::Direction;
-use crate::wire::Protocol;
+use crate::wire::{Flow, Protocol};
 
 /// Bits of a hash: as many as fit into a filing beside a family and a tick (see `ledger.rs`). A
 /// table of 10,000,000 flows has 2^22 homes.
 pub(super) const HASH_BITS: u32 = 28;
-
-/// The addresses and ports of a packet, or those that an ICMP error quotes.
-///
-/// For echo messages both ports are the identifier; 0 where there are none. One type for each
-/// family: `Flow<Ipv4Addr>` and `Flow<Ipv6Addr>`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Flow<A> {
-    /// Where it comes from.
-    pub source: A,
-    /// Where it goes.
-    pub destination: A,
-    /// What it carries.
-    pub protocol: Protocol,
-    /// The sender's port, or the identifier, or 0.
-    pub source_port: u16,
-    /// The receiver's port, or the identifier, or 0.
-    pub destination_port: u16,
-}
 
 /// A packet's flow as one interface sees it, hashed: what a look-up takes. 24 bytes and the hash
 /// for IPv4.

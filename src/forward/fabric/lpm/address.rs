@@ -36,6 +36,9 @@ pub(super) trait Address: Copy + Ord + Default + Debug {
     /// `count` bits, 1..=31, from bit `from` on, the highest bit of an address being bit 0.
     /// `from + count` is at most BITS.
     fn bits(self, from: u32, count: u32) -> usize;
+    /// Which of the blocks of `2^shift` addresses from `net` on it lies in, or `last` if that is less.
+    /// Addresses before `net` come behind all others.
+    fn slot(self, net: Self, shift: u32, last: u32) -> usize;
     /// Do the first `len` bits, 1..=BITS, agree?
     fn agrees(self, other: Self, len: u32) -> bool;
     /// How many bits agree from the first on.
@@ -89,6 +92,12 @@ macro_rules! address {
             #[allow(clippy::cast_possible_truncation, reason = "shifted down to `count` bits")]
             fn bits(self, from: u32, count: u32) -> usize {
                 ((self << from) >> (Self::BITS - count)) as usize
+            }
+
+            #[inline(always)]
+            #[allow(clippy::cast_possible_truncation, reason = "at most `last`")]
+            fn slot(self, net: Self, shift: u32, last: u32) -> usize {
+                self.wrapping_sub(net).wrapping_shr(shift).min(Self::from(last)) as usize
             }
 
             #[inline(always)]

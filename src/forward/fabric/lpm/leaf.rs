@@ -10,7 +10,7 @@
 use super::address::Address;
 use super::arena::{Arena, UNIT, Unit};
 
-/// Routes of the longest leaf of any family.
+/// Routes of the longest leaf.
 pub(super) const MOST: usize = 16;
 /// For how many routes a leaf of each size has room.
 const ROOMS: [usize; 6] = [2, 4, 6, 8, 12, MOST];
@@ -60,6 +60,11 @@ impl Leaf {
         (0..SIZES - 1).find(|size| Leaf { size: *size, at: 0 }.room() >= count).unwrap_or(SIZES - 1)
     }
 
+    /// A leaf of this size in a block of its own.
+    fn take<A: Address>(arena: &mut Arena, size: u32) -> Leaf {
+        Leaf { size, at: arena.take(Leaf::units::<A>(size)) }
+    }
+
     #[allow(clippy::cast_possible_truncation, reason = "at most 20")]
     fn units<A: Address>(size: u32) -> u32 {
         (Leaf { size, at: 0 }.room() * (A::WORDS + 1)).div_ceil(UNIT) as u32
@@ -73,8 +78,7 @@ impl Leaf {
         }
         let count = routes.len().min(MOST);
         sorted[..count].sort_unstable();
-        let size = Leaf::size_for(count);
-        let leaf = Leaf { size, at: arena.take(Leaf::units::<A>(size)) };
+        let leaf = Leaf::take::<A>(arena, Leaf::size_for(count));
         let mut last = (A::default(), 0);
         for (place, route) in sorted.iter().take(leaf.room()).enumerate() {
             if let Some((len, net, code)) = route {
@@ -151,11 +155,11 @@ impl Leaf {
         };
         let mut entries = [(A::default(), 0); MOST];
         let size = Leaf::size_for(count + 1);
-        let room = Leaf { size, at: 0 }.room();
-        for (place, to) in entries[..room].iter_mut().enumerate() {
+        let entries = &mut entries[..ROOMS[size as usize]];
+        for (place, to) in entries.iter_mut().enumerate() {
             *to = entry(place);
         }
-        Joined::Added(self.rewrite(arena, size, &entries[..room]))
+        Joined::Added(self.rewrite(arena, size, entries))
     }
 
     /// Takes the route with this prefix out. `None` if it is not there, else its code and the leaf
@@ -176,13 +180,13 @@ impl Leaf {
         }
         let mut entries = [(A::default(), 0); MOST];
         let size = Leaf::size_for(count - 1);
-        let room = Leaf { size, at: 0 }.room();
-        for (place, to) in entries[..room].iter_mut().enumerate() {
+        let entries = &mut entries[..ROOMS[size as usize]];
+        for (place, to) in entries.iter_mut().enumerate() {
             let place = place.min(count - 2);
             let from = if place < at { place } else { place + 1 };
             *to = (self.key(arena, from), self.code::<A>(arena, from));
         }
-        Some((code, Some(self.rewrite(arena, size, &entries[..room]))))
+        Some((code, Some(self.rewrite(arena, size, entries))))
     }
 
     /// The leaf with other entries, in its own block if the size is the same.
@@ -190,7 +194,7 @@ impl Leaf {
         let mut leaf = self;
         if size != self.size {
             self.free::<A>(arena);
-            leaf = Leaf { size, at: arena.take(Leaf::units::<A>(size)) };
+            leaf = Leaf::take::<A>(arena, size);
         }
         for (place, entry) in entries.iter().enumerate() {
             leaf.write(arena, place, *entry);

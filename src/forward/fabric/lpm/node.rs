@@ -4,10 +4,13 @@
 //! know what hangs below its slots.
 //!
 //! ```text
-//!         ┌─ header ──────────────────────┬─ 2^bits slots ─────────┬─ 2^bits words ─────────┐
-//!  block  │ net, from and bits, routes    │ (place, code) ...      │ tree of local routes   │
-//!         └───────────────────────────────┴────────────────────────┴────────────────────────┘
+//!         ┌─ header ─────────────────────┬─ 2^bits + 1 slots ─────┬─ 2^bits words ─────────┐
+//!  block  │ net, shape, last slot, routes│ (place, code) ...      │ tree of local routes   │
+//!         └──────────────────────────────┴────────────────────────┴────────────────────────┘
 //! ```
+//!
+//! The last slot is for all addresses outside of the block: nothing hangs there, and a search finds it
+//! with the same instructions as the others.
 //!
 //! A slot has the code of the longest local route that covers it, so that a search reads one slot and
 //! no tree. The tree is what restores the next shorter route when one is removed: a local route of `j`
@@ -39,30 +42,31 @@ pub(super) enum Below {
 pub(super) const UNITS_MAX: u32 = 1 << 28;
 
 const OWNED: u32 = 1;
-const NODE: u32 = 1;
-const LEAVES: u32 = 2;
-const _: () = assert!(LEAVES + SIZES <= 8, "three bits of kind");
+/// The bits of the kind.
+const KIND: u32 = 14;
+const NODE: u32 = 14;
 
 /// Of each kind: for how many routes its leaf has room.
-pub(super) const ROOM: [usize; 8] = {
+const ROOM: [usize; 8] = {
     let mut out = [0; 8];
     let mut size = 0;
     while size < SIZES {
-        out[(LEAVES + size) as usize] = Leaf { size, at: 0 }.room();
+        out[size as usize + 1] = Leaf { size, at: 0 }.room();
         size += 1;
     }
     out
 };
+const _: () = assert!(SIZES < NODE / 2);
 
 impl Place {
     /// Takes it apart.
     #[inline(always)]
     pub(super) const fn below(self) -> Below {
         let at = self.0 >> 4;
-        match self.0 >> 1 & 7 {
+        match self.0 & KIND {
             0 => Below::Nothing,
             NODE => Below::Node(at),
-            size => Below::Leaf(Leaf { size: size - LEAVES, at }),
+            kind => Below::Leaf(Leaf { size: kind / 2 - 1, at }),
         }
     }
 
@@ -70,39 +74,33 @@ impl Place {
     pub(super) const fn of(below: Below) -> Place {
         Place(match below {
             Below::Nothing => 0,
-            Below::Node(at) => at << 4 | NODE << 1,
-            Below::Leaf(leaf) => leaf.at << 4 | (LEAVES + leaf.size) << 1,
+            Below::Node(at) => at << 4 | NODE,
+            Below::Leaf(leaf) => (leaf.at << 4) | ((leaf.size + 1) * 2),
         })
     }
 
-    /// Where the keys of its leaf begin, and for how many there is room: for none if there is no leaf.
+    /// Where its block begins, 0 for nothing.
     #[inline(always)]
-    pub(super) const fn leaf(self) -> (Unit, usize) {
-        (self.0 >> 4, ROOM[(self.0 >> 1 & 7) as usize])
+    pub(super) const fn at(self) -> Unit {
+        self.0 >> 4
     }
 
-    /// The line in which its block begins.
+    /// For how many routes its leaf has room; none if there is no leaf.
     #[inline(always)]
-    pub(super) const fn line(self) -> usize {
-        (self.0 >> 6) as usize
+    pub(super) const fn room(self) -> usize {
+        ROOM[(self.0 & KIND) as usize / 2]
     }
 
-    /// Its kind, and from bit 3 on the unit of the line at which its block begins: 0..32.
+    /// Is it a leaf with room for at most 2, 4, 6, 8, 12 or 16 routes, for `SIZE` 0 to 5, or nothing?
     #[inline(always)]
-    pub(super) const fn leaf_bits(self) -> usize {
-        (self.0 >> 1 & 31) as usize
-    }
-
-    /// Does it have a leaf with room for this many routes or more?
-    #[inline(always)]
-    pub(super) const fn has_room(self, size: u32) -> bool {
-        self.0 >> 1 & 7 >= LEAVES + size
+    pub(super) const fn is_at_most(self, size: u32) -> bool {
+        self.0 & KIND <= (size + 1) * 2
     }
 
     /// Is it a node's?
     #[inline(always)]
     pub(super) const fn is_node(self) -> bool {
-        self.0 >> 1 & 7 == NODE
+        self.0 & KIND == NODE
     }
 
     const fn is_owned(self) -> bool {
@@ -131,17 +129,21 @@ pub(super) struct Node<A> {
 pub(super) const BITS_MOST: u32 = 20;
 
 impl<A: Address> Node<A> {
-    /// Words of the header: net, from and bits, routes; rounded up to whole units.
-    const HEADER: usize = (A::WORDS + 2).next_multiple_of(UNIT);
+    /// Words of the header: net, shape, last slot, routes; rounded up to whole units.
+    const HEADER: usize = (A::WORDS + 3).next_multiple_of(UNIT);
 
-    /// Slots that it has.
+    /// Slots that it has, but for the last.
     pub(super) const fn slots(self) -> usize {
         1 << self.bits
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "at most 3 * 2^20 words")]
     fn units(bits: u32) -> u32 {
-        (Self::HEADER + (3 << bits)).div_ceil(UNIT) as u32
+        Self::words(bits).div_ceil(UNIT) as u32
+    }
+
+    const fn words(bits: u32) -> usize {
+        Self::HEADER + 2 + (3 << bits)
     }
 
     /// A node without routes.
@@ -151,24 +153,21 @@ impl<A: Address> Node<A> {
         for word in 0..A::WORDS {
             arena.set(at, word, node.net.word(word));
         }
-        arena.set(at, A::WORDS, from | bits << 8);
-        for word in A::WORDS + 1..Self::HEADER + (3 << bits) {
+        for word in A::WORDS..Self::words(bits) {
             arena.set(at, word, 0);
         }
+        arena.set(at, A::WORDS, (A::BITS - from - bits) | from << 8 | bits << 16);
+        arena.set(at, A::WORDS + 1, 1 << bits);
         node
     }
 
     /// The node whose block begins here.
     #[inline(always)]
     pub(super) fn read(arena: &Arena, at: Unit) -> Node<A> {
-        let words = arena.unit(at);
-        let (net, shape) = if A::WORDS == 1 {
-            (A::default().with_word(0, words[0]), words[1])
-        } else {
-            let net = |net: A, word: usize| net.with_word(word, words[word]);
-            ((0..A::WORDS).fold(A::default(), net), arena.unit(at + 1)[0])
-        };
-        Node { at, net, from: shape & 0xff, bits: shape >> 8 }
+        let word = |net: A, word: usize| net.with_word(word, arena.word(at, word));
+        let shape = arena.word(at, A::WORDS);
+        let net = (0..A::WORDS).fold(A::default(), word);
+        Node { at, net, from: shape >> 8 & 0xff, bits: shape >> 16 }
     }
 
     /// Gives its block back; what hangs below is not its business.
@@ -178,13 +177,13 @@ impl<A: Address> Node<A> {
 
     /// Routes in it and below it.
     pub(super) fn routes(self, arena: &Arena) -> usize {
-        arena.word(self.at, A::WORDS + 1) as usize
+        arena.word(self.at, A::WORDS + 2) as usize
     }
 
     /// Writes how many routes are in it and below it.
     #[allow(clippy::cast_possible_truncation, reason = "a table has at most 2^22")]
     pub(super) fn set_routes(self, arena: &mut Arena, routes: usize) {
-        arena.set(self.at, A::WORDS + 1, routes as u32);
+        arena.set(self.at, A::WORDS + 2, routes as u32);
     }
 
     /// Does the address lie in its block?
@@ -202,7 +201,8 @@ impl<A: Address> Node<A> {
     /// What hangs below the slot, and the code of the longest local route, 0 for none.
     #[inline(always)]
     pub(super) fn slot(self, arena: &Arena, slot: usize) -> (Place, u32) {
-        slot_at(arena, self.word_of(slot))
+        let at = Self::HEADER + 2 * slot;
+        (Place(arena.word(self.at, at)), arena.word(self.at, at + 1))
     }
 
     /// Hangs something else below the slot.
@@ -211,10 +211,32 @@ impl<A: Address> Node<A> {
         arena.set(self.at, Self::HEADER + 2 * slot, Place::of(below).owned(owned).0);
     }
 
-    /// Which word of the arena the slot begins at.
+    /// Which word of the block at `at` the slot of the address begins at, the last slot if the
+    /// address is outside.
+    ///
+    /// # Safety
+    /// A node's block begins at `at`.
     #[inline(always)]
-    pub(super) const fn word_of(self, slot: usize) -> usize {
-        self.at as usize * UNIT + Self::HEADER + 2 * slot
+    #[allow(unsafe_code, reason = "see `Arena::read`")]
+    pub(super) unsafe fn seek(arena: &Arena, at: Unit, address: A) -> usize {
+        // SAFETY: the header is in the block.
+        let words = |word| unsafe { arena.read::<2>(at, word) };
+        let net = (0..A::WORDS).fold(A::default(), |net, word| net.with_word(word, words(word)[0]));
+        let [shape, last] = words(A::WORDS);
+        Self::HEADER + 2 * address.slot(net, shape, last)
+    }
+
+    /// What hangs below the slot that begins at this word of the block, and the code of the longest
+    /// local route, 0 for none.
+    ///
+    /// # Safety
+    /// A node's block begins at `at`, and a slot of it at `word`.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "see `Arena::read`")]
+    pub(super) unsafe fn slot_at(arena: &Arena, at: Unit, word: usize) -> (Place, u32) {
+        // SAFETY: the slot is in the block.
+        let [place, code] = unsafe { arena.read(at, word) };
+        (Place(place), code)
     }
 
     fn set_code(self, arena: &mut Arena, slot: usize, code: u32) {
@@ -222,7 +244,7 @@ impl<A: Address> Node<A> {
     }
 
     fn tree(self, index: usize) -> usize {
-        Self::HEADER + 2 * self.slots() + index
+        Self::HEADER + 2 * (self.slots() + 1) + index
     }
 
     /// Is a route of this length local? Shorter ones are not for this node, longer ones below it.
@@ -314,11 +336,4 @@ impl<A: Address> Node<A> {
     fn net_of(self, bits: usize, more: u32) -> A {
         self.net.with_bits(self.from, more, bits)
     }
-}
-
-/// What hangs below the slot at this word of the arena, and its code (see [`Node::slot`]).
-#[inline(always)]
-pub(super) fn slot_at(arena: &Arena, word: usize) -> (Place, u32) {
-    let [place, code] = arena.pair(word);
-    (Place(place), code)
 }

@@ -8,63 +8,60 @@
 use std::hint::select_unpredictable;
 
 use super::address::Address;
-use super::arena::{Arena, LINE, UNIT};
-use super::node::{Place, ROOM};
+use super::arena::{Arena, UNIT};
+use super::leaf::MOST;
+use super::node::Place;
 
 /// A family whose leaves can be searched.
 pub(super) trait Search: Address {
     /// The code of the longest prefix in the leaf that covers the address, `best` if none does or no
-    /// leaf is there. `place` is no node's.
-    fn find(arena: &Arena, place: Place, best: u32, address: Self) -> u32;
+    /// leaf is there.
+    ///
+    /// # Safety
+    /// `place` is that of a leaf of this family in the arena with room for at most `M` routes, 4, 8,
+    /// 12 or 16, or nothing's.
+    #[allow(unsafe_code, reason = "see `Arena::read`")]
+    unsafe fn find<const M: usize>(arena: &Arena, place: Place, best: u32, address: Self) -> u32;
 }
-
-/// Of each kind of leaf and each unit of a line at which it may begin: which words of the line are its
-/// keys, one bit each, and, from bit 16 on, how far its codes are behind them.
-#[allow(clippy::cast_possible_truncation, reason = "a leaf has room for 16")]
-const LEAVES: [u32; 32] = {
-    let mut out = [0; 32];
-    let mut bits = 0;
-    while bits < 32 {
-        // A long leaf begins at a line; what would not fit is never asked for.
-        let (room, word) = (ROOM[bits % 8], (bits / 8) * UNIT);
-        out[bits] = ((((1 << room) - 1) << word) & 0xffff) | (room as u32) << 16;
-        bits += 1;
-    }
-    out
-};
 
 impl Search for u32 {
     #[inline(always)]
-    fn find(arena: &Arena, place: Place, best: u32, address: u32) -> u32 {
-        let leaf = LEAVES[place.leaf_bits()];
-        let line = place.line();
-        // The keys are all in this line, and may have others and codes beside them.
-        let covering = covering(arena.line(line), address.probe()) & leaf & 0xffff;
-        // Bit 16 stands for none, whose code is whatever stands there.
-        let nth = (covering | 1 << 16).trailing_zeros() as usize;
-        let code = arena.word_from(line, nth + (leaf >> 16) as usize);
-        select_unpredictable(covering == 0, best, code)
+    #[allow(unsafe_code, reason = "see `Arena::read`")]
+    unsafe fn find<const M: usize>(arena: &Arena, place: Place, best: u32, address: u32) -> u32 {
+        let (at, room) = (place.at(), place.room());
+        let probe = address.probe();
+        // SAFETY: a leaf is here, or nothing, at 0; what is read behind it is less than a line.
+        let covering = covering::<M>(unsafe { arena.read(at, 0) }, probe);
+        // What is compared behind the keys may cover the address too, but comes later. Bit 16 stands
+        // for none.
+        let nth = (covering | 1 << MOST).trailing_zeros() as usize;
+        // SAFETY: this lies in the leaf or, if nothing was found, at most 32 words behind its beginning.
+        let [code] = unsafe { arena.read(at, room + nth) };
+        select_unpredictable(nth < room, code, best)
     }
 }
 
 impl Search for u128 {
     #[inline(always)]
-    fn find(arena: &Arena, place: Place, best: u32, address: u128) -> u32 {
-        let (at, room) = place.leaf();
+    #[allow(unsafe_code, reason = "see `Arena::read`")]
+    unsafe fn find<const M: usize>(arena: &Arena, place: Place, best: u32, address: u128) -> u32 {
+        let (at, room) = (place.at(), place.room());
         let probe = address.probe();
         let mut covering = 0_u32;
-        for (unit, nth) in (at..).zip(0..room) {
-            let words = arena.unit(unit);
+        for nth in 0..room {
+            // SAFETY: the key is one of the leaf's.
+            let words = unsafe { arena.read::<UNIT>(at, nth * UNIT) };
             let key = (0..UNIT).fold(0, |key: u128, word| key.with_word(word, words[word]));
             covering |= u32::from(u128::covers(key, probe)) << nth;
         }
-        let nth = (covering | 1 << 16).trailing_zeros() as usize;
-        let code = arena.word(at, room * UNIT + nth);
+        let nth = (covering | 1 << MOST).trailing_zeros() as usize;
+        // SAFETY: as above; at most 16 words behind the codes if nothing was found.
+        let [code] = unsafe { arena.read(at, room * UNIT + nth) };
         select_unpredictable(covering == 0, best, code)
     }
 }
 
-/// Which words of the line cover the address, taken for keys: bit `n` is for word `n`.
+/// Which of the words, 4, 8 or 16, cover the address, taken for keys: bit `n` is for word `n`.
 #[cfg(target_feature = "sse2")]
 #[inline(always)]
 #[allow(
@@ -76,7 +73,7 @@ impl Search for u128 {
     unsafe_code,
     reason = "the instructions are safe in a function for SSE2 only, which cannot be inlined"
 )]
-fn covering(words: &[u32; LINE], probe: u32) -> u32 {
+fn covering<const N: usize>(words: [u32; N], probe: u32) -> u32 {
     #[cfg(target_arch = "x86")]
     use std::arch::x86::*;
     #[cfg(target_arch = "x86_64")]
@@ -84,25 +81,32 @@ fn covering(words: &[u32; LINE], probe: u32) -> u32 {
     // SAFETY: these compute on values, touch no memory, and need nothing but SSE2, without which
     // this function is not compiled.
     unsafe {
-        let one = _mm_set1_epi32(1);
+        let all = _mm_set1_epi32(-1);
+        let none = _mm_setzero_si128();
         let probe = _mm_set1_epi32(probe as i32);
         let four = |from: usize| {
+            if from >= N {
+                return none;
+            }
             let [a, b, c, d] = [0, 1, 2, 3].map(|n| words[from + n] as i32);
             let keys = _mm_set_epi32(d, c, b, a);
-            let free = _mm_xor_si128(keys, _mm_sub_epi32(keys, one));
+            let free = _mm_xor_si128(keys, _mm_add_epi32(keys, all));
             let wrong = _mm_andnot_si128(free, _mm_xor_si128(keys, probe));
-            _mm_cmpeq_epi32(wrong, _mm_setzero_si128())
+            _mm_cmpeq_epi32(wrong, none)
         };
+        if N == 4 {
+            return _mm_movemask_ps(_mm_castsi128_ps(four(0))) as u32;
+        }
         let low = _mm_packs_epi32(four(0), four(4));
         let high = _mm_packs_epi32(four(8), four(12));
         _mm_movemask_epi8(_mm_packs_epi16(low, high)) as u32
     }
 }
 
-/// Which words of the line cover the address, taken for keys: bit `n` is for word `n`.
+/// Which of the words cover the address, taken for keys: bit `n` is for word `n`.
 #[cfg(not(target_feature = "sse2"))]
 #[inline(always)]
-fn covering(words: &[u32; LINE], probe: u32) -> u32 {
+fn covering<const N: usize>(words: [u32; N], probe: u32) -> u32 {
     let bit = |(nth, key): (usize, &u32)| u32::from(u32::covers(*key, probe)) << nth;
     words.iter().enumerate().map(bit).fold(0, |all, one| all | one)
 }
@@ -116,14 +120,14 @@ mod tests {
     fn all_words_of_a_line_are_compared() {
         let address = 0x0a01_0203_u32;
         for shift in 0..4 {
-            let mut words = [0; LINE];
+            let mut words = [0; MOST];
             for (nth, word) in (0_u32..).zip(&mut words) {
                 // Two of three differ from the address in the last bit of the prefix.
                 let free = (nth * 2 + shift) % 31;
                 let other = if nth % 3 == 0 { address } else { address ^ 1 << free };
                 *word = other.truncate(32 - free).key(32 - free);
             }
-            let got = covering(&words, address.probe());
+            let got = covering(words, address.probe());
             for (nth, word) in words.iter().enumerate() {
                 assert_eq!(got >> nth & 1 == 1, u32::covers(*word, address.probe()), "{nth}");
             }

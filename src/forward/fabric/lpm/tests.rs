@@ -252,9 +252,13 @@ fn compare(tables: &Tables, row: usize, list: &List) {
         };
         if addresses.first().is_some_and(std::net::IpAddr::is_ipv4) {
             let addresses: Vec<_> = addresses.iter().map(|a| bits(a).0).collect();
+            tables.v4.get_each_in_steps(&rows, &addresses, &mut got);
+            assert_eq!(got, want);
             tables.get_each(&rows, &addresses, &mut got);
         } else {
             let addresses: Vec<_> = addresses.iter().map(|a| bits(a).1).collect();
+            tables.v6.get_each_in_steps(&rows, &addresses, &mut got);
+            assert_eq!(got, want);
             tables.get_each_v6(&rows, &addresses, &mut got);
         }
         assert_eq!(got, want);
@@ -277,6 +281,53 @@ fn tables_of_every_size_answer_as_a_list_does() {
 fn a_large_table_answers_as_a_list_does() {
     live(Spread::Anywhere, false, 4_000, 8);
     live(Spread::Clustered, true, 2_000, 9);
+}
+
+/// Past the size from which there are fewer slots than routes, and searches go in steps, and back.
+#[test]
+fn a_table_grows_beyond_the_caches_and_back() {
+    let mut numbers = Numbers(10);
+    let mut tables = Tables::default();
+    let mut list = List::default();
+    while list.0.len() < 40_000 {
+        let spread = if numbers.below(4) == 0 { Spread::Clustered } else { Spread::Anywhere };
+        let (net, code) =
+            (draw(&mut numbers, spread, false), code(u32::try_from(list.0.len()).unwrap()));
+        assert_eq!(tables.insert(table(0), net, code).unwrap(), list.0.insert(net, code), "{net}");
+        if list.0.len().is_power_of_two() {
+            compare_some(&tables, &list);
+        }
+    }
+    assert!(!tables.v4.arena.is_small());
+    compare_some(&tables, &list);
+    let nets: Vec<IpNet> = list.0.keys().copied().collect();
+    for (place, net) in nets.into_iter().enumerate().filter(|(place, _)| place % 40 != 0) {
+        assert_eq!(tables.remove(table(0), net), list.0.remove(&net), "{net}");
+        if place % 8_000 == 1 {
+            compare_some(&tables, &list);
+        }
+    }
+    compare(&tables, 0, &list);
+}
+
+/// The answers around some twenty prefixes, as a long list takes its time.
+fn compare_some(tables: &Tables, list: &List) {
+    for net in list.0.keys().step_by(list.0.len() / 20 + 1) {
+        let addresses = probes(*net);
+        let want: Vec<_> = addresses.iter().map(|address| list.get(*address)).collect();
+        let one_by_one = addresses.iter().map(|address| look_up(tables, 0, *address));
+        assert_eq!(one_by_one.collect::<Vec<_>>(), want, "{net}");
+        let bits: Vec<u32> = addresses
+            .iter()
+            .map(|address| match address {
+                std::net::IpAddr::V4(address) => address.to_bits(),
+                std::net::IpAddr::V6(_) => 0,
+            })
+            .collect();
+        let mut got = vec![None; bits.len()];
+        tables.get_each(&vec![table(0); bits.len()], &bits, &mut got);
+        assert_eq!(got, want, "{net}");
+    }
 }
 
 /// Every address of a small block has its own route, and each of its blocks too.

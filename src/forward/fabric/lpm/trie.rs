@@ -6,46 +6,75 @@
 
 use std::hint::select_unpredictable;
 
-use super::arena::{Arena, Unit};
-use super::leaf::{Joined, Leaf, Route};
+use super::address::Address;
+use super::arena::{Arena, LINE};
+use super::leaf::{Joined, Leaf, MOST, Route};
 use super::node::{BITS_MOST, Below, Node, Place};
 use super::search::Search;
 
-/// A node with more routes for each slot than this is built anew.
-const ROUTES_PER_SLOT_MOST: usize = 16;
-/// A node with fewer routes than this part of its slots is built anew.
-const SLOTS_PER_ROUTE_MOST: usize = 2;
+/// Routes from 2^this on that do not get a slot each.
+const DENSE_LOG: u32 = 13;
+/// Units that a route takes when it has a slot of its own.
+const UNITS_PER_ROUTE: u32 = 2;
 
-/// Searches from here on down: the code of the longest prefix that covers the address, or 0.
-#[inline(always)]
-pub(super) fn find<A: Search>(arena: &Arena, mut place: Place, mut best: u32, address: A) -> u32 {
-    while let Below::Node(at) = place.below() {
-        (place, best) = step(arena, at, best, address);
-    }
-    A::find(arena, place, best, address)
+/// By how many bits a node tells so many routes apart, if there are so many bits.
+///
+/// As long as all tables stay in a near cache, it has a slot or two for each route, and below these
+/// leaves of one route or two. With more routes there are up to eight times fewer slots: a search
+/// waits for memory then, and less so the less memory there is.
+fn bits_for<A: Address>(arena: &Arena, routes: usize) -> u32 {
+    let all = (arena.used() / UNITS_PER_ROUTE).ilog2().max(routes.ilog2());
+    let fewer = (all + 1).saturating_sub(DENSE_LOG).min(A::ROUTES_PER_SLOT_LOG);
+    (routes.ilog2() + 1 - fewer).clamp(2, BITS_MOST)
 }
 
-/// One node further down: what hangs below the address's slot, and the best code so far. Nothing
-/// hangs there if the address is not in the node's block.
+/// Is a node to be built anew that has so many routes now? Not before they are twice or half as many as
+/// when it was built, or the arena has become four times as large, which it never does again.
+fn is_unfit<A: Address>(arena: &Arena, node: Node<A>, routes: usize) -> bool {
+    let want = bits_for::<A>(arena, routes).min(A::BITS - node.from);
+    routes <= A::LEAF / 2 || node.bits.abs_diff(want) >= 2
+}
+
+/// Searches from here on down: the code of the longest prefix that covers the address, or `best`.
+///
+/// # Safety
+/// `place` is that of something of this family in the arena, or nothing's.
 #[inline(always)]
-pub(super) fn step<A: Search>(arena: &Arena, at: Unit, best: u32, address: A) -> (Place, u32) {
-    let node = Node::<A>::read(arena, at);
-    // In another block the slot is a wrong one, but it exists.
-    let (place, code) = node.slot(arena, node.slot_of(address));
-    let is_outside = !node.holds(address);
-    let best = select_unpredictable(is_outside | (code == 0), best, code);
-    (select_unpredictable(is_outside, Place::default(), place), best)
+#[allow(unsafe_code, reason = "see `Arena::read`")]
+pub(super) unsafe fn find<A: Search>(
+    arena: &Arena,
+    mut place: Place,
+    mut best: u32,
+    address: A,
+) -> u32 {
+    // SAFETY: what hangs below a node is in the arena as it is, so this holds for each step.
+    unsafe {
+        while place.is_node() {
+            let code;
+            let at = place.at();
+            (place, code) = Node::<A>::slot_at(arena, at, Node::seek(arena, at, address));
+            best = select_unpredictable(code == 0, best, code);
+            if place.is_at_most(1) {
+                return A::find::<4>(arena, place, best, address);
+            }
+        }
+        if place.is_at_most(4) {
+            A::find::<12>(arena, place, best, address)
+        } else {
+            A::find::<MOST>(arena, place, best, address)
+        }
+    }
 }
 
 /// Asks for what a search reads here next: a leaf or the header of a node. As asking does no harm
 /// and a branch does, where nothing hangs it asks for something else.
 #[inline(always)]
 pub(super) fn prefetch<A: Search>(arena: &Arena, place: Place) {
-    let line = place.line();
-    arena.prefetch_line(line);
     // The second line of a leaf that has more than one, or the first once more.
-    let has_two = place.has_room(if A::WORDS == 1 { 4 } else { 1 });
-    arena.prefetch_line(line + usize::from(has_two));
+    let in_a_line = LINE / (A::WORDS + 1);
+    let has_two = place.room() > in_a_line;
+    arena.prefetch_word(place.at(), 0);
+    arena.prefetch_word(place.at(), if has_two { LINE } else { 0 });
 }
 
 /// Gives back all blocks below.
@@ -68,10 +97,9 @@ pub(super) fn build<A: Search>(arena: &mut Arena, routes: &[Route<A>]) -> Below 
     }
     let shortest = routes.iter().map(|route| route.len).min().unwrap_or(1);
     let from = first.net.common(last.net).min(shortest);
-    let slots_log = routes.len().ilog2() + 1 - A::ROUTES_PER_SLOT_LOG;
+    let bits = bits_for::<A>(arena, routes.len()).min(A::BITS - from);
     // More routes than a leaf has differ in more than two bits, so there are two to tell them by.
-    let node =
-        Node::build(arena, first.net, from, slots_log.clamp(2, BITS_MOST).min(A::BITS - from));
+    let node = Node::build(arena, first.net, from, bits);
     node.set_routes(arena, routes.len());
     let mut rest = routes;
     while let Some(route) = rest.first() {
@@ -123,11 +151,7 @@ pub(super) fn insert<A: Search>(arena: &mut Arena, place: Place, route: Route<A>
             }
             let routes = node.routes(arena) + 1;
             node.set_routes(arena, routes);
-            let widest = BITS_MOST.min(A::BITS - node.from);
-            if routes > node.slots() * ROUTES_PER_SLOT_MOST && node.bits < widest {
-                return (rebuild::<A>(arena, place, route.net.half(), None), 0);
-            }
-            (Below::Node(at), 0)
+            (refit(arena, node, routes, route.net.half()), 0)
         }
     }
 }
@@ -164,12 +188,19 @@ pub(super) fn remove<A: Search>(
             };
             let routes = node.routes(arena) - 1;
             node.set_routes(arena, routes);
-            let few = routes <= A::LEAF / 2 || routes * SLOTS_PER_ROUTE_MOST < node.slots();
-            let below =
-                if few { rebuild::<A>(arena, place, net.half(), None) } else { Below::Node(at) };
+            let below = refit(arena, node, routes, net.half());
             Some((below, code))
         }
     }
+}
+
+/// The node, or what it was built anew to if it is unfit for so many routes.
+fn refit<A: Search>(arena: &mut Arena, node: Node<A>, routes: usize, half: usize) -> Below {
+    let below = Below::Node(node.at);
+    if is_unfit(arena, node, routes) {
+        return rebuild::<A>(arena, Place::of(below), half, None);
+    }
+    below
 }
 
 /// Builds what hangs below `place` in this half of a table anew, with one route more if there is one.

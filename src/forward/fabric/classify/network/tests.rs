@@ -349,8 +349,11 @@ fn what_is_superseded_is_forgotten() {
     agrees(&world, &mut filters, &rows).unwrap();
     let filter = |filters: &Filters| filters.lists[filters.by_list[&list[..]] as usize].filter;
     let (first, mut most) = (filter(&filters), 0);
-    for round in 0..30_000_u32 {
-        let block: IpNet = format!("10.{}.{}.0/24", round >> 8, round & 255).parse().unwrap();
+    for round in 0..70_000_u32 {
+        let block: IpNet =
+            format!("{}.{}.{}.0/24", 10 + (round >> 16), round >> 8 & 255, round & 255)
+                .parse()
+                .unwrap();
         let rules = vec![GroupRule { traffic: Traffic::All, peer: RulePeer::Block(block) }];
         let add = Command::AuthorizeSecurityGroupIngress { group, rules: rules.clone() };
         ask(&mut world.cloud, &add);
