@@ -66,11 +66,20 @@ impl Division {
     /// that a network there has one, too, keeps what arrives at a host in one ring, in its order.
     #[inline]
     pub fn of_realm(self, realm: Realm) -> usize {
-        let row = match realm {
-            Realm::Vpc(vpc) => vpc.row(),
+        match realm {
+            Realm::Vpc(vpc) => self.of_vpc(vpc),
             Realm::Internet => 0,
-            Realm::Behind(gateway) => gateway.row(),
-        };
+            Realm::Behind(gateway) => self.of_row(gateway.row()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn of_vpc(self, vpc: VpcIdx) -> usize {
+        self.of_row(vpc.row())
+    }
+
+    #[inline]
+    fn of_row(self, row: usize) -> usize {
         #[allow(clippy::cast_possible_truncation, reason = "rows have 32 bits")]
         let shard = row as u32 % self.shards;
         shard as usize
@@ -225,14 +234,12 @@ impl<'p, M: Tracking> Shard<'p, M> {
     fn sort(&mut self) {
         for place in (0..=u8::MAX).take(self.leaving.len()) {
             let at = usize::from(place);
-            let Some(realm) = self.leaving.realm(at) else {
-                if self.leaving.fate(at) == Some(Fate::MustBeCut) {
-                    self.keep(at);
-                }
-                continue;
-            };
-            // Its own too: whether a packet crosses is what no processor guesses.
-            self.to[self.division.of_realm(realm)].places.push(place);
+            match self.leaving.home(at, self.division) {
+                // Its own too: whether a packet crosses is what no processor guesses.
+                Some(home) => self.to[home].places.push(place),
+                None if self.leaving.fate(at) == Some(Fate::MustBeCut) => self.keep(at),
+                None => {}
+            }
         }
     }
 
@@ -350,11 +357,11 @@ impl<M: Tracking> Left<'_, '_, M> {
     /// have been pushed in that order, and all shards must have left; before one leaves again, all
     /// must have entered.
     pub fn enter_in_order(self) {
-        let Shard { reader, leaving, arriving, memory, worker, from, .. } = self.0;
+        let Shard { division, reader, leaving, arriving, memory, worker, from, .. } = self.0;
         let fabric = reader.fabric();
         let mut own = 0;
         loop {
-            while own < leaving.len() && leaving.realm(own).is_none() {
+            while own < leaving.len() && leaving.home(own, *division).is_none() {
                 own += 1;
             }
             let first = from

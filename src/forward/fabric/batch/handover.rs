@@ -1,6 +1,6 @@
 //! From the batch in which a packet has left to another in which it enters.
 //!
-//! Holds [`Handover`]: a packet and its permit, two to a line of the cache. What else `enter_all`
+//! Holds [`Handover`]: a packet, its permit, and a hint at who has its address. What else `enter_all`
 //! reads is read from the packet once more: lines that another core has written cost more than
 //! anything that can be done meanwhile. Nothing is made here: a crossing is moved (see `gate.rs`).
 //! Refuses to know who hands over to whom.
@@ -10,32 +10,27 @@ use std::borrow::Cow;
 use super::{Batch, Slot, State, Way};
 use crate::base::id::*;
 use crate::forward::Crossing;
+use crate::forward::fabric::crew::Division;
 use crate::forward::fabric::family::{Kind, V4, V6};
 use crate::forward::fabric::{Hosts, prefetch};
-use crate::forward::gate::{OpenEnd, Realm};
+use crate::forward::gate::OpenEnd;
 use crate::wire::{Family, Packet};
 
-/// A packet that has left and is in no batch.
+/// A packet that has left and is in no batch. Only plain fields, as in a [`Slot`].
 #[derive(Debug)]
-#[repr(align(32))]
 pub(in crate::forward::fabric) struct Handover<'p> {
     packet: &'p Packet,
-    permit: Permit,
+    /// The permit of whoever does not cross a peering by the common way. In a box, so that the
+    /// others stay short.
+    rare: Option<Box<Crossing>>,
+    /// That of everybody else.
+    end: OpenEnd,
     from: InterfaceIdx,
     name: u32,
+    to: InterfaceIdx,
 }
 
-const _: () = assert!(size_of::<Handover<'_>>() == 32);
-
-/// What it may enter.
-#[derive(Debug)]
-enum Permit {
-    Subnet(VpcIdx),
-    Local(VpcIdx),
-    Peering(OpenEnd),
-    /// In a box, so that the others stay short.
-    Rare(Box<Crossing>),
-}
+const _: () = assert!(size_of::<Handover<'_>>() == 40);
 
 impl Handover<'_> {
     /// What deliveries call it by.
@@ -45,14 +40,14 @@ impl Handover<'_> {
 }
 
 impl<'p> Batch<'p> {
-    /// The network that the packet in this place is about to enter; `None` if it is not.
-    #[inline]
-    pub(in crate::forward::fabric) fn realm(&self, at: usize) -> Option<Realm> {
+    /// The shard in which the packet in this place is about to enter; `None` if it is not.
+    #[inline(always)]
+    pub(in crate::forward::fabric) fn home(&self, at: usize, division: Division) -> Option<usize> {
         let slot = self.slot(at).filter(|slot| slot.state == State::Left)?;
-        match slot.way {
-            Way::Subnet | Way::Local | Way::Peering => Some(Realm::Vpc(slot.into)),
-            Way::Rare => self.rare.crossing[at].map(Crossing::into_realm),
+        if slot.way != Way::Rare {
+            return Some(division.of_vpc(slot.into));
         }
+        self.rare.crossing[at].map(|crossing| division.of_realm(crossing.into_realm()))
     }
 
     /// Who sends the packet in this place, the packet as it was sent, and what it is called.
@@ -65,7 +60,7 @@ impl<'p> Batch<'p> {
     }
 
     /// Takes a packet out that has left: in this batch it will not enter.
-    #[inline]
+    #[inline(always)]
     pub(in crate::forward::fabric) fn hand_over(&mut self, at: usize) -> Option<Handover<'p>> {
         let slot = self.slots.get_mut(..self.len)?.get_mut(at)?;
         if slot.state != State::Left {
@@ -73,41 +68,41 @@ impl<'p> Batch<'p> {
         }
         // What waits does not enter.
         slot.state = State::Waits;
-        let permit = match slot.way {
-            Way::Subnet => Permit::Subnet(slot.into),
-            Way::Local => Permit::Local(slot.into),
-            Way::Peering => Permit::Peering(slot.end),
-            Way::Rare => Permit::Rare(Box::new(self.rare.crossing[at]?)),
-        };
-        Some(Handover { packet: slot.packet?, permit, from: slot.from, name: slot.name })
+        let Slot { packet, end, from, name, to, way, .. } = *slot;
+        let rare = if way == Way::Peering { None } else { self.rarely(at) };
+        Some(Handover { packet: packet?, rare, end, from, name, to })
+    }
+
+    #[cold]
+    fn rarely(&self, at: usize) -> Option<Box<Crossing>> {
+        self.slot(at)?.crossing().or(self.rare.crossing[at]).map(Box::new)
     }
 
     /// Takes a packet in that has left elsewhere. The batch must not be full. Those that were taken
     /// in enter after [`Hosts::look_at_taken`].
-    #[inline]
+    #[inline(always)]
     pub(in crate::forward::fabric) fn take_over(&mut self, handover: Handover<'p>) {
-        let Handover { packet, permit, from, name } = handover;
+        let Handover { packet, rare, end, from, name, to } = handover;
         let at = self.len;
         if !self.push(from, packet, name) {
             debug_assert!(false, "whoever takes over has looked whether there is room");
             return;
         }
         let slot = &mut self.slots[at];
-        slot.state = State::Left;
-        match permit {
-            Permit::Subnet(into) => (slot.way, slot.into) = (Way::Subnet, into),
-            Permit::Local(into) => (slot.way, slot.into) = (Way::Local, into),
-            Permit::Peering(end) => {
-                (slot.way, slot.into, slot.end) = (Way::Peering, end.into_vpc(), end);
-            }
-            Permit::Rare(crossing) => {
-                slot.way = Way::Rare;
-                self.rare.crossing[at] = Some(*crossing);
-                // It was mapped when it left, so it can be.
-                if let Ok(Cow::Owned(mapped)) = crossing.mapped(packet) {
-                    self.rare.mapped.push((at, mapped));
-                }
-            }
+        (slot.state, slot.way, slot.into) = (State::Left, Way::Peering, end.into_vpc());
+        (slot.end, slot.to) = (end, to);
+        if let Some(crossing) = rare {
+            self.take_over_rarely(at, packet, *crossing);
+        }
+    }
+
+    #[cold]
+    fn take_over_rarely(&mut self, at: usize, packet: &Packet, crossing: Crossing) {
+        (self.slots[at].way, self.slots[at].to) = (Way::Rare, InterfaceIdx::NOWHERE);
+        self.rare.crossing[at] = Some(crossing);
+        // It was mapped when it left, so it can be.
+        if let Ok(Cow::Owned(mapped)) = crossing.mapped(packet) {
+            self.rare.mapped.push((at, mapped));
         }
     }
 }
@@ -119,6 +114,7 @@ impl Hosts {
             if let Some(packet) = slot.packet {
                 prefetch::line::<[u8]>(packet.bytes());
             }
+            prefetch::element(&self.interfaces, slot.to.row());
         }
         for (_, slot) in batch.all().0 {
             let Some(packet) = slot.packet else { continue };
@@ -128,7 +124,6 @@ impl Hosts {
                 Family::V6 => look_at::<V6>(slot, packet),
             }
         }
-        self.look_up_owners(batch);
     }
 }
 
