@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use super::BenchError;
-use super::engine::{BATCH, Engine, Fate, Parcel, Worker};
+use super::engine::{Engine, Fate, Parcel, Worker};
 use super::floor::{Floor, Kind};
 use super::report::{Row, Unit};
 use super::spread::Spread;
