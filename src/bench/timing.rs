@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use super::BenchError;
-use super::engine::{BATCH, Engine, Fate, Parcel, Worker};
+use super::engine::{Engine, Fate, Parcel, Worker};
 use super::floor::{Floor, Kind};
 use super::report::{Row, Unit};
 use super::spread::Spread;
@@ -24,9 +24,9 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 7 rounds of 12 ms, the largest batches.
+    /// 7 rounds of 12 ms, batches of 64.
     fn default() -> Settings {
-        Settings { rounds: 7, sample: Duration::from_millis(12), batch: BATCH }
+        Settings { rounds: 7, sample: Duration::from_millis(12), batch: 64 }
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "MS", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     sample: u16,
     /// Packets that are forwarded at once
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=256))]
     batch: u16,
     /// Print JSON instead
     #[arg(long)]

@@ -196,6 +196,18 @@ impl Connections {
         self.table(at).map_or(0, |table| table.connections.live(self.now))
     }
 
+    /// Takes over what another memory remembers of interfaces of which this one remembers nothing.
+    pub fn absorb(&mut self, other: Connections) {
+        self.now = self.now.max(other.now);
+        for (row, theirs) in other.tables.into_iter().enumerate() {
+            if self.tables.len() <= row {
+                self.tables.push(theirs);
+            } else if self.tables[row].is_none() {
+                self.tables[row] = theirs;
+            }
+        }
+    }
+
     /// Has the interface no room for a further connection?
     fn is_full(&self, at: InterfaceIdx) -> bool {
         let none = self.most == 0;

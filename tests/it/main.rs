@@ -5,6 +5,7 @@ mod batches;
 mod captures;
 #[cfg(feature = "cli")]
 mod cli;
+mod crew;
 mod edges;
 #[cfg(feature = "scenario")]
 mod files;
@@ -32,5 +33,6 @@ mod tidy;
 #[cfg(feature = "scenario")]
 mod tshark;
 mod twins;
+mod under_traffic;
 mod whole;
 mod worlds;

@@ -10,7 +10,11 @@
 mod crossed;
 mod enter;
 mod filters;
+mod handover;
 mod leave;
+
+pub(super) use handover::Handover;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 

@@ -4,8 +4,11 @@
 
 use std::net::IpAddr;
 
-use super::classify::FilterIdx;
+use ipnet::{Ipv4Net, Ipv6Net};
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::classify::network::Filters;
+use super::classify::{AclFilterIdx, FilterIdx};
 use super::directory::{Directory, Key};
 use super::edges::Edges;
 use super::routes::Tables;
@@ -15,11 +18,29 @@ use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::filter::Direction;
-use crate::cloud::instance::{Interface, SourceDestCheck};
+use crate::cloud::instance::{InstanceState, Interface, SourceDestCheck};
 use crate::cloud::peering::Peering;
 use crate::forward::Rows;
 use crate::forward::gate::OpenEnd;
 use crate::wire::Family;
+
+/// What all interfaces of a subnet have from it.
+#[derive(Clone, Copy, Debug)]
+struct OfSubnet {
+    vpc: VpcIdx,
+    table: TableIdx,
+    acl: AclIdx,
+    /// What the ACL says, and whether it lets everything pass.
+    filter: AclFilterIdx,
+    flags: Flags,
+    ipv4: Ipv4Net,
+    ipv6: Option<Ipv6Net>,
+}
+
+/// Whether what is behind an interface sends and receives.
+fn state_of(cloud: &Cloud, interface: InterfaceId) -> InstanceState {
+    if cloud.runs(interface) { InstanceState::Running } else { InstanceState::Stopped }
+}
 
 impl Fabric {
     /// Compiles the cloud as it is at `now`. Linear in its size, apart from sorting; `rows` must
@@ -42,9 +63,24 @@ impl Fabric {
                 hosts.interfaces[at.row()].flags = Flags::OUTSIDE;
             }
         }
+        // A million look-ups of what a hundred thousand subnets have, and of instances that mostly run,
+        // would take longer than all the rest.
+        let mut subnets: FxHashMap<SubnetId, Option<OfSubnet>> = FxHashMap::default();
+        let stopped: FxHashSet<InterfaceId> = cloud
+            .instances()
+            .filter(|(_, instance)| instance.state != InstanceState::Running)
+            .map(|(_, instance)| instance.interface)
+            .collect();
         for (id, interface) in cloud.interfaces() {
-            if let Some(at) = rows.interface(id) {
-                hosts.place(cloud, rows, (at, id, interface), now);
+            let subnet = *subnets
+                .entry(interface.subnet)
+                .or_insert_with(|| hosts.of_subnet(cloud, rows, interface.subnet));
+            if let (Some(at), Some(subnet)) = (rows.interface(id), subnet) {
+                let state = match stopped.contains(&id) {
+                    true => InstanceState::Stopped,
+                    false => InstanceState::Running,
+                };
+                hosts.place_in(cloud, (at, interface), &subnet, state, now);
             }
         }
         let peering = |row| hosts.peering_row(cloud, rows, PeeringIdx::from_row(row), now);
@@ -68,13 +104,22 @@ impl Hosts {
         (at, id, interface): (InterfaceIdx, InterfaceId, &Interface),
         now: Instant,
     ) {
-        let Some(acl) = cloud.acl_of(interface.subnet).and_then(|acl| rows.acl(acl)) else {
-            return;
-        };
-        let built = self.interface_row(cloud, rows, (at, id, interface, acl), now);
-        let Some((row, more)) = built else { return };
+        if let Some(subnet) = self.of_subnet(cloud, rows, interface.subnet) {
+            self.place_in(cloud, (at, interface), &subnet, state_of(cloud, id), now);
+        }
+    }
+
+    fn place_in(
+        &mut self,
+        cloud: &Cloud,
+        (at, interface): (InterfaceIdx, &Interface),
+        subnet: &OfSubnet,
+        state: InstanceState,
+        now: Instant,
+    ) {
+        let (row, more) = self.interface_row(cloud, (at, interface), subnet, state, now);
         self.interfaces[at.row()] = row;
-        self.acls[at.row()] = acl;
+        self.acls[at.row()] = subnet.acl;
         if let Some(more) = more {
             self.interfaces[at.row()].more = self.add_more(more);
         }
@@ -118,14 +163,34 @@ impl Hosts {
         if !self.interfaces[at.row()].flags.has(Flags::THERE) {
             return;
         }
-        let Some(acl) = cloud.acl_of(interface.subnet).and_then(|acl| rows.acl(acl)) else {
-            return;
-        };
-        let more = self.interfaces[at.row()].more;
-        if let Some((row, _)) = self.interface_row(cloud, rows, (at, id, interface, acl), now) {
-            self.interfaces[at.row()] = InterfaceRow { more, ..row };
-            self.acls[at.row()] = acl;
-        }
+        let Some(subnet) = self.of_subnet(cloud, rows, interface.subnet) else { return };
+        let (more, state) = (self.interfaces[at.row()].more, state_of(cloud, id));
+        let (row, _) = self.interface_row(cloud, (at, interface), &subnet, state, now);
+        self.interfaces[at.row()] = InterfaceRow { more, ..row };
+        self.acls[at.row()] = subnet.acl;
+    }
+
+    /// What all interfaces of a subnet have from it.
+    fn of_subnet(&self, cloud: &Cloud, rows: &Rows, id: SubnetId) -> Option<OfSubnet> {
+        let subnet = cloud.subnet(id)?;
+        let acl = rows.acl(cloud.acl_of(id)?)?;
+        let (filter, classifiers) = (self.filters.acl(acl), self.filters.classifiers());
+        let [into, out] = Direction::ALL
+            .map(|way| Family::ALL.map(|family| classifiers.is_acl_open(filter, way, family)));
+        let flags = Family::ALL.map(family_row).into_iter().fold(Flags::NONE, |flags, family| {
+            flags
+                .with_if(into[family], Flags::ACL_OPEN_IN[family])
+                .with_if(out[family], Flags::ACL_OPEN_OUT[family])
+        });
+        Some(OfSubnet {
+            vpc: rows.vpc(subnet.vpc)?,
+            table: rows.table(cloud.table_of(id)?)?,
+            acl,
+            filter,
+            flags,
+            ipv4: subnet.cidr,
+            ipv6: subnet.ipv6.map(|block| block.trunc()),
+        })
     }
 
     /// Brings up to date what an interface's row says of its groups.
@@ -184,11 +249,11 @@ impl Hosts {
     fn interface_row(
         &mut self,
         cloud: &Cloud,
-        rows: &Rows,
-        (at, id, interface, acl): (InterfaceIdx, InterfaceId, &Interface, AclIdx),
+        (at, interface): (InterfaceIdx, &Interface),
+        subnet: &OfSubnet,
+        state: InstanceState,
         now: Instant,
-    ) -> Option<(InterfaceRow, Option<MoreOfInterface>)> {
-        let subnet = cloud.subnet(interface.subnet)?;
+    ) -> (InterfaceRow, Option<MoreOfInterface>) {
         let as_v4 = |a: &IpAddr| if let IpAddr::V4(a) = a { Some(*a) } else { None };
         let as_v6 = |a: &IpAddr| if let IpAddr::V6(a) = a { Some(*a) } else { None };
         let v4 = interface.addresses.iter().find_map(as_v4);
@@ -197,33 +262,23 @@ impl Hosts {
         let is_other = |a: &IpAddr| !firsts.contains(&Some(*a));
         let others: Box<[_]> = interface.addresses.iter().copied().filter(is_other).collect();
         let is_needed = subnet.ipv6.is_some() || v6.is_some() || !others.is_empty();
-        let more =
-            MoreOfInterface { address: v6, subnet: subnet.ipv6.map(|block| block.trunc()), others };
+        let more = MoreOfInterface { address: v6, subnet: subnet.ipv6, others };
         let filter = self.filters.wear(cloud, (at, interface), now);
-        let acl = self.filters.acl(acl);
         let checked = interface.source_dest_check == SourceDestCheck::On;
-        let mut flags = Flags::THERE
-            .with_if(cloud.runs(id), Flags::RUNS)
+        let flags = Flags::THERE
+            .with_if(state == InstanceState::Running, Flags::RUNS)
             .with_if(checked, Flags::CHECKED)
-            .with(self.openness(filter));
-        let classifiers = self.filters.classifiers();
-        let [into, out] = Direction::ALL
-            .map(|way| Family::ALL.map(|family| classifiers.is_acl_open(acl, way, family)));
-        for family in Family::ALL.map(family_row) {
-            flags = flags
-                .with_if(into[family], Flags::ACL_OPEN_IN[family])
-                .with_if(out[family], Flags::ACL_OPEN_OUT[family]);
-        }
+            .with(self.openness(filter))
+            .with(subnet.flags);
         let row = InterfaceRow {
-            vpc: rows.vpc(interface.vpc)?,
-            table: rows.table(cloud.table_of(interface.subnet)?)?,
+            vpc: subnet.vpc,
+            table: subnet.table,
             filter,
-            acl,
+            acl: subnet.filter,
             flags,
             ..InterfaceRow::ABSENT
         };
-        let row = row.in_subnet(subnet.cidr).with_address(v4);
-        Some((row, is_needed.then_some(more)))
+        (row.in_subnet(subnet.ipv4).with_address(v4), is_needed.then_some(more))
     }
 
     /// The row of a peering, by the VPCs as they are compiled.

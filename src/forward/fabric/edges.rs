@@ -166,6 +166,13 @@ impl Edges {
         self.hosts.get(&row)
     }
 
+    /// The network that a host outside the cloud is in.
+    pub(in crate::forward) fn realm_of(&self, host: InterfaceIdx) -> Option<Realm> {
+        let beyond = self.host(host)?.beyond;
+        let internet = self.gateway(beyond)?.internet;
+        Some(if internet { Realm::Internet } else { Realm::Behind(beyond) })
+    }
+
     /// Who has the address in a network outside the cloud.
     pub(super) fn owner(&self, realm: Realm, address: IpAddr) -> Option<InterfaceIdx> {
         self.owners.get(&(realm, address)).copied()

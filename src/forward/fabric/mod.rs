@@ -17,6 +17,7 @@
 //! | `passages` | where packets for a destination have crossed lately, for each worker |
 //! | `family` | what differs between IPv4 and IPv6 |
 //! | `publish` | two copies: one is in use while the other is brought up to date |
+//! | `crew` | several cores: each has VPCs of its own, and hands over what crosses into others' |
 //! | `prefetch` | the one instruction that has no safe form |
 //!
 //! While packets flow nothing is allocated for packets of the common kinds, no lock is taken and no
@@ -26,6 +27,7 @@
 mod batch;
 pub mod classify;
 mod compile;
+mod crew;
 mod directory;
 mod edges;
 mod family;
@@ -41,6 +43,7 @@ mod update;
 mod worker;
 
 pub use batch::{BATCH, Batch, Fate};
+pub use crew::{Closed, Division, Finished, HANDOVERS, Left, Shard, TooLong, crew};
 pub use publish::{Publisher, Reader};
 pub use worker::{Delivery, Worker};
 

@@ -4,8 +4,9 @@
 //! they are entered as those that have left in the batch.
 
 use super::super::Hosts;
-use super::{Acls, Batch, State, Way, prefetch};
+use super::{Acls, Batch, Slot, State, Way, prefetch};
 use crate::base::id::*;
+use crate::forward::fabric::family::{Kind, V4, V6};
 use crate::forward::gate::{Crossing, Origin, Via};
 use crate::wire::{Family, Packet};
 
@@ -45,24 +46,31 @@ impl<'p> Batch<'p> {
 
 impl Hosts {
     /// Reads the headers of those that have left before this batch, and asks who has their
-    /// destinations.
+    /// destinations unless somebody has hinted at it.
     #[inline(never)]
     pub(super) fn look_at_crossed(&self, batch: &mut Batch<'_>) {
         let mut any = false;
+        for (_, slot) in batch.all().0 {
+            if let (State::Crossed, Some(packet)) = (slot.state, slot.packet) {
+                any = true;
+                prefetch::line::<[u8]>(packet.bytes());
+                prefetch::element(&self.interfaces, slot.to.row());
+            }
+        }
+        if !any {
+            return;
+        }
+        let mut unowned = false;
         let (slots, rare) = batch.all();
         for (at, slot) in slots {
             let (State::Crossed, Some(packet)) = (slot.state, slot.packet) else { continue };
-            (slot.state, any) = (State::Left, true);
-            let view = packet.view();
-            if let Some(head) = view.head_v4() {
-                slot.destination = head.destination.into();
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V4;
-            } else if let Some(head) = view.head_v6() {
-                slot.destination = head.destination;
-                (slot.length, slot.has_ports) = (head.length, head.protocol.has_ports());
-                slot.family = Family::V6;
-            } else {
+            slot.state = State::Left;
+            slot.family = packet.family();
+            let is_common = match slot.family {
+                Family::V4 => look_at::<V4>(slot, packet),
+                Family::V6 => look_at::<V6>(slot, packet),
+            };
+            if !is_common {
                 slot.way = Way::Rare;
             }
             if let (Way::PeeringBefore, Some(Via::Peering(peering))) =
@@ -71,9 +79,20 @@ impl Hosts {
             {
                 slot.way = Way::Rare;
             }
+            unowned |= slot.is_unowned();
         }
-        if any {
+        if unowned {
             self.look_up_owners(batch);
         }
     }
+}
+
+/// What `leave` would have read of a packet; `false` if it is of a rare kind.
+#[inline(always)]
+fn look_at<K: Kind>(slot: &mut Slot<'_>, packet: &Packet) -> bool {
+    let Some(head) = K::head(&packet.view()) else { return false };
+    slot.destination = K::wide(head.destination);
+    slot.length = head.length;
+    slot.has_ports = head.protocol.has_ports();
+    true
 }
