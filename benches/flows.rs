@@ -20,9 +20,9 @@ use std::time::Instant as HostInstant;
 use vpclab::base::id::InterfaceIdx;
 use vpclab::base::rng::Seed;
 use vpclab::cloud::filter::Direction;
-use vpclab::forward::fabric::flows::{Flow, Flows};
+use vpclab::forward::fabric::flows::Flows;
 use vpclab::forward::{Judgement, Word};
-use vpclab::wire::Protocol;
+use vpclab::wire::{Flow, Protocol};
 
 const BATCH: usize = 64;
 /// Flows of one interface, below its limit.
@@ -174,6 +174,11 @@ fn growth(most: u32) {
     }
     for (name, mut times) in [("one insertion", each), ("the clock alone", nothing)] {
         times.sort_unstable();
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "below the length"
+        )]
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
         println!(
             "{name:>16}: median {} p99 {} p99.9 {} p99.99 {} max {}",

@@ -2,8 +2,9 @@
 //!
 //! A ring of peered VPCs; every instance sends to one of the next VPC, in an order that is mixed.
 //! Measured are batches (both halves, deliveries and counters included, packets made before), one
-//! packet at a time through the compiled twins, and in the same rounds a floor: the packet's header
-//! read, one line looked up, 16 bytes written. Refuses to judge: it prints medians with spread.
+//! packet at a time, and in the same rounds a floor: the packet's header read, one line looked up, 16
+//! bytes written. For trying out one size while tuning; `vpclab bench` has the figures that count.
+//! Refuses to judge: it prints medians with spread.
 //!
 //! ```text
 //! cargo bench --bench forward -- [--vpcs 2] [--instances 500] [--routes 1000] [--bytes 64] [--runs 9]
@@ -28,7 +29,7 @@ use vpclab::cloud::quota::{Quota, Quotas};
 use vpclab::cloud::route_table::RouteTarget;
 use vpclab::cloud::security_group::GroupRule;
 use vpclab::forward::fabric::{BATCH, Batch, Fabric, Worker};
-use vpclab::forward::{Connections, Forwarder, Rows, Snapshot};
+use vpclab::forward::{Connections, Forwarder, Rows};
 use vpclab::wire::{Packet, build};
 
 /// VPCs of one account.
@@ -62,19 +63,16 @@ fn main() {
         compiled * 1e3,
         fabric.bytes() / 1_024,
     );
-    let snapshot = Snapshot::compile(&world.cloud, &world.rows, Instant::START);
     let rounds = (size.total / world.packets.len()).max(1);
-    let (mut floor, mut batch, mut one, mut twin) = (vec![], vec![], vec![], vec![]);
+    let (mut floor, mut batch, mut one) = (vec![], vec![], vec![]);
     for _ in 0..size.runs {
         floor.push(world.floor(rounds));
         batch.push(world.batches(&fabric, rounds));
         one.push(world.one_by_one(&fabric, rounds / 4 + 1));
-        twin.push(world.one_by_one(&snapshot, rounds / 8 + 1));
     }
     let floor = print("floor", floor, None);
     print("batches of 256", batch, Some(floor));
     print("one by one", one, Some(floor));
-    print("snapshot, one by one", twin, Some(floor));
 }
 
 fn print(what: &str, mut nanos: Vec<f64>, floor: Option<f64>) -> f64 {

@@ -23,8 +23,9 @@ cargo check --locked --no-default-features --features scenario
 cargo check --locked --no-default-features
 cargo test --locked --release
 # The worlds that take minutes: every peering graph on four VPCs with every choice of routes; a million
-# packets in random worlds with everything a VPC has; and the repairs of 10,000 blocked packets.
-cargo test --locked --release --test it worlds -- --ignored --nocapture
+# packets in random worlds with everything a VPC has; ten million in batches; and the repairs of 10,000
+# blocked packets.
+cargo test --locked --release --test it -- worlds ten_million --ignored --nocapture
 # The program itself, as a user runs it.
 cargo run --locked --release --quiet -- run scenarios --threads 2
 # No case of the forwarding path takes over 5 % more instructions a packet than its baseline.

@@ -21,6 +21,7 @@ stop() {
   pid=
 }
 trap 'stop; echo "$huge_was" > /proc/sys/vm/nr_hugepages 2>/dev/null' EXIT
+trap 'exit 1' INT TERM
 prefix=vpeer$$
 eal() { echo "-l $1 --no-pci $mem --file-prefix=$prefix$2"; }
 sample() { # name, suffix, ports whose transmit side counts, ports that must send nothing
@@ -56,7 +57,7 @@ fi
 rm -rf ex; mkdir ex; cp -r $example/l3fwd $example/common ex/
 sed -i 's/RTE_ETH_RX_OFFLOAD_CHECKSUM/0/' ex/l3fwd/main.c
 # shellcheck disable=SC2046
-(cd ex/l3fwd && gcc -O3 $(pkg-config --cflags libdpdk) -DALLOW_EXPERIMENTAL_API -I../common ./*.c \
+(cd ex/l3fwd && gcc -O3 $(pkg-config --cflags libdpdk) -DALLOW_EXPERIMENTAL_API -I../common main.c l3fwd*.c \
   -o l3fwd $(pkg-config --libs libdpdk)) > l3fwd-build.log 2>&1 ||
   { printf 'l3fwd\t\t\t\tMpps\tabsent: does not compile\n'; exit 0; }
 for i in $(seq 0 15); do echo "R198.18.$i.0/24 1"; done > lpm16.cfg

@@ -13,6 +13,7 @@ cleanup() {
   rm -f "/tmp/$n.cfg"
 }
 trap cleanup EXIT
+trap 'exit 1' INT TERM
 inside() { local x=$1; shift; ip netns exec "$x" "$@"; }
 for x in $a $b $c; do ip netns add $x && inside $x ip link set lo up; done || { echo "no namespaces" >&2; exit 1; }
 ip link add ${n}ab netns $a type veth peer name ${n}ba netns $b

@@ -35,6 +35,8 @@ def main():
         now, after = read()
         rates.append((after - before) / (now - began) / 1e6)
         began, before = now, after
+    if not any(rates):
+        sys.exit("nothing was sent")
     answers = "not checked"
     if silent:
         stray = sent(silent)

@@ -10,6 +10,9 @@ import os
 import statistics
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import figures
+
 # What one packet of a peer includes, by the beginning of its case, and the case of ours beside it.
 BESIDE = [
     ("testpmd io, null", "no packet bytes, no look-up: the framework's own loop", "IPv4 64 B plain"),
@@ -22,19 +25,26 @@ BESIDE = [
     ("l3fwd LPM", "copies the frame, one look-up, rewrites the header", "IPv4 64 B plain"),
     ("l3fwd FIB", "copies the frame, one look-up, rewrites the header", "IPv4 64 B plain"),
     ("l3fwd ACL", "copies the frame, one classification, stateless", "IPv4 64 B +ACL"),
+    ("Open vSwitch, port", "copies the frame, one rule, a cache of flows", "IPv4 64 B plain"),
+    ("Open vSwitch, stateful", "copies the frame, connection tracking, a cache of flows", "IPv4 64 B +groups"),
+    ("Open vSwitch", "copies the frame, one look-up, rewrites the header, a cache of flows", "IPv4 64 B plain"),
     ("namespaces and veth, stateful", "sending, two hops, routing, connection tracking", "IPv4 64 B +groups"),
     ("namespaces", "sending, two hops, routing, in the kernel", "IPv4 64 B plain"),
     ("ns-3", "sending, sockets, links with virtual time, routing; a router's forwards", "IPv4 64 B plain"),
 ]
-# Million packets a second that the forwarder is to reach on one core.
-AIMS = [("IPv4 64 B plain", 80, 110), ("IPv4 64 B everything", 50, 70)]
+# Peers that are not measured, and why.
+ELSEWHERE = [
+    ("VPP", "not among the packages of Debian 12"),
+    ("containerlab, Mininet, Kathara", "measured as what they rest on: namespaces and veth"),
+]
 HONEST = """\
 What is compared is not the same work. Ours begins with a packet in memory whose checksums were verified
 before and ends with a descriptor in the receiver's ring and its counters: it owns no device and no wire, and a
 packet's bytes are never copied. It judges more on the way: interface state, source and destination check, groups
 and lists in both directions, a route table, the peering's own state, the owner of the address. DPDK's examples
 copy each frame into a buffer (with the pcap port), rewrite it, and are ready for real cards; they know no tenants,
-and a look-up is all they judge. `testpmd` on null ports does not even have packet bytes. The kernel's figure
+and a look-up is all they judge. Open vSwitch runs any
+program of rules, and remembers what it has decided for each flow. `testpmd` on null ports does not even have packet bytes. The kernel's figure
 includes making the packet and two virtual cables, and any program can be put behind it. ns-3 models links, queues
 and sockets in virtual time: its peer is `vpclab run`, of which the first table of docs/performance.md speaks, and
 not the forwarder alone. The crates answer a look-up and nothing else."""
@@ -65,7 +75,7 @@ def ours(run):
 
 
 def peers(run):
-    for name in ("dpdk", "netns", "ns3"):
+    for name in ("dpdk", "ovs", "netns", "ns3"):
         path = os.path.join(run, name + ".tsv")
         if not os.path.exists(path):
             yield {"peer": name, "absent": "not asked for"}
@@ -104,10 +114,11 @@ def main():
     with open(os.path.join(run, "machine.txt"), encoding="utf-8") as file:
         machine = file.read().strip()
     out += ["# Beside others", "", "```text", machine, "```", ""]
-    out += ["## Ours", "", "| case | Mpps | min..max | of the floor | aim (minimum, best) |", "|---|---:|---|---:|---|"]
-    aims = {case: (low, high) for case, low, high in AIMS}
+    out += ["## Ours", "", "| case | Mpps | min..max | of the floor | aim |", "|---|---:|---|---:|---|"]
+    aims = figures.bounds("Mpps")
     for case, row in mine.items():
-        aim = "{}, {}".format(*aims[case]) if case in aims else ""
+        least, best = aims.get(case, (None, None))
+        aim = f"at least {least}, wished for {best}" if least else ""
         ends = f'{number(row["min"])}..{number(row["max"])}'
         out.append(f'| {case} | {number(row["median"])} | {ends} | {row["of_floor"]:.3f} | {aim} |')
     out += ["", "## Peers", "", "| peer | Mpps | min..max | a packet includes | answers | ours over it |", "|---|---:|---|---|---|---:|"]
@@ -124,6 +135,9 @@ def main():
         ends = f'{number(row["min"])}..{number(row["max"])}'
         out.append(f'| {row["peer"]} | {number(row["median"])} | {ends} | {includes} | {row["answers"]} | {ratio} |')
         table.append(row)
+    for peer, why in ELSEWHERE:
+        out.append(f"| {peer} | absent | | {why} | | |")
+        table.append({"peer": peer, "absent": why})
     looked = list(crates(run))
     if looked:
         out += ["", "## Longest-prefix match crates", "", "ns a look-up, best in brackets; all of a packet of ours beside.", "",

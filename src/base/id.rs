@@ -249,23 +249,23 @@ macro_rules! dense_index {
 }
 
 dense_index!(
-    /// An interface's row in the compiled snapshot that handed it out: of an instance, a NAT gateway
+    /// An interface's row in the `forward::Rows` that handed it out: of an instance, a NAT gateway
     /// or a host outside the cloud.
     InterfaceIdx);
 dense_index!(
-    /// A VPC's row in the compiled snapshot that handed it out.
+    /// A VPC's row in the `forward::Rows` that handed it out.
     VpcIdx);
 dense_index!(
-    /// A peering's row in the compiled snapshot that handed it out.
+    /// A peering's row in the `forward::Rows` that handed it out.
     PeeringIdx);
 dense_index!(
-    /// A route table's row in the compiled snapshot that handed it out.
+    /// A route table's row in the `forward::Rows` that handed it out.
     TableIdx);
 dense_index!(
-    /// A network ACL's row in the compiled snapshot that handed it out.
+    /// A network ACL's row in the `forward::Rows` that handed it out.
     AclIdx);
 dense_index!(
-    /// A gateway's row in the compiled snapshot that handed it out.
+    /// A gateway's row in the `forward::Rows` that handed it out.
     GatewayIdx);
 
 #[cfg(test)]

@@ -44,6 +44,14 @@ impl Toggle {
     }
 }
 
+/// What one round has found: million packets a second, changes a second, microseconds of each.
+struct Round {
+    still: f64,
+    moved: f64,
+    a_second: f64,
+    times: Vec<f64>,
+}
+
 /// Throughput undisturbed and under changes, their ratio, and the cost of a change.
 pub(super) fn rows<'a>(
     world: &World,
@@ -71,34 +79,39 @@ pub(super) fn rows<'a>(
     for _ in 0..settings.rounds {
         let still = forward(&mut worker);
         let over = AtomicBool::new(false);
-        let (moved, times) = std::thread::scope(|scope| {
+        let (moved, (times, took)) = std::thread::scope(|scope| {
             let changer = scope.spawn(|| changes(world, toggle, &mut live, &over));
             let moved = forward(&mut worker);
             over.store(true, Ordering::Relaxed);
             changer.join().map(|times| (moved, times)).map_err(|_| BenchError::Worker)
         })?;
-        let a_second = times.len() as f64 / span.as_secs_f64();
-        rounds.push((still, moved, a_second, times));
+        let a_second = times.len() as f64 / took.as_secs_f64();
+        rounds.push(Round { still, moved, a_second, times });
     }
     case.check(&worker)?;
-    let row = |case: &str, unit, value: &dyn Fn(&(f64, f64, f64, Vec<f64>)) -> f64| {
+    let row = |case: &str, unit, value: fn(&Round) -> f64| {
         let value = Spread::of(rounds.iter().map(value))?;
         Some(Row { case: case.to_owned(), at: None, value, unit, floor: None, of_floor: None })
     };
     let rows = [
-        row("forwarding, nothing changes", Unit::Mpps, &|round| round.0),
-        row("forwarding, changes beside it", Unit::Mpps, &|round| round.1),
-        row("the second over the first", Unit::Times, &|round| round.1 / round.0),
-        row("changes made", Unit::ASecond, &|round| round.2),
-        row("making one, 50 %", Unit::Micros, &|round| quantile(&round.3, 500)),
-        row("making one, 99 %", Unit::Micros, &|round| quantile(&round.3, 990)),
+        row("forwarding, nothing changes", Unit::Mpps, |round| round.still),
+        row("forwarding, changes beside it", Unit::Mpps, |round| round.moved),
+        row("the second over the first", Unit::Times, |round| round.moved / round.still),
+        row("changes made", Unit::ASecond, |round| round.a_second),
+        row("making one, 50 %", Unit::Micros, |round| quantile(&round.times, 500)),
+        row("making one, 99 %", Unit::Micros, |round| quantile(&round.times, 990)),
     ];
     rows.into_iter().collect::<Option<Vec<Row>>>().ok_or(BenchError::Shape)
 }
 
-/// Changes the network a thousand times a second until it is over; how long each took, in
-/// microseconds, sorted. There is an even number of them.
-fn changes(world: &World, toggle: &Toggle, live: &mut Live, over: &AtomicBool) -> Vec<f64> {
+/// Changes the network a thousand times a second until it is over: how long each took, in
+/// microseconds, sorted, and how long all of it took. There is an even number of changes.
+fn changes(
+    world: &World,
+    toggle: &Toggle,
+    live: &mut Live,
+    over: &AtomicBool,
+) -> (Vec<f64>, Duration) {
     let began = Instant::now();
     let (mut due, mut took) = (Duration::ZERO, Vec::new());
     while !over.load(Ordering::Relaxed) || took.len() % 2 == 1 {
@@ -107,8 +120,9 @@ fn changes(world: &World, toggle: &Toggle, live: &mut Live, over: &AtomicBool) -
         took.push(nanos(|| live.publish(cloud, &world.rows, changes)) / 1e3);
         due += GAP;
     }
+    let all = began.elapsed().max(due);
     took.sort_unstable_by(f64::total_cmp);
-    took
+    (took, all)
 }
 
 /// Microseconds for one route more or less, once the cloud has it and nobody forwards: the medians

@@ -37,10 +37,12 @@ pub struct Standing {
     pub built: f64,
     /// Milliseconds to compile it.
     pub compiled: Spread,
-    /// Bytes of the compiled network: what the process has grown by, at most, with one of several
-    /// copies that it holds at the same time, because the first ones fill what building has left
-    /// free. 0 where the system does not tell.
-    pub bytes: u64,
+    /// Bytes of the compiled network by its own account: rows, addresses and route tables.
+    pub tables: u64,
+    /// What the process has grown by, at most, with one of several copies of the compiled network
+    /// that it holds at the same time, because the first ones fill what building has left free. 0
+    /// where the system does not tell.
+    pub grown: u64,
     /// The most that the process has held with one copy, control plane included; 0
     /// likewise.
     pub peak: u64,
@@ -79,7 +81,7 @@ pub fn stand(sizes: Sizes, settings: Settings) -> Result<Standing, BenchError> {
             peak = most;
         }
     }
-    let bytes = grown.into_iter().max().unwrap_or(0);
+    let grown = grown.into_iter().max().unwrap_or(0);
     engines.truncate(1);
     let mut engine = engines.pop().ok_or(BenchError::Shape)?;
     let packet = |choice, name, floor| -> Result<Row, BenchError> {
@@ -102,7 +104,8 @@ pub fn stand(sizes: Sizes, settings: Settings) -> Result<Standing, BenchError> {
         ),
         built,
         compiled: Spread::of(compiled).ok_or(BenchError::Shape)?,
-        bytes,
+        tables: engine.bytes() as u64,
+        grown,
         peak,
         packet,
         changed,

@@ -42,15 +42,15 @@ mod tests {
 
     #[test]
     fn the_middle_and_the_ends() {
-        let rows: [(&[f64], Option<(f64, f64, f64)>); 4] = [
+        let rows: [(&[f64], Option<[f64; 3]>); 4] = [
             (&[], None),
-            (&[3.0], Some((3.0, 3.0, 3.0))),
-            (&[9.0, 1.0, 2.0], Some((2.0, 1.0, 9.0))),
-            (&[4.0, 1.0, 3.0, 2.0], Some((2.0, 1.0, 4.0))),
+            (&[3.0], Some([3.0, 3.0, 3.0])),
+            (&[9.0, 1.0, 2.0], Some([2.0, 1.0, 9.0])),
+            (&[4.0, 1.0, 3.0, 2.0], Some([2.0, 1.0, 4.0])),
         ];
         for (values, want) in rows {
             let got = Spread::of(values.iter().copied());
-            assert_eq!(got.map(|s| (s.median, s.min, s.max)), want, "{values:?}");
+            assert_eq!(got.map(|s| [s.median, s.min, s.max]), want, "{values:?}");
         }
     }
 

@@ -13,6 +13,7 @@ use crate::base::time::{Instant, Span};
 use crate::cloud::filter::Direction;
 use crate::wire::{Echo, Flow, FlowKey, Packet, Protocol, TcpFlags, quoted};
 
+mod ahead;
 #[cfg(test)]
 mod tests;
 
@@ -200,6 +201,11 @@ impl Connections {
                 self.tables[row] = theirs;
             }
         }
+    }
+
+    /// How many connections of an interface have not expired. Linear in its table.
+    pub fn live(&self, at: InterfaceIdx) -> usize {
+        self.table(at).map_or(0, |table| table.connections.live(self.now))
     }
 
     /// Has the interface no room for a further connection?

@@ -1,9 +1,9 @@
 //! The reference twin: the obvious forwarder, straight over the cloud.
 //!
 //! Holds `leave` and `enter` as a reader would write them down from vpc-semantics 3.1, one check
-//! after another. Slow on purpose: it is what the compiled snapshot is checked against and what
+//! after another. Slow on purpose: it is what the compiled fabric is checked against and what
 //! every explanation is made of, so it must be believed by reading it. Shares no prefix match, no
-//! filter and no address table with the snapshot; what interfaces remember is the caller's.
+//! filter and no address table with the fabric; what interfaces remember is the caller's.
 
 mod beyond;
 mod edges;

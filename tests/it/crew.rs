@@ -236,6 +236,7 @@ impl Story {
             }
             Act::Tweak(tweak) => drop(self.whole.world.apply(*tweak)),
             Act::Fit(fitting) => drop(self.whole.fit(*fitting)),
+            Act::Remake(remaking) => drop(self.whole.remake(*remaking)),
         }
         let lab = &mut self.whole.world.lab;
         self.rows.update(&lab.cloud);

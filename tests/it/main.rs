@@ -1,5 +1,6 @@
 //! The integration tests, linked once: each module drives the library through its public interface.
 
+mod batches;
 #[cfg(feature = "scenario")]
 mod captures;
 #[cfg(feature = "cli")]

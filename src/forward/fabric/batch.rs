@@ -7,30 +7,29 @@
 //! one packet after another by nothing but the time it takes. Refuses to cut packets up and to send
 //! them on: that is the caller's, between the two halves and after them.
 
+mod crossed;
+mod enter;
+mod filters;
 mod handover;
+mod leave;
 
 pub(super) use handover::Handover;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::classify::FilterIdx;
 use super::directory::Key;
 use super::family::{Kind, V4, V6};
-use super::passages::{Passage, Passages};
 use super::prefetch;
 use super::routes::Code;
-use super::rows::{Flags, InterfaceRow, Others};
-use super::scalar::Passes;
 use super::worker::{Delivery, Worker};
-use super::{Fabric, Hosts};
+use super::{Fabric, Version};
 use crate::base::id::*;
 use crate::base::units::Mtu;
-use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
 use crate::forward::gate::{Crossing, OpenEnd, Origin};
-use crate::forward::{Drop, DropReason, Place};
-use crate::wire::{Family, Flow, Packet};
+use crate::forward::{Drop, DropReason};
+use crate::wire::{Family, Packet};
 
 /// How many packets a batch takes.
 pub const BATCH: usize = 256;
@@ -55,6 +54,8 @@ pub enum Fate {
 #[derive(Debug)]
 pub struct Batch<'p> {
     len: usize,
+    /// By which its packets have left.
+    version: Version,
     slots: Box<[Slot<'p>; BATCH]>,
     rare: Rare,
 }
@@ -81,6 +82,7 @@ struct Slot<'p> {
     state: State,
     way: Way,
     family: Family,
+    acls: Acls,
     /// Is it TCP or UDP?
     has_ports: bool,
     /// Has a route been looked up for it?
@@ -99,6 +101,8 @@ enum State {
     Routed,
     /// Leaves: stands before the gate.
     Gated,
+    /// Has left before: its header is to be read.
+    Crossed,
     Left,
     MustBeCut,
     /// Arrives: nothing more is to be asked.
@@ -117,8 +121,23 @@ pub(super) enum Way {
     Subnet,
     Local,
     Peering,
+    /// Over a peering since another batch, as [`Rare::crossing`] says.
+    PeeringBefore,
     /// As [`Rare::crossing`] says.
     Rare,
+}
+
+/// What network ACLs have to do with a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Acls {
+    /// Nothing yet.
+    Open,
+    /// It left before this batch: nobody knows what one said then.
+    Before,
+    /// One was asked.
+    Ask,
+    /// By the version by which it left, one lets its flow out and one lets it in at `to`.
+    Passed,
 }
 
 /// What few packets of a batch have, by place.
@@ -148,6 +167,7 @@ impl Slot<'_> {
         state: State::Waits,
         way: Way::Rare,
         family: Family::V4,
+        acls: Acls::Open,
         has_ports: false,
         is_new: false,
     };
@@ -165,7 +185,7 @@ impl Slot<'_> {
             Way::Subnet => Some(Crossing::in_subnet(self.into, Origin::Own)),
             Way::Local => Some(Crossing::local(self.into, Origin::Own)),
             Way::Peering => Some(Crossing::over(self.end, Origin::Own)),
-            Way::Rare => None,
+            Way::PeeringBefore | Way::Rare => None,
         }
     }
 
@@ -248,25 +268,6 @@ impl Rare {
         mapped.or(slot.packet)
     }
 }
-
-impl Passages {
-    /// Notes where those crossed that have just left by this worker.
-    #[inline(never)]
-    fn learn(&mut self, batch: &mut Batch<'_>) {
-        for (_, slot) in batch.all().0 {
-            let Slot { table, way, end, to, is_new: true, .. } = *slot else { continue };
-            if slot.state != State::Left || to == InterfaceIdx::NOWHERE {
-                continue;
-            }
-            let passage = Passage { way, end, to };
-            match slot.family {
-                Family::V4 => self.v4.put(table, V4::narrow(slot.destination), passage),
-                Family::V6 => self.v6.put(table, V6::narrow(slot.destination), passage),
-            }
-        }
-    }
-}
-
 impl Default for Batch<'_> {
     fn default() -> Self {
         Batch::new()
@@ -281,7 +282,7 @@ impl<'p> Batch<'p> {
             crossing: Box::new([None; BATCH]),
             mapped: Vec::new(),
         };
-        Batch { len: 0, slots: Box::new([Slot::EMPTY; BATCH]), rare }
+        Batch { len: 0, version: Version::NONE, slots: Box::new([Slot::EMPTY; BATCH]), rare }
     }
 
     /// Adds a packet that this interface wants to send; `name` is what deliveries call it by.
@@ -296,6 +297,7 @@ impl<'p> Batch<'p> {
         slot.state = State::Waits;
         slot.to = InterfaceIdx::NOWHERE;
         slot.is_new = false;
+        slot.acls = Acls::Open;
         self.len += 1;
         true
     }
@@ -355,33 +357,6 @@ impl<'p> Batch<'p> {
     }
 }
 
-/// What is to be done with packets of a batch after the first look.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-struct Further {
-    /// Some have to be judged one after the other.
-    judged: bool,
-    /// Some look for a route, or are too long for a way that asks none.
-    routed: bool,
-    /// Some have left without a hint at who has the address.
-    unowned: bool,
-}
-
-impl Further {
-    /// A packet has been looked at, or judged.
-    #[inline(always)]
-    fn note(&mut self, slot: &Slot<'_>) {
-        if slot.state == State::Left {
-            self.unowned |= slot.to == InterfaceIdx::NOWHERE;
-            return;
-        }
-        match slot.state {
-            State::LeavesJudged | State::LeavesRarely => self.judged = true,
-            State::Routed | State::MustBeCut => (self.routed, self.unowned) = (true, true),
-            _ => {}
-        }
-    }
-}
-
 impl Fabric {
     /// The first half: may these packets leave, and where do they cross to? The same answers, in
     /// [`Batch::fate`], and the same memory as [`Forwarder::leave`](crate::forward::Forwarder::leave)
@@ -393,6 +368,7 @@ impl Fabric {
         worker: &mut Worker,
     ) {
         worker.passages.follow(self.version);
+        batch.version = self.version;
         self.hosts.ask_for_senders(batch);
         let mut further = self.look_at_senders(batch, memory, &worker.passages);
         if further.judged {
@@ -417,480 +393,13 @@ impl Fabric {
         memory: &mut impl Tracking,
         worker: &mut Worker,
     ) {
-        self.hosts.enter_all(batch, memory, worker);
-    }
-
-    /// Reads headers and senders' rows: who may leave without a further question, and who has to be
-    /// judged. The former are told from the latter before anybody is judged, which changes nothing:
-    /// of an interface that is open and of which nothing is remembered, TCP and UDP leave no trace,
-    /// and nothing that others leave behind there stops them.
-    #[inline(never)]
-    fn look_at_senders(
-        &self,
-        batch: &mut Batch<'_>,
-        memory: &impl Tracking,
-        passages: &Passages,
-    ) -> Further {
-        let mut further = Further::default();
-        for (_, slot) in batch.all().0 {
-            slot.state = State::LeavesRarely;
-            if let (Some(packet), Some(sender)) =
-                (slot.packet, self.hosts.interfaces.get(slot.from.row()))
-            {
-                slot.family = packet.family();
-                match slot.family {
-                    Family::V4 => {
-                        self.look_at_sender::<V4>(slot, packet, sender, memory, passages);
-                    }
-                    Family::V6 => {
-                        self.look_at_sender::<V6>(slot, packet, sender, memory, passages);
-                    }
-                }
-            }
-            further.note(slot);
-        }
-        further
-    }
-
-    #[inline(always)]
-    fn look_at_sender<K: Kind>(
-        &self,
-        slot: &mut Slot<'_>,
-        packet: &Packet,
-        sender: &InterfaceRow,
-        memory: &impl Tracking,
-        passages: &Passages,
-    ) {
-        let Some(head) = K::head(&packet.view()) else { return };
-        if !K::is_first(&self.hosts, sender, head.source) {
-            return;
-        }
-        slot.destination = K::wide(head.destination);
-        slot.length = head.length;
-        slot.has_ports = head.protocol.has_ports();
-        let is_open = sender.flags.has(Flags::OPEN_OUT[K::ROW]);
-        if is_open && slot.has_ports && memory.is_blank(slot.from) {
-            self.send_on::<K>(slot, sender, passages);
-        } else if sender.flags.has(Flags::RUNS) {
-            slot.state = State::LeavesJudged;
-            if let Some(flow) = K::flow(&packet.view()) {
-                K::ask(memory, slot.from, Direction::Egress, &flow);
+        let is_same = batch.version == self.version;
+        self.hosts.look_at_crossed(batch);
+        if self.hosts.look_at_receivers(batch, memory, worker) {
+            self.hosts.judge_receivers(batch, memory, worker, is_same);
+            if is_same && worker.passages.version() == self.version {
+                worker.passages.learn_flows(batch);
             }
         }
-    }
-
-    /// Behind the groups: stays in the subnet, goes where others went, or asks for a route.
-    #[inline(always)]
-    fn send_on<K: Kind>(&self, slot: &mut Slot<'_>, sender: &InterfaceRow, passages: &Passages) {
-        let destination = K::narrow(slot.destination);
-        slot.table = sender.table;
-        if K::shares_subnet(&self.hosts, sender, destination) {
-            slot.let_out(Way::Subnet, sender.vpc, Mtu::JUMBO);
-            return;
-        }
-        if let Some(Passage { way, end, to }) = K::passages(passages).get(slot.table, destination) {
-            let (into, mtu) = match way {
-                Way::Peering => (end.into_vpc(), end.mtu()),
-                _ => (sender.vpc, Mtu::JUMBO),
-            };
-            slot.end = *end;
-            slot.to = *to;
-            slot.let_out(*way, into, mtu);
-            prefetch::element(&self.hosts.interfaces, to.row());
-            if slot.state == State::Left {
-                return;
-            }
-        }
-        // Whoever is too long goes the long way.
-        slot.state = State::Routed;
-        slot.is_new = true;
-        slot.to = InterfaceIdx::NOWHERE;
-        slot.into = sender.vpc;
-        K::prefetch_table(&self.tables, sender.table);
-    }
-
-    /// Those that have to be judged, in the order of the batch.
-    #[inline(never)]
-    fn judge_senders(
-        &self,
-        batch: &mut Batch<'_>,
-        memory: &mut impl Tracking,
-        worker: &mut Worker,
-        further: &mut Further,
-    ) {
-        let (slots, rare) = batch.all();
-        for (at, slot) in slots {
-            let (Some(packet), from) = (slot.packet, slot.from) else { continue };
-            match slot.state {
-                State::LeavesJudged => {
-                    let sender = &self.hosts.interfaces[from.row()];
-                    let judged = match slot.family {
-                        Family::V4 => {
-                            self.judge_sender::<V4>(sender, packet, slot, memory, &worker.passages)
-                        }
-                        Family::V6 => {
-                            self.judge_sender::<V6>(sender, packet, slot, memory, &worker.passages)
-                        }
-                    };
-                    match judged {
-                        Ok(()) => further.note(slot),
-                        Err(drop) => rare.fail(at, slot, drop, worker),
-                    }
-                }
-                State::LeavesRarely => match self.leave_one(from, packet, memory) {
-                    Ok(crossing) => rare.leave(at, slot, crossing, worker),
-                    Err(drop) => rare.fail(at, slot, drop, worker),
-                },
-                _ => {}
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn judge_sender<K: Kind>(
-        &self,
-        sender: &InterfaceRow,
-        packet: &Packet,
-        slot: &mut Slot<'_>,
-        memory: &mut impl Tracking,
-        passages: &Passages,
-    ) -> Result<(), Drop> {
-        let (hosts, from, out) = (&self.hosts, slot.from, Direction::Egress);
-        let flow = K::flow(&packet.view());
-        let asked = Asked::<K> { packet, flow: flow.as_ref() };
-        match hosts.groups_let::<K>((sender, from), out, &asked, memory) {
-            Passes::Yes => {}
-            passes => return Err(refused(passes, DropReason::GroupEgress, from)),
-        }
-        self.send_on::<K>(slot, sender, passages);
-        let is_subnets =
-            matches!(slot.state, State::Left | State::MustBeCut) && slot.way == Way::Subnet;
-        if !is_subnets && !hosts.acl_lets(sender, out, &asked) {
-            return Err(Drop::new(DropReason::AclEgress, hosts.acl_of(from)));
-        }
-        Ok(())
-    }
-
-    #[inline(never)]
-    fn look_up_routes(&self, batch: &mut Batch<'_>, worker: &mut Worker) {
-        for (_, slot) in batch.all().0 {
-            match (slot.state, slot.family) {
-                (State::Routed, Family::V4) => self.ask_for_route::<V4>(slot),
-                (State::Routed, Family::V6) => self.ask_for_route::<V6>(slot),
-                _ => {}
-            }
-        }
-        let (slots, rare) = batch.all();
-        for (at, slot) in slots {
-            if slot.state != State::Routed {
-                continue;
-            }
-            let code = match slot.family {
-                Family::V4 => self.route::<V4>(slot),
-                Family::V6 => self.route::<V6>(slot),
-            };
-            let Some(code) = code else {
-                rare.fail(at, slot, self.no_route(slot), worker);
-                continue;
-            };
-            slot.code = code;
-            slot.state = State::Gated;
-            if let Some(peering) = code.peering() {
-                prefetch::element(&self.hosts.peerings, peering.row());
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn ask_for_route<K: Kind>(&self, slot: &Slot<'_>) {
-        K::prefetch_route(&self.tables, slot.table, K::narrow(slot.destination));
-    }
-
-    #[inline(always)]
-    fn route<K: Kind>(&self, slot: &Slot<'_>) -> Option<Code> {
-        let destination = K::narrow(slot.destination);
-        let code = K::route(&self.tables, slot.table, destination);
-        code.filter(|_| !K::is_service(destination))
-    }
-
-    #[cold]
-    fn no_route(&self, slot: &Slot<'_>) -> Drop {
-        if self.tables.has(slot.table) {
-            Drop::new(DropReason::NoRoute, Place::Table(slot.table))
-        } else {
-            Drop::new(DropReason::InterfaceDown, Place::Interface(slot.from))
-        }
-    }
-}
-
-/// A packet under its sender's own address, and its flow if it is TCP or UDP.
-struct Asked<'a, K: Kind> {
-    packet: &'a Packet,
-    flow: Option<&'a Flow<K::Ip>>,
-}
-
-/// Asks for what is remembered of a packet at the interface where it arrives.
-#[inline(always)]
-fn ask_for<K: Kind>(slot: &Slot<'_>, packet: &Packet, memory: &impl Tracking) {
-    if let Some(flow) = K::flow(&packet.view()) {
-        K::ask(memory, slot.to, Direction::Ingress, &flow);
-    }
-}
-
-fn refused(passes: Passes, reason: DropReason, at: InterfaceIdx) -> Drop {
-    let reason = if passes == Passes::Full { DropReason::ConntrackFull } else { reason };
-    Drop::new(reason, Place::Interface(at))
-}
-
-impl Hosts {
-    #[inline(never)]
-    fn ask_for_senders(&self, batch: &mut Batch<'_>) {
-        for (_, slot) in batch.all().0 {
-            if let Some(packet) = slot.packet {
-                prefetch::line::<[u8]>(packet.bytes());
-            }
-            prefetch::element(&self.interfaces, slot.from.row());
-        }
-    }
-
-    /// [`Hosts::groups_pass`], in fewer steps if it is TCP or UDP.
-    #[inline(always)]
-    fn groups_let<K: Kind>(
-        &self,
-        (row, at): (&InterfaceRow, InterfaceIdx),
-        way: Direction,
-        asked: &Asked<'_, K>,
-        memory: &mut impl Tracking,
-    ) -> Passes {
-        let Some(flow) = asked.flow.filter(|_| row.filter != FilterIdx::NONE) else {
-            return self.groups_pass(row, at, way, asked.packet, Origin::Own, memory);
-        };
-        let say = || K::groups(self.filters.classifiers(), row.filter, way, &K::probe(flow));
-        Passes::of(K::judge(memory, at, way, (flow, asked.packet), say))
-    }
-
-    /// [`Hosts::acl_passes`], in fewer steps if it is TCP or UDP.
-    #[inline(always)]
-    fn acl_lets<K: Kind>(&self, row: &InterfaceRow, way: Direction, asked: &Asked<'_, K>) -> bool {
-        let open = match way {
-            Direction::Ingress => Flags::ACL_OPEN_IN,
-            Direction::Egress => Flags::ACL_OPEN_OUT,
-        };
-        match asked.flow {
-            _ if row.flags.has(open[K::ROW]) => true,
-            Some(flow) => K::acl(self.filters.classifiers(), row.acl, way, &K::probe(flow)),
-            None => self.acl_passes(row, way, asked.packet),
-        }
-    }
-
-    /// From routes' targets to crossings.
-    #[inline(never)]
-    fn through_gates(&self, batch: &mut Batch<'_>, worker: &mut Worker) {
-        let (slots, rare) = batch.all();
-        for (at, slot) in slots {
-            match slot.state {
-                State::Gated => match slot.code.peering() {
-                    Some(peering) => self.over_peering(at, peering, slot, rare, worker),
-                    None if slot.code == Code::LOCAL => {
-                        slot.let_out(Way::Local, slot.into, Mtu::JUMBO);
-                    }
-                    None => self.through_rare_gate(at, slot, rare, worker),
-                },
-                State::MustBeCut => {}
-                _ => continue,
-            }
-            if slot.state == State::MustBeCut {
-                rare.too_long(at, slot, worker);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn over_peering(
-        &self,
-        at: usize,
-        peering: PeeringIdx,
-        slot: &mut Slot<'_>,
-        rare: &mut Rare,
-        worker: &mut Worker,
-    ) {
-        let row = self.peerings.get(peering.row());
-        let Some(end) = row.and_then(|row| row.end(slot.into)) else {
-            let blackhole = Drop::new(DropReason::Blackhole, Place::Table(slot.table));
-            rare.fail(at, slot, blackhole, worker);
-            return;
-        };
-        let in_first = slot.family == Family::V4 && end.block.holds(V4::narrow(slot.destination));
-        let leads =
-            in_first || (end.others == Others::Some && self.leads_to(end, slot.destination()));
-        if !leads {
-            rare.fail(at, slot, Drop::new(DropReason::Transit, Place::Peering(peering)), worker);
-            return;
-        }
-        slot.end = end.end;
-        slot.let_out(Way::Peering, end.end.into_vpc(), end.end.mtu());
-    }
-
-    /// To an interface that a route names, or over an edge.
-    #[cold]
-    fn through_rare_gate(
-        &self,
-        at: usize,
-        slot: &mut Slot<'_>,
-        rare: &mut Rare,
-        worker: &mut Worker,
-    ) {
-        let sender = self.interfaces.get(slot.from.row());
-        let (Some(packet), Some(sender)) = (slot.packet, sender) else { return };
-        match self.gate((sender, Origin::Own), slot.code.target(), packet) {
-            Ok(crossing) => rare.leave(at, slot, crossing, worker),
-            Err(drop) => rare.fail(at, slot, drop, worker),
-        }
-    }
-
-    /// Hints at who has the destinations of those that have left by a common way. No more than hints:
-    /// the network may be another one when they enter.
-    #[inline(never)]
-    fn look_up_owners(&self, batch: &mut Batch<'_>) {
-        for (_, slot) in batch.all().0 {
-            if slot.is_unowned() {
-                slot.key = slot.key();
-                self.directory.prefetch(slot.key);
-            }
-        }
-        for (_, slot) in batch.all().0 {
-            if slot.is_unowned()
-                && let Some(owner) = self.directory.candidate(slot.key)
-            {
-                slot.to = owner;
-                prefetch::element(&self.interfaces, owner.row());
-            }
-        }
-    }
-
-    fn enter_all(&self, batch: &mut Batch<'_>, memory: &mut impl Tracking, worker: &mut Worker) {
-        if self.look_at_receivers(batch, memory, worker) {
-            self.judge_receivers(batch, memory, worker);
-        }
-    }
-
-    /// As [`Fabric::look_at_senders`]; does one wait to be judged? Up to that one, packets are delivered.
-    #[inline(never)]
-    fn look_at_receivers(
-        &self,
-        batch: &mut Batch<'_>,
-        memory: &impl Tracking,
-        worker: &mut Worker,
-    ) -> bool {
-        let mut waits = false;
-        for (_, slot) in batch.all().0 {
-            if slot.state != State::Left {
-                continue;
-            }
-            let is_open = slot.way != Way::Peering || self.is_open(slot.end.peering());
-            let row = self.interfaces.get(slot.to.row()).filter(|_| is_open);
-            let Some(row) = row else {
-                slot.state = State::ArrivesRarely;
-                waits = true;
-                continue;
-            };
-            let (is_own, open) = match slot.family {
-                Family::V4 => (self.is_for::<V4>(slot, row), Flags::OPEN_IN[V4::ROW]),
-                Family::V6 => (self.is_for::<V6>(slot, row), Flags::OPEN_IN[V6::ROW]),
-            };
-            let is_it = is_own && row.vpc == slot.into;
-            if is_it && row.flags.has(open) && slot.has_ports && memory.is_blank(slot.to) {
-                slot.state = State::Arrives;
-                if !waits {
-                    slot.deliver(worker);
-                }
-                continue;
-            }
-            waits = true;
-            let is_common = is_it && row.flags.has(Flags::RUNS);
-            slot.state = if is_common { State::ArrivesJudged } else { State::ArrivesRarely };
-            match (slot.packet, slot.family) {
-                (Some(packet), Family::V4) if is_common => ask_for::<V4>(slot, packet, memory),
-                (Some(packet), Family::V6) if is_common => ask_for::<V6>(slot, packet, memory),
-                _ => {}
-            }
-        }
-        waits
-    }
-
-    /// Judges those that have to be, and delivers, in the order of the batch.
-    #[inline(never)]
-    fn judge_receivers(
-        &self,
-        batch: &mut Batch<'_>,
-        memory: &mut impl Tracking,
-        worker: &mut Worker,
-    ) {
-        let (slots, rare) = batch.all();
-        for (at, slot) in slots {
-            let arrival = match slot.state {
-                State::Arrives => Ok(()),
-                State::ArrivesJudged => match slot.family {
-                    Family::V4 => self.judge_receiver::<V4>(slot, memory),
-                    Family::V6 => self.judge_receiver::<V6>(slot, memory),
-                },
-                State::ArrivesRarely => self.enter_rarely(at, slot, rare, memory),
-                _ => continue,
-            };
-            if let Err(drop) = arrival {
-                rare.fail(at, slot, drop, worker);
-                continue;
-            }
-            slot.deliver(worker);
-        }
-    }
-
-    #[inline(always)]
-    fn judge_receiver<K: Kind>(
-        &self,
-        slot: &Slot<'_>,
-        memory: &mut impl Tracking,
-    ) -> Result<(), Drop> {
-        let (to, into) = (slot.to, Direction::Ingress);
-        let (Some(row), Some(packet)) = (self.interfaces.get(to.row()), slot.packet) else {
-            return Err(Drop::new(DropReason::NoSuchHost, Place::Vpc(slot.into)));
-        };
-        let flow = K::flow(&packet.view());
-        let asked = Asked::<K> { packet, flow: flow.as_ref() };
-        if slot.way != Way::Subnet && !self.acl_lets(row, into, &asked) {
-            return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
-        }
-        match self.groups_let::<K>((row, to), into, &asked, memory) {
-            Passes::Yes => Ok(()),
-            passes => Err(refused(passes, DropReason::GroupIngress, to)),
-        }
-    }
-
-    /// A packet of a rare kind, for a rare place or for nobody.
-    #[cold]
-    fn enter_rarely(
-        &self,
-        at: usize,
-        slot: &mut Slot<'_>,
-        rare: &Rare,
-        memory: &mut impl Tracking,
-    ) -> Result<(), Drop> {
-        let nowhere = Drop::new(DropReason::NoSuchHost, Place::Vpc(VpcIdx::NOWHERE));
-        let crossing = slot.crossing().or(rare.crossing[at]).ok_or(nowhere)?;
-        let packet = rare.packet(at, slot).ok_or(nowhere)?;
-        slot.to = self.enter_one(crossing, packet, memory)?;
-        slot.length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn is_open(&self, peering: PeeringIdx) -> bool {
-        self.peerings.get(peering.row()).is_some_and(|row| row.ends.is_some())
-    }
-
-    /// Is it for this interface's first address?
-    #[inline(always)]
-    fn is_for<K: Kind>(&self, slot: &Slot<'_>, row: &InterfaceRow) -> bool {
-        K::is_first(self, row, K::narrow(slot.destination))
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::classify::network::Filters;
 use super::directory::{Directory, Key};
+use super::edges::Edges;
 use super::routes::Tables;
 use super::rows::{Flags, InterfaceRow, MoreOfInterface, PeeringEnd, PeeringRow, VpcRow};
 use super::{Fabric, Hosts, Version};
@@ -16,7 +17,6 @@ use crate::cloud::filter::Direction;
 use crate::cloud::instance::{Interface, SourceDestCheck};
 use crate::forward::Rows;
 use crate::forward::gate::OpenEnd;
-use crate::forward::snapshot::edges::Edges;
 use crate::wire::Family;
 
 impl Fabric {

@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn neighbours_do_not_pile_up() {
         let mut directory = Directory::with_room(1 << 14);
-        for row in 0..1_usize << 14 {
-            let key = Key::of_v4(VpcIdx::from_row(row / 64), 0x0a00_0000 + (row % 64) as u32);
+        for (row, host) in (0..1_usize << 14).zip((0_u32..64).cycle()) {
+            let key = Key::of_v4(VpcIdx::from_row(row / 64), 0x0a00_0000 + host);
             directory.insert(key, InterfaceIdx::from_row(row));
         }
         let runs = directory.slots.split(|slot| *slot == EMPTY).map(<[Slot]>::len);

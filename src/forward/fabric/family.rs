@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::classify::{AclFilterIdx, Classifiers, FilterIdx, Probe};
 use super::directory::Key;
-use super::passages::{Passages, Sets};
+use super::passages::{Onward, Passage, Passages, Sent};
 use super::routes::{Code, Tables};
 use super::rows::InterfaceRow;
 use crate::base::id::*;
@@ -27,9 +27,9 @@ pub(super) enum V6 {}
 /// A family, by the questions that stages ask.
 pub(super) trait Kind {
     /// An address as a number.
-    type Address: super::passages::Address;
+    type Address: Copy;
     /// An address.
-    type Ip;
+    type Ip: Copy;
     /// Where facts by family have it.
     const ROW: usize;
 
@@ -75,8 +75,14 @@ pub(super) trait Kind {
     fn is_service(address: Self::Address) -> bool;
     /// Where the directory has it.
     fn key(vpc: VpcIdx, address: Self::Address) -> Key;
-    /// The cache of passages.
-    fn passages(of: &Passages) -> &Sets<Self::Address>;
+    /// Where a packet for this destination crossed lately.
+    fn onward(of: &Passages, table: TableIdx, destination: Self::Address) -> Option<&Passage>;
+    /// Notes where one crosses.
+    fn note_onward(to: &mut Passages, table: TableIdx, destination: u128, passage: Passage);
+    /// Where a packet of this flow crossed lately that ACLs let out and in.
+    fn sent(of: &Passages, from: InterfaceIdx, flow: Flow<Self::Ip>) -> Option<&Passage>;
+    /// Notes where one crosses.
+    fn note_sent(to: &mut Passages, from: InterfaceIdx, flow: Flow<Self::Ip>, passage: Passage);
     /// Asks for a route table's own line.
     fn prefetch_table(tables: &Tables, table: TableIdx);
     /// Asks for what a search reads next.
@@ -165,8 +171,21 @@ impl Kind for V4 {
     }
 
     #[inline(always)]
-    fn passages(of: &Passages) -> &Sets<u32> {
-        &of.v4
+    fn onward(of: &Passages, table: TableIdx, destination: u32) -> Option<&Passage> {
+        of.v4.get(Onward { table, destination })
+    }
+
+    fn note_onward(to: &mut Passages, table: TableIdx, destination: u128, passage: Passage) {
+        to.v4.put(Onward { table, destination: V4::narrow(destination) }, passage);
+    }
+
+    #[inline(always)]
+    fn sent(of: &Passages, from: InterfaceIdx, flow: Flow<Ipv4Addr>) -> Option<&Passage> {
+        of.flows_v4.get(Sent { from, flow })
+    }
+
+    fn note_sent(to: &mut Passages, from: InterfaceIdx, flow: Flow<Ipv4Addr>, passage: Passage) {
+        to.flows_v4.put(Sent { from, flow }, passage);
     }
 
     #[inline(always)]
@@ -264,8 +283,21 @@ impl Kind for V6 {
     }
 
     #[inline(always)]
-    fn passages(of: &Passages) -> &Sets<u128> {
-        &of.v6
+    fn onward(of: &Passages, table: TableIdx, destination: u128) -> Option<&Passage> {
+        of.v6.get(Onward { table, destination })
+    }
+
+    fn note_onward(to: &mut Passages, table: TableIdx, destination: u128, passage: Passage) {
+        to.v6.put(Onward { table, destination: V6::narrow(destination) }, passage);
+    }
+
+    #[inline(always)]
+    fn sent(of: &Passages, from: InterfaceIdx, flow: Flow<Ipv6Addr>) -> Option<&Passage> {
+        of.flows_v6.get(Sent { from, flow })
+    }
+
+    fn note_sent(to: &mut Passages, from: InterfaceIdx, flow: Flow<Ipv6Addr>, passage: Passage) {
+        to.flows_v6.put(Sent { from, flow }, passage);
     }
 
     #[inline(always)]

@@ -10,6 +10,7 @@
 //! | `rows` | an interface in half a line of the cache, a peering in one, with all that the gate asks |
 //! | `directory` | who has an address: one open-addressed table for all VPCs |
 //! | `lpm`, `routes` | the route tables, and what their codes mean |
+//! | `edges` | gateways, public addresses and the hosts outside the cloud |
 //! | `compile`, `update` | from the cloud to rows, all of them or those that an event touched |
 //! | `scalar` | `leave` and `enter` for one packet, of any kind |
 //! | `batch` | the same in stages over a batch, for the kinds that are common |
@@ -28,11 +29,12 @@ pub mod classify;
 mod compile;
 mod crew;
 mod directory;
+mod edges;
 mod family;
 pub mod flows;
 pub mod lpm;
 mod passages;
-mod prefetch;
+pub(crate) mod prefetch;
 mod publish;
 mod routes;
 mod rows;
@@ -47,13 +49,13 @@ pub use worker::{Delivery, Worker};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::snapshot::edges::Edges;
 use super::{Crossing, Drop, Forwarder, Tracking};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::wire::Packet;
 use classify::network::Filters;
 use directory::Directory;
+use edges::Edges;
 use routes::Tables;
 use rows::{InterfaceRow, MoreOfInterface, PeeringRow, VpcRow};
 

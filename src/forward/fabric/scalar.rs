@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use super::classify::{AnyProbe, FilterIdx};
 use super::compile::family_row;
 use super::directory::Key;
+use super::edges::Blocks;
 use super::routes::Target;
 use super::rows::{Flags, InterfaceRow, MoreOfInterface, Others, PeeringEnd};
 use super::{Fabric, Hosts};
@@ -17,7 +18,6 @@ use crate::cloud::filter::Direction;
 use crate::cloud::instance::SourceDestCheck;
 use crate::forward::connections::{Judgement, Tracking};
 use crate::forward::gate::{Crossing, Edge, Origin, Realm, Via};
-use crate::forward::snapshot::edges::Blocks;
 use crate::forward::{Drop, DropReason, Place};
 use crate::wire::Packet;
 

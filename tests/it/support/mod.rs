@@ -9,6 +9,7 @@ pub(crate) mod fixer;
 pub(crate) mod lab;
 pub(crate) mod oracle;
 pub(crate) mod plan;
+pub(crate) mod remake;
 pub(crate) mod small;
 pub(crate) mod traffic;
 pub(crate) mod whole;

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::{Batch, Slot, State, Way};
+use super::{Acls, Batch, Slot, State, Way};
 use crate::base::id::*;
 use crate::forward::Crossing;
 use crate::forward::fabric::crew::Division;
@@ -90,7 +90,7 @@ impl<'p> Batch<'p> {
         }
         let slot = &mut self.slots[at];
         (slot.state, slot.way, slot.into) = (State::Left, Way::Peering, end.into_vpc());
-        (slot.end, slot.to) = (end, to);
+        (slot.end, slot.to, slot.acls) = (end, to, Acls::Before);
         if let Some(crossing) = rare {
             self.take_over_rarely(at, packet, *crossing);
         }

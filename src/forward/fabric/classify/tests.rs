@@ -351,11 +351,11 @@ proptest! {
     }
 }
 
+/// Filters and probes, over IPv4 and over IPv6.
+type Questions<T> = (Vec<(T, Probe<u32>)>, Vec<(T, Probe<u128>)>);
+
 /// Questions of one family, in the order of the packets.
-fn questions<T: Copy>(
-    filters: &[T],
-    packets: &[Packet],
-) -> (Vec<(T, Probe<u32>)>, Vec<(T, Probe<u128>)>) {
+fn questions<T: Copy>(filters: &[T], packets: &[Packet]) -> Questions<T> {
     let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for (packet, filter) in packets.iter().zip(filters.iter().cycle()) {
         match AnyProbe::of(packet) {
@@ -433,7 +433,7 @@ fn large_filters_say_what_a_search_says() {
     let entry = |port: usize, block: IpNet| AclEntry {
         traffic: Traffic::Tcp(range(port, port + port % 3)),
         block,
-        action: if port % 5 == 0 { AclAction::Deny } else { AclAction::Allow },
+        action: if port.is_multiple_of(5) { AclAction::Deny } else { AclAction::Allow },
     };
     let everywhere = || block("0.0.0.0/0".to_owned());
     let many_blocks: Vec<AclEntry> = (0..900).map(|n| entry(n * 7, host(n))).collect();

@@ -135,7 +135,7 @@ impl<P: Pair> Bucket<P> {
     /// slot a connection is cannot be guessed, and a wrong guess costs as much as the look-up.
     #[inline(always)]
     pub(super) fn find(&self, hash: Hash, key: &Key<P>, now: u64) -> Option<usize> {
-        let differs = u32::from_le_bytes(self.tags) ^ u32::from(hash.tag()) * 0x0101_0101;
+        let differs = u32::from_le_bytes(self.tags) ^ (u32::from(hash.tag()) * 0x0101_0101);
         // The top bit of each byte that is 0, and now and then of the one above it.
         let mut same = differs.wrapping_sub(0x0101_0101) & !differs & 0x8080_8080;
         while same != 0 {

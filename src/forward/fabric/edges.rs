@@ -13,7 +13,7 @@ use crate::forward::{Drop, DropReason, Place, Rows};
 use crate::wire::Packet;
 
 /// Who knows which addresses lie in the blocks of a VPC.
-pub(in crate::forward) trait Blocks {
+pub(super) trait Blocks {
     /// Does the address lie in a block of this VPC? No address lies in one that is not there.
     fn hold(&self, vpc: VpcIdx, address: IpAddr) -> bool;
 }
@@ -27,7 +27,7 @@ struct GatewayRow {
 
 /// A host outside the cloud.
 #[derive(Clone, Debug)]
-pub(in crate::forward) struct OutsideRow {
+pub(super) struct OutsideRow {
     beyond: GatewayIdx,
     addresses: Box<[IpAddr]>,
 }
@@ -42,7 +42,7 @@ struct Public {
 
 /// The edges of one version of the network.
 #[derive(Clone, Debug)]
-pub(in crate::forward) struct Edges {
+pub(super) struct Edges {
     gateways: Box<[Option<GatewayRow>]>,
     /// Sorted by public address.
     by_public: Box<[Public]>,
@@ -59,7 +59,7 @@ pub(in crate::forward) struct Edges {
 }
 
 impl Edges {
-    pub(in crate::forward) fn compile(cloud: &Cloud, rows: &Rows) -> Edges {
+    pub(super) fn compile(cloud: &Cloud, rows: &Rows) -> Edges {
         let gateway = |row| {
             let id = rows.gateway_id(GatewayIdx::from_row(row));
             let gateway = cloud.gateway(id)?;
@@ -116,12 +116,12 @@ impl Edges {
     }
 
     /// The VPC that a gateway is attached to.
-    pub(in crate::forward) fn attached(&self, gateway: GatewayIdx) -> Option<VpcIdx> {
+    pub(super) fn attached(&self, gateway: GatewayIdx) -> Option<VpcIdx> {
         self.gateway(gateway)?.vpc
     }
 
     /// The host outside the cloud in this row.
-    pub(in crate::forward) fn host(&self, row: InterfaceIdx) -> Option<&OutsideRow> {
+    pub(super) fn host(&self, row: InterfaceIdx) -> Option<&OutsideRow> {
         let at = self.hosts.binary_search_by_key(&row, |(row, _)| *row).ok()?;
         self.hosts.get(at).map(|(_, host)| host)
     }
@@ -134,14 +134,14 @@ impl Edges {
     }
 
     /// Who has the address in a network outside the cloud.
-    pub(in crate::forward) fn owner(&self, realm: Realm, address: IpAddr) -> Option<InterfaceIdx> {
+    pub(super) fn owner(&self, realm: Realm, address: IpAddr) -> Option<InterfaceIdx> {
         let key = (realm, address);
         let at = self.owners.binary_search_by(|(r, a, _)| (*r, *a).cmp(&key)).ok()?;
         self.owners.get(at).map(|(_, _, owner)| *owner)
     }
 
     /// Out over an edge that is attached to the sender's VPC.
-    pub(in crate::forward) fn over(
+    pub(super) fn over(
         &self,
         out: Edge,
         origin: Origin,
@@ -178,7 +178,7 @@ impl Edges {
     }
 
     /// From a host outside the cloud.
-    pub(in crate::forward) fn leave(
+    pub(super) fn leave(
         &self,
         from: InterfaceIdx,
         host: &OutsideRow,
