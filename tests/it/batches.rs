@@ -49,7 +49,7 @@ struct Chapter {
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
-    let chapter = (vec(send(), 20..120), vec(change(), 1..6))
+    let chapter = (vec(send(), 20..120), vec(change(), 1..12))
         .prop_map(|(pool, changes)| Chapter { pool, changes });
     (whole_plans(2), any::<u64>(), vec(chapter, 1..12)).prop_map(|(whole, seed, chapters)| Plan {
         whole,
@@ -312,7 +312,7 @@ fn assert_lively(fates: &Fates) {
 /// With the same memory on both sides, which is compared whole.
 #[test]
 fn batches_agree_with_the_reference_and_remember_the_same() {
-    let fates = tell_all::<Connections>(100);
+    let fates = tell_all::<Connections>(300);
     print(&fates, "batches, one kind of memory");
     assert!(fates.packets() >= 100_000, "{} packets", fates.packets());
 }
@@ -330,7 +330,7 @@ fn batches_agree_with_the_reference() {
 #[test]
 #[ignore = "two minutes on two cores; tests/run.sh runs it"]
 fn ten_million_packets_in_batches() {
-    let fates = tell_all::<Flows>(1_800);
+    let fates = tell_all::<Flows>(1_200);
     print(&fates, "ten million packets in batches");
     assert_lively(&fates);
     assert!(fates.packets() >= 10_000_000, "{} packets", fates.packets());
