@@ -130,11 +130,9 @@ pub(super) enum Way {
 /// What network ACLs have to do with a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Acls {
-    /// Nothing yet.
+    /// Nothing, or nothing yet.
     Open,
-    /// It left before this batch: nobody knows what one said then.
-    Before,
-    /// One was asked.
+    /// The sender's was asked.
     Ask,
     /// By the version by which it left, one lets its flow out and one lets it in at `to`.
     Passed,

@@ -29,7 +29,7 @@ impl<'p> Batch<'p> {
         slot.into = crossing.into_vpc().unwrap_or(VpcIdx::NOWHERE);
         slot.to = InterfaceIdx::NOWHERE;
         slot.is_new = false;
-        slot.acls = Acls::Before;
+        slot.acls = Acls::Open;
         slot.state = State::Crossed;
         slot.way = match crossing.via() {
             _ if crossing.origin() != Origin::Own => Way::Rare,

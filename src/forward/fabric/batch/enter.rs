@@ -123,14 +123,8 @@ impl Hosts {
         let flow = K::flow(&packet.view());
         let asked = Asked::<K> { packet, flow: flow.as_ref() };
         let is_let_in = slot.acls == Acls::Passed && same_version;
-        let is_open = row.flags.has(Flags::ACL_OPEN_IN[K::ROW]);
-        if slot.way != Way::Subnet && !is_let_in && !is_open {
-            if slot.acls == Acls::Open {
-                slot.acls = Acls::Ask;
-            }
-            if !self.acl_lets(row, into, &asked) {
-                return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
-            }
+        if slot.way != Way::Subnet && !is_let_in && !self.acl_lets(row, into, &asked) {
+            return Err(Drop::new(DropReason::AclIngress, self.acl_of(to)));
         }
         match self.groups_let::<K>((row, to), into, &asked, memory) {
             Passes::Yes => Ok(()),

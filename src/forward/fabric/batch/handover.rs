@@ -87,7 +87,7 @@ impl<'p> Batch<'p> {
         }
         let slot = &mut self.slots[at];
         (slot.state, slot.way, slot.into) = (State::Crossed, Way::Peering, end.into_vpc());
-        (slot.end, slot.to, slot.acls) = (end, to, Acls::Before);
+        (slot.end, slot.to, slot.acls) = (end, to, Acls::Open);
         if let Some(crossing) = rare {
             self.take_over_rarely(at, packet, *crossing);
         }

@@ -183,14 +183,15 @@ impl Fabric {
         }
         // A flow that is known needs no ACL; nor does one that stays in its subnet, and none of those
         // is ever noted.
-        let known = flow.and_then(|flow| K::sent(passages, from, flow));
+        let is_open = sender.flags.has(Flags::ACL_OPEN_OUT[K::ROW]);
+        let known = flow.filter(|_| !is_open).and_then(|flow| K::sent(passages, from, flow));
         if known.is_some_and(|passage| hosts.follow(slot, sender, passage)) {
             slot.acls = Acls::Passed;
             return Ok(());
         }
         self.send_on::<K>(slot, sender, passages);
         let stays = slot.state != State::Routed && slot.way == Way::Subnet;
-        if !stays && !sender.flags.has(Flags::ACL_OPEN_OUT[K::ROW]) {
+        if !stays && !is_open {
             slot.acls = Acls::Ask;
             if !hosts.acl_lets(sender, out, &asked) {
                 return Err(Drop::new(DropReason::AclEgress, hosts.acl_of(from)));
