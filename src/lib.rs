@@ -19,6 +19,7 @@
 //! | 4 | [`reach`] | what will surprise, seen without sending a packet? |
 //! | 4 | [`sim`] | what happens when, and who sends? |
 //! | 5 | [`report`] | how is it told? |
+//! | 6 | [`bench`] | how many packets a second does this machine forward? |
 //! | 6 | [`scenario`] | what does this file say, and does it hold? |
 //! | 7 | [`cli`] | which flags lead to which call? |
 //!
@@ -64,6 +65,7 @@
 //! ```
 
 pub mod base;
+pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod cloud;

@@ -3,12 +3,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# tshark reads the captures back; the tests fail without it rather than skip.
-if ! command -v tshark >/dev/null; then
+# tshark reads the captures back, valgrind counts instructions; the tests fail without them rather
+# than skip.
+missing=""
+command -v tshark >/dev/null || missing="tshark"
+command -v valgrind >/dev/null || missing="$missing valgrind"
+if [ -n "$missing" ]; then
     sudo=""
     [ "$(id -u)" = 0 ] || sudo=sudo
     $sudo apt-get update -qq
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tshark
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
 fi
 
 cargo fmt --check
@@ -19,7 +23,10 @@ cargo check --locked --no-default-features --features scenario
 cargo check --locked --no-default-features
 cargo test --locked --release
 # The worlds that take minutes: every peering graph on four VPCs with every choice of routes; a million
-# packets in random worlds with everything a VPC has; and the repairs of 10,000 blocked packets.
-cargo test --locked --release --test it worlds -- --ignored --nocapture
+# packets in random worlds with everything a VPC has; ten million in batches; and the repairs of 10,000
+# blocked packets.
+cargo test --locked --release --test it -- worlds ten_million --ignored --nocapture
 # The program itself, as a user runs it.
 cargo run --locked --release --quiet -- run scenarios --threads 2
+# No case of the forwarding path takes over 5 % more instructions a packet than its baseline.
+cargo bench --locked --bench instructions

@@ -229,6 +229,7 @@ macro_rules! dense_index {
             ///
             /// # Panics
             /// Above 2^32 rows, which no limit of [`crate::base::limit`] allows.
+            #[inline]
             #[track_caller]
             #[allow(clippy::expect_used, reason = "limits keep every table far below 2^32 rows")]
             pub fn from_row(row: usize) -> Self {
@@ -239,6 +240,7 @@ macro_rules! dense_index {
             pub const NOWHERE: Self = $name(u32::MAX);
 
             /// The number of the row.
+            #[inline]
             pub const fn row(self) -> usize {
                 self.0 as usize
             }
@@ -247,23 +249,23 @@ macro_rules! dense_index {
 }
 
 dense_index!(
-    /// An interface's row in the compiled snapshot that handed it out: of an instance, a NAT gateway
+    /// An interface's row in the `forward::Rows` that handed it out: of an instance, a NAT gateway
     /// or a host outside the cloud.
     InterfaceIdx);
 dense_index!(
-    /// A VPC's row in the compiled snapshot that handed it out.
+    /// A VPC's row in the `forward::Rows` that handed it out.
     VpcIdx);
 dense_index!(
-    /// A peering's row in the compiled snapshot that handed it out.
+    /// A peering's row in the `forward::Rows` that handed it out.
     PeeringIdx);
 dense_index!(
-    /// A route table's row in the compiled snapshot that handed it out.
+    /// A route table's row in the `forward::Rows` that handed it out.
     TableIdx);
 dense_index!(
-    /// A network ACL's row in the compiled snapshot that handed it out.
+    /// A network ACL's row in the `forward::Rows` that handed it out.
     AclIdx);
 dense_index!(
-    /// A gateway's row in the compiled snapshot that handed it out.
+    /// A gateway's row in the `forward::Rows` that handed it out.
     GatewayIdx);
 
 #[cfg(test)]

@@ -167,6 +167,8 @@ impl fmt::Display for BitRate {
     }
 }
 
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
 /// Packets per second, at least 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PacketRate(std::num::NonZeroU64);
@@ -177,8 +179,16 @@ impl PacketRate {
     /// Computed from the number and not by adding gaps, so that a rate which does not divide a
     /// second does not drift.
     pub fn due(self, n: u64) -> Span {
-        let nanos = u128::from(n) * 1_000_000_000 / u128::from(self.0.get());
+        if let Some(nanos) = n.checked_mul(NANOS_PER_SECOND) {
+            return Span::from_nanos(nanos / self.0.get());
+        }
+        let nanos = u128::from(n) * u128::from(NANOS_PER_SECOND) / u128::from(self.0.get());
         Span::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// Are packets at least a nanosecond apart, so that no two of them are due at one instant?
+    pub fn is_below_ticks(self) -> bool {
+        self.0.get() <= NANOS_PER_SECOND
     }
 }
 
@@ -228,6 +238,7 @@ impl Mtu {
     }
 
     /// Does a packet of `length` bytes pass in one piece?
+    #[inline]
     pub const fn holds(self, length: usize) -> bool {
         length <= self.0 as usize
     }

@@ -4,6 +4,7 @@
 //! codes. Refuses to hold logic: whatever decides something is below. Results go to standard output,
 //! everything else to standard error; a closed pipe is not an error.
 
+mod bench;
 mod explain;
 mod lint;
 mod output;
@@ -58,6 +59,8 @@ enum Command {
     Trace(trace::Args),
     /// Say what is legal and will surprise
     Lint(lint::Args),
+    /// Measure how many packets a second this machine forwards
+    Bench(bench::Args),
     /// Explain a drop reason, a lint rule or an error code
     Explain(explain::Args),
     /// Print the JSON Schema of scenario files
@@ -142,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => run::check(&args, &mut out),
         Command::Trace(args) => trace::trace(&args, &mut out),
         Command::Lint(args) => lint::run(&args, &mut out),
+        Command::Bench(args) => bench::run(&args, &mut out),
         Command::Explain(args) => explain::explain(&args, &mut out),
         Command::Schema { network } => schema(network, &mut out),
         Command::Completions { shell } => completions(shell, &mut out),

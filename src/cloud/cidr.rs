@@ -115,17 +115,33 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
+/// The cloud's own services (1.3).
+const SERVICES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 168, 0), 22);
+
+/// The same over IPv6 (1.3).
+const SERVICES_V6: Ipv6Net =
+    Ipv6Net::new_assert(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32);
+
 /// Is the destination reserved, so that no route may name it or a part of it (1.3)?
 pub fn is_reserved_destination(destination: IpNet) -> bool {
-    const SERVICES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 168, 0), 22);
-    const SERVICES_V6: Ipv6Net =
-        Ipv6Net::new_assert(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32);
     IpNet::from(SERVICES).contains(&destination) || IpNet::from(SERVICES_V6).contains(&destination)
 }
 
 /// Is the address in a range that no table forwards, whatever its routes cover (1.3)?
 pub fn is_never_forwarded(address: IpAddr) -> bool {
     is_reserved_destination(address.into())
+}
+
+/// [`is_never_forwarded`] of an IPv4 address as a number, for those who ask often.
+pub const fn is_never_forwarded_v4(address: u32) -> bool {
+    let host_bits = 32 - SERVICES.prefix_len();
+    (address ^ SERVICES.addr().to_bits()) >> host_bits == 0
+}
+
+/// [`is_never_forwarded`] of an IPv6 address as a number.
+pub const fn is_never_forwarded_v6(address: u128) -> bool {
+    let host_bits = 128 - SERVICES_V6.prefix_len();
+    (address ^ SERVICES_V6.addr().to_bits()) >> host_bits == 0
 }
 
 /// Is the address one that a subnet's interfaces can have (1.1)? Not the first four of the block
@@ -256,7 +272,13 @@ mod tests {
             ("fd00:ec2::254/128", true),
             ("0.0.0.0/0", false),
         ] {
-            assert_eq!(is_reserved_destination(destination.parse().unwrap()), reserved);
+            let destination: IpNet = destination.parse().unwrap();
+            assert_eq!(is_reserved_destination(destination), reserved);
+            for address in [destination.addr(), destination.broadcast()] {
+                let IpAddr::V4(v4) = address else { continue };
+                let number = is_never_forwarded_v4(v4.into());
+                assert_eq!(number, is_never_forwarded(address), "{address}");
+            }
         }
     }
 }

@@ -88,8 +88,11 @@ pub enum Change {
         default_acl: NetworkAclId,
         default_group: SecurityGroupId,
     },
+    /// What it was born with is gone too.
     VpcDeleted {
         vpc: VpcId,
+        main_table: RouteTableId,
+        default_acl: NetworkAclId,
     },
     VpcBlockAssociated {
         vpc: VpcId,
@@ -130,6 +133,7 @@ pub enum Change {
     },
     RouteTableDisassociated {
         association: AssociationId,
+        subnet: SubnetId,
     },
     MainRouteTableReplaced {
         vpc: VpcId,
@@ -183,6 +187,7 @@ pub enum Change {
     },
     InstanceTerminated {
         instance: InstanceId,
+        interface: InterfaceId,
     },
     AddressesAssigned {
         interface: InterfaceId,
@@ -288,6 +293,7 @@ pub enum Change {
     },
     NatGatewayDeleted {
         gateway: NatGatewayId,
+        interface: InterfaceId,
     },
     AddressAllocated {
         allocation: AllocationId,

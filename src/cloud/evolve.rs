@@ -27,7 +27,7 @@ use crate::base::id::*;
 impl Cloud {
     /// Carries an event out. Every reference it makes was checked by the decision that made it; one
     /// that is missing nevertheless (a damaged journal) leaves that part undone rather than panics.
-    pub(super) fn evolve(&mut self, event: &Event) {
+    pub(crate) fn evolve(&mut self, event: &Event) {
         self.latest = self.latest.max(event.at);
         match &event.change {
             Change::AccountOpened { account, quotas } => {
@@ -67,7 +67,7 @@ impl Cloud {
                 self.groups.insert(*default_group, SecurityGroup::born_with(*vpc, *default_group));
                 self.tables.insert(*main_table, RouteTable::new(*vpc));
             }
-            Change::VpcDeleted { vpc } => {
+            Change::VpcDeleted { vpc, .. } => {
                 if let Some(usage) = self.usage_of(*vpc) {
                     usage.vpcs = usage.vpcs.saturating_sub(1);
                 }
@@ -147,7 +147,7 @@ impl Cloud {
                 }
                 self.associations.insert(*association, *subnet);
             }
-            Change::RouteTableDisassociated { association } => {
+            Change::RouteTableDisassociated { association, .. } => {
                 if let Some(subnet) = self.associations.remove(association)
                     && let Some(subnet) = self.subnets.get_mut(&subnet)
                 {
@@ -227,7 +227,7 @@ impl Cloud {
             Change::InstanceStarted { instance } => {
                 self.set_state(*instance, InstanceState::Running)
             }
-            Change::InstanceTerminated { instance } => {
+            Change::InstanceTerminated { instance, .. } => {
                 let Some(gone) = self.instances.remove(instance) else { return };
                 self.untag(ResourceId::Instance(*instance));
                 self.remove_interface(gone.interface);
@@ -346,7 +346,7 @@ impl Cloud {
                 self.minted += 2;
                 self.nat_gateway_created(*gateway, *interface, *subnet, *address);
             }
-            Change::NatGatewayDeleted { gateway } => self.nat_gateway_deleted(*gateway),
+            Change::NatGatewayDeleted { gateway, .. } => self.nat_gateway_deleted(*gateway),
             Change::AddressAllocated { allocation, owner, region, address } => {
                 self.minted += 1;
                 self.address_allocated(*allocation, *owner, region, *address);

@@ -167,7 +167,7 @@ impl Cloud {
     ) -> Result<Vec<Change>, Refusal> {
         let interface = self.own_instance(caller, id)?.interface;
         let mut changes = self.without_public_addresses(interface);
-        changes.push(Change::InstanceTerminated { instance: id });
+        changes.push(Change::InstanceTerminated { instance: id, interface });
         Ok(changes)
     }
 

@@ -523,6 +523,25 @@ impl Cloud {
         self.outside_owners.get(&(site, address)).copied()
     }
 
+    /// What an allocation holds.
+    pub fn allocation(&self, id: AllocationId) -> Option<&PublicAddress> {
+        self.public_addresses.get(&id)
+    }
+
+    /// The interfaces of a subnet, each once. Logarithmic in the cloud for each.
+    pub fn interfaces_in(
+        &self,
+        subnet: SubnetId,
+    ) -> impl Iterator<Item = (InterfaceId, &Interface)> {
+        let home = self.subnets.get(&subnet);
+        let taken = home.into_iter().flat_map(|home| home.taken().map(|a| (home.vpc, a)));
+        taken.filter_map(|(vpc, address)| {
+            let id = self.owner(vpc, address)?;
+            let interface = self.interface(id)?;
+            (interface.addresses.first() == Some(&address)).then_some((id, interface))
+        })
+    }
+
     /// Does what is behind an interface send and receive? A stopped instance does not; a NAT gateway
     /// and a host outside the cloud always do.
     pub fn runs(&self, interface: InterfaceId) -> bool {

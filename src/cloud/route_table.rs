@@ -189,6 +189,23 @@ impl Cloud {
         self.stated_routes(table).chain(self.learned_routes(table))
     }
 
+    /// The route in force in a table for exactly this destination. Does not grow with the routes that
+    /// somebody set.
+    pub fn route_to(&self, table: RouteTableId, destination: IpNet) -> Option<Route> {
+        let of = self.tables.get(&table)?;
+        let local = self.vpcs.get(&of.vpc)?.blocks().contains(&destination).then_some(Route {
+            destination,
+            hop: Hop::Local,
+            origin: Origin::CreateRouteTable,
+        });
+        let set = || {
+            let hop = Hop::To(*of.routes.get(&destination)?);
+            Some(Route { destination, hop, origin: Origin::CreateRoute })
+        };
+        let mut learned = self.learned_routes(table);
+        local.or_else(set).or_else(|| learned.find(|route| route.destination == destination))
+    }
+
     /// The local routes and those that somebody set.
     fn stated_routes(&self, table: RouteTableId) -> impl Iterator<Item = Route> + '_ {
         let table = self.tables.get(&table);
@@ -344,8 +361,8 @@ impl Cloud {
         caller: &Caller,
         association: AssociationId,
     ) -> Result<Vec<Change>, Refusal> {
-        if self.own_association(caller, association).is_some() {
-            return Ok(vec![Change::RouteTableDisassociated { association }]);
+        if let Some(subnet) = self.own_association(caller, association) {
+            return Ok(vec![Change::RouteTableDisassociated { association, subnet }]);
         }
         match self.own_main_association(caller, association) {
             Some(_) => Err(Refusal::MainAssociationStays(association)),

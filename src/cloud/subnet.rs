@@ -82,6 +82,11 @@ impl Subnet {
         size.saturating_sub(5 + used)
     }
 
+    /// The addresses that interfaces have, in order.
+    pub fn taken(&self) -> impl Iterator<Item = IpAddr> {
+        self.taken.iter().copied()
+    }
+
     pub(super) fn take(&mut self, address: IpAddr) {
         self.taken.insert(address);
         match address {
@@ -204,7 +209,7 @@ impl Cloud {
         }
         let mut changes = Vec::new();
         if let Some((association, _)) = subnet.association {
-            changes.push(Change::RouteTableDisassociated { association });
+            changes.push(Change::RouteTableDisassociated { association, subnet: id });
         }
         changes.push(Change::SubnetDeleted { subnet: id });
         Ok(changes)

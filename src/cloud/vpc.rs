@@ -182,7 +182,8 @@ impl Cloud {
                 changes.push(Change::PeeringMoved { peering: peering.id(), to });
             }
         }
-        changes.push(Change::VpcDeleted { vpc: id });
+        let (main_table, default_acl) = (vpc.main_table(), vpc.default_acl);
+        changes.push(Change::VpcDeleted { vpc: id, main_table, default_acl });
         Ok(changes)
     }
 

@@ -4,15 +4,16 @@
 //! Refuses to read rules: whoever asks brings what they say, and is only asked for it if the table
 //! does not decide (vpc-semantics 3.7). Both twins share this memory and nothing else.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::expiring::Expiring;
 use crate::base::id::InterfaceIdx;
 use crate::base::limit::{FRAGMENTS_TRACKED_MAX, TRACKED_CONNECTIONS_DEFAULT};
 use crate::base::time::{Instant, Span};
 use crate::cloud::filter::Direction;
-use crate::wire::{Echo, FlowKey, Packet, Protocol, TcpFlags, quoted};
+use crate::wire::{Echo, Flow, FlowKey, Packet, Protocol, TcpFlags, quoted};
 
+mod ahead;
 #[cfg(test)]
 mod tests;
 
@@ -185,14 +186,26 @@ impl Connections {
         self.now = self.now.max(now);
     }
 
-    /// Has nothing ever been remembered of this interface?
-    pub(super) fn is_blank(&self, at: InterfaceIdx) -> bool {
-        self.table(at).is_none()
-    }
-
     /// How many connections an interface remembers, those that have expired unnoticed included.
     pub fn count(&self, at: InterfaceIdx) -> usize {
         self.table(at).map_or(0, |table| table.connections.len())
+    }
+
+    /// How many connections of an interface have not expired. Linear in its table.
+    pub fn live(&self, at: InterfaceIdx) -> usize {
+        self.table(at).map_or(0, |table| table.connections.live(self.now))
+    }
+
+    /// Takes over what another memory remembers of interfaces of which this one remembers nothing.
+    pub fn absorb(&mut self, other: Connections) {
+        self.now = self.now.max(other.now);
+        for (row, theirs) in other.tables.into_iter().enumerate() {
+            if self.tables.len() <= row {
+                self.tables.push(theirs);
+            } else if self.tables[row].is_none() {
+                self.tables[row] = theirs;
+            }
+        }
     }
 
     /// Has the interface no room for a further connection?
@@ -206,6 +219,7 @@ impl Connections {
         Peek(self)
     }
 
+    #[inline]
     fn table(&self, at: InterfaceIdx) -> Option<&Table> {
         self.tables.get(at.row())?.as_deref()
     }
@@ -277,9 +291,58 @@ pub trait Tracking {
         packet: &Packet,
         rules: impl FnOnce() -> Word,
     ) -> Judgement;
+
+    /// [`Tracking::judge`] of a whole TCP or UDP packet over IPv4, whose flow has been read.
+    #[inline]
+    fn judge_v4(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        (_, packet): (&Flow<Ipv4Addr>, &Packet),
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        self.judge(at, direction, packet, rules)
+    }
+
+    /// The same over IPv6.
+    #[inline]
+    fn judge_v6(
+        &mut self,
+        at: InterfaceIdx,
+        direction: Direction,
+        (_, packet): (&Flow<Ipv6Addr>, &Packet),
+        rules: impl FnOnce() -> Word,
+    ) -> Judgement {
+        self.judge(at, direction, packet, rules)
+    }
+
+    /// Asks the cache for what [`Tracking::judge_v4`] will read. Says nothing, and may do nothing.
+    #[inline]
+    fn ask_v4(&self, at: InterfaceIdx, direction: Direction, flow: &Flow<Ipv4Addr>) {
+        let _ = (at, direction, flow);
+    }
+
+    /// The same for [`Tracking::judge_v6`].
+    #[inline]
+    fn ask_v6(&self, at: InterfaceIdx, direction: Direction, flow: &Flow<Ipv6Addr>) {
+        let _ = (at, direction, flow);
+    }
+
+    /// Is it certain that nothing is remembered of this interface? Then what is allowed both ways
+    /// passes without being judged.
+    #[inline]
+    fn is_blank(&self, at: InterfaceIdx) -> bool {
+        let _ = at;
+        false
+    }
 }
 
 impl Tracking for Connections {
+    #[inline]
+    fn is_blank(&self, at: InterfaceIdx) -> bool {
+        self.table(at).is_none()
+    }
+
     /// `rules` is asked only if what is remembered does not decide. What passes is remembered if it
     /// must be. Constant, but for a new connection, which costs a logarithm of the table's size.
     fn judge(

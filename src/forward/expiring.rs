@@ -43,10 +43,14 @@ impl<K: Copy + Ord + Hash, V> Expiring<K, V> {
         self.entries.len()
     }
 
+    /// How many there are that have not expired. Linear in the table.
+    pub(super) fn live(&self, now: Instant) -> usize {
+        self.entries.values().filter(|kept| kept.expires > now).count()
+    }
+
     /// Is there no room, even without what has expired? Linear in the table if it looks full.
     pub(super) fn is_full(&self, now: Instant, most: usize) -> bool {
-        let live = || self.entries.values().filter(|kept| kept.expires > now).count();
-        self.entries.len() >= most && live() >= most
+        self.entries.len() >= most && self.live(now) >= most
     }
 
     /// What is kept of the key at `now`, to be changed.

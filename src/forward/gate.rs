@@ -188,6 +188,10 @@ pub struct OpenEnd {
 }
 
 impl OpenEnd {
+    /// Leads from nowhere to nowhere: what stands where no end has been put yet.
+    pub(super) const NOWHERE: OpenEnd =
+        OpenEnd { peering: PeeringIdx::NOWHERE, into: VpcIdx::NOWHERE, mtu: Mtu::MIN };
+
     /// The end that leads out of `from`; `None` if `from` is at neither end or `rows` does not know
     /// the peering yet. `mtu` is that of the peering.
     pub fn of(active: ActivePeering<'_>, from: VpcId, rows: &Rows, mtu: Mtu) -> Option<OpenEnd> {
@@ -205,8 +209,15 @@ impl OpenEnd {
     }
 
     /// The VPC at the other end.
+    #[inline]
     pub const fn into_vpc(self) -> VpcIdx {
         self.into
+    }
+
+    /// The longest packet that the peering takes.
+    #[inline]
+    pub const fn mtu(self) -> Mtu {
+        self.mtu
     }
 }
 

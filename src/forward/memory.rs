@@ -1,7 +1,7 @@
 //! Everything that the data plane remembers from one packet to the next.
 //!
 //! Holds the two kinds of memory as one value, so that whoever asks "what if" can do so on a copy.
-//! Refuses to hold the network: that is the cloud's, and a snapshot of it has no memory.
+//! Refuses to hold the network: that is the cloud's, and what is compiled of it has no memory.
 
 use super::connections::Connections;
 use super::middlebox::Middleboxes;

@@ -21,7 +21,7 @@
 //! route table in reach: in either implementation it is written over a type that holds none. What a
 //! middlebox sends on begins anew at the top ([`middlebox`]).
 //!
-//! Two implementations answer alike: [`mod@reference`], to be believed by reading, and [`snapshot`], to
+//! Two implementations answer alike: [`mod@reference`], to be believed by reading, and [`fabric`], to
 //! be fast. What interfaces remember ([`Connections`]) is handed to both. Refuses to change the cloud,
 //! to know time beyond the moment it is asked about, and to deliver: what happens between `leave` and
 //! `enter` is the simulator's.
@@ -29,8 +29,8 @@
 mod arrivals;
 mod connections;
 mod expiring;
+pub mod fabric;
 pub mod gate;
-mod lpm;
 pub mod memory;
 pub mod middlebox;
 mod notice;
@@ -38,7 +38,6 @@ pub mod reason;
 pub mod reference;
 pub mod repair;
 pub mod rows;
-pub mod snapshot;
 pub mod verdict;
 pub mod walk;
 
@@ -53,7 +52,6 @@ pub use reason::DropReason;
 pub use reference::Reference;
 pub(crate) use reference::filters::is_open;
 pub use rows::Rows;
-pub use snapshot::Snapshot;
 pub use verdict::{Drop, Location, Place};
 
 use bytes::Bytes;
@@ -71,7 +69,7 @@ pub trait Forwarder {
         &self,
         from: InterfaceIdx,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop>;
 
     /// Which interface does the packet reach with this crossing? It is the packet as
@@ -83,7 +81,7 @@ pub trait Forwarder {
         &self,
         crossing: Crossing,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<InterfaceIdx, Drop>;
 }
 

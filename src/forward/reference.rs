@@ -1,9 +1,9 @@
 //! The reference twin: the obvious forwarder, straight over the cloud.
 //!
 //! Holds `leave` and `enter` as a reader would write them down from vpc-semantics 3.1, one check
-//! after another. Slow on purpose: it is what the compiled snapshot is checked against and what
+//! after another. Slow on purpose: it is what the compiled fabric is checked against and what
 //! every explanation is made of, so it must be believed by reading it. Shares no prefix match, no
-//! filter and no address table with the snapshot; what interfaces remember is the caller's.
+//! filter and no address table with the fabric; what interfaces remember is the caller's.
 
 mod beyond;
 mod edges;
@@ -12,7 +12,7 @@ pub(super) mod filters;
 use std::net::IpAddr;
 
 use super::arrivals::Arrivals;
-use super::connections::{Connections, Judgement, Tracking};
+use super::connections::{Judgement, Tracking};
 use super::gate::{Crossing, Edge, OpenEnd, Origin, Realm, Via};
 use super::memory::Memory;
 use super::middlebox::Next;
@@ -45,7 +45,7 @@ impl Forwarder for Reference<'_> {
         &self,
         from: InterfaceIdx,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop> {
         self.leave_recorded(from, packet, memory, &mut ())
     }
@@ -54,7 +54,7 @@ impl Forwarder for Reference<'_> {
         &self,
         crossing: Crossing,
         packet: &Packet,
-        memory: &mut Connections,
+        memory: &mut impl Tracking,
     ) -> Result<InterfaceIdx, Drop> {
         self.enter_recorded(crossing, packet, memory, &mut ())
     }

@@ -4,6 +4,7 @@
 //! the same for as long as the run lasts, also for packets that were on their way when the
 //! network changed under them.
 
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
@@ -12,6 +13,7 @@ use super::verdict::{Location, Place};
 use crate::base::id::*;
 use crate::base::rng::unmix;
 use crate::cloud::Cloud;
+use crate::cloud::event::Change;
 use crate::cloud::gateway::GatewayId;
 
 /// The rows of one kind of resource.
@@ -39,6 +41,15 @@ impl<Id: Copy + Eq + Hash, Idx: Copy> Column<Id, Idx> {
         self.ids[known..].sort_unstable_by_key(|id| unmix(digits(*id).value()));
         for (row, id) in self.ids.iter().enumerate().skip(known) {
             self.rows.insert(*id, from_row(row));
+        }
+    }
+
+    /// Gives a row to this one, if it is new.
+    fn add(&mut self, id: Id, from_row: impl Fn(usize) -> Idx) {
+        let row = self.ids.len();
+        if let Entry::Vacant(vacant) = self.rows.entry(id) {
+            vacant.insert(from_row(row));
+            self.ids.push(id);
         }
     }
 }
@@ -106,6 +117,34 @@ impl Rows {
         self.acls.extend(acls, NetworkAclId::digits, AclIdx::from_row);
         let gateways = cloud.gateways().map(|(id, _)| id);
         self.gateways.extend(gateways, GatewayId::digits, GatewayIdx::from_row);
+    }
+
+    /// Gives a row to everything that these changes have made, all that were since the last time. Costs
+    /// the same in every cloud.
+    pub fn follow(&mut self, changes: &[Change]) {
+        for change in changes {
+            match *change {
+                Change::VpcCreated { vpc, main_table, default_acl, .. } => {
+                    self.vpcs.add(vpc, VpcIdx::from_row);
+                    self.tables.add(main_table, TableIdx::from_row);
+                    self.acls.add(default_acl, AclIdx::from_row);
+                }
+                Change::RouteTableCreated { table, .. } => {
+                    self.tables.add(table, TableIdx::from_row);
+                }
+                Change::PeeringRequested { peering, .. } => {
+                    self.peerings.add(peering, PeeringIdx::from_row);
+                }
+                Change::InstanceRun { interface, .. }
+                | Change::NatGatewayCreated { interface, .. }
+                | Change::OutsideHostPlaced { host: interface, .. } => {
+                    self.interfaces.add(interface, InterfaceIdx::from_row);
+                }
+                Change::NetworkAclCreated { acl, .. } => self.acls.add(acl, AclIdx::from_row),
+                Change::GatewayCreated { id, .. } => self.gateways.add(id, GatewayIdx::from_row),
+                _ => {}
+            }
+        }
     }
 
     translation!(vpcs, VpcId, VpcIdx, vpc, vpc_id, vpc_count);

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use super::fabric::Fabric;
 use super::walk::{End, Step, Walk};
-use super::{Connections, Forwarder, Memory, Reference, Rows, Snapshot};
+use super::{Connections, Forwarder, Memory, Reference, Rows};
 use crate::base::id::*;
 use crate::base::time::{Instant, Span};
 use crate::cloud::Cloud;
@@ -139,14 +140,14 @@ impl World {
     pub(super) fn walk(&self, from: &str, packet: &Packet) -> Walk {
         let rows = Rows::of(&self.cloud);
         let from = rows.interface(self.hosts[from].0).unwrap();
-        let snapshot = Snapshot::compile(&self.cloud, &rows, NOW);
+        let fabric = Fabric::compile(&self.cloud, &rows, NOW);
         let mut memory = Connections::default();
-        let by_snapshot = snapshot
+        let by_fabric = fabric
             .leave(from, packet, &mut memory)
-            .and_then(|crossing| snapshot.enter(crossing, packet, &mut memory));
+            .and_then(|crossing| fabric.enter(crossing, packet, &mut memory));
         let walk =
             Reference::new(&self.cloud, &rows, NOW).walk(from, packet, &mut Memory::default());
-        let end = match by_snapshot {
+        let end = match by_fabric {
             Ok(at) => End::Delivered(rows.interface_id(at)),
             Err(drop) => End::Dropped(drop.reason, rows.locate(drop.at)),
         };

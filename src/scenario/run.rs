@@ -16,6 +16,7 @@ use crate::base::diag::{Diagnostic, Diagnostics, Sources, quote};
 use crate::base::limit::REPAIRS_PER_STEP_MAX;
 use crate::base::rng::Seed;
 use crate::base::time::Instant;
+use crate::cloud::Cloud;
 use crate::forward::repair::{Ground, Intent, Way, Ways, diagnose};
 use crate::report::explain::{Asked, Explainer, Stray, Stretch};
 use crate::report::outcome::{LegWalk, Outcome, StepOutcome, Traffic, Verdict};
@@ -81,6 +82,13 @@ pub fn check_captures(loaded: &Loaded, directory: &Path) -> Result<(), Failure> 
 #[derive(Debug)]
 pub struct Built {
     pub(super) stage: Stage,
+}
+
+impl Built {
+    /// The cloud as it is declared.
+    pub fn cloud(&self) -> &Cloud {
+        self.stage.sim.cloud()
+    }
 }
 
 /// Runs a file. `directory` is where the captures it replays are looked for; `observer` hears of

@@ -7,15 +7,16 @@
 
 use std::net::IpAddr;
 
+use super::Sim;
+use super::ahead::Coming;
 use super::host;
 use super::observe::{Happening, Observer, Subject};
 use super::queue::{Key, Kind};
 use super::traffic::{Emission, Leg};
-use super::{Pending, Sim, Twin};
 use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::base::units::Mtu;
-use crate::forward::gate::{Crossing, Realm, Via};
+use crate::forward::gate::{Crossing, Mapping, Realm, Via};
 use crate::forward::middlebox::Next;
 use crate::forward::{self, Drop, DropReason, Forwarder, Place, Reference};
 use crate::wire::{Packet, Protocol, clear_dont_fragment, fragment};
@@ -30,11 +31,39 @@ pub(super) struct InFlight {
     from: InterfaceIdx,
     /// When it left that interface.
     left: Instant,
+    /// The source to which it goes back when it has arrived.
+    home: Home,
     /// Elsewhere, because hardly any has it and what waits in the queue must be small.
     rare: Option<Box<Rare>>,
 }
 
-const _: () = assert!(size_of::<InFlight>() <= 120);
+const _: () = assert!(size_of::<InFlight>() <= 128);
+
+/// The row of the source that sends a packet again and again, if one does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Home(u32);
+
+impl Home {
+    const NONE: Home = Home(u32::MAX);
+}
+
+/// What is known of a packet when it leaves an interface.
+#[derive(Debug)]
+struct Departure {
+    /// The interface.
+    from: InterfaceIdx,
+    /// What it is part of, if it is.
+    train: Option<TrainIdx>,
+    /// What the forwarder says, if it has been asked.
+    judged: Option<Result<Crossing, Drop>>,
+    home: Home,
+}
+
+impl Departure {
+    const fn plain(from: InterfaceIdx) -> Departure {
+        Departure { from, train: None, judged: None, home: Home::NONE }
+    }
+}
 
 /// What few packets on their way have.
 #[derive(Debug, Default)]
@@ -79,6 +108,23 @@ impl InFlight {
 
     fn stretch(&self) -> Stretch {
         self.rare.as_ref().map_or(Stretch::First, |rare| rare.stretch)
+    }
+
+    /// What is asked of it before it arrives, if it may be judged then: nobody has a word to say about
+    /// its coming, and no gateway changes it on the way.
+    pub(super) fn foreseen(&self) -> Option<Coming<'_>> {
+        let Subject { leg, probe, .. } = self.subject;
+        let (packet, from, crossing) = (&self.packet, self.from, Some(self.crossing));
+        let is_plain = self.rare.is_none() && self.crossing.mapping() == Mapping::default();
+        // A host's TCP hears segments and notices.
+        let is_heard = packet.protocol() == Protocol::TCP || leg == Leg::Notice;
+        (is_plain && !is_heard && !packet.is_fragment()).then_some(Coming {
+            packet,
+            from,
+            crossing,
+            leg,
+            probe,
+        })
     }
 }
 
@@ -130,26 +176,29 @@ fn pieces(
 impl Sim {
     fn leave(&mut self, from: InterfaceIdx, packet: &Packet) -> Result<Crossing, Drop> {
         let memory = &mut self.memory.connections;
-        match self.twin {
-            Twin::Compiled => self.snapshot.leave(from, packet, memory),
-            Twin::Reference => {
-                Reference::new(&self.cloud, &self.rows, self.now).leave(from, packet, memory)
-            }
+        match self.plane.fabric() {
+            Some(fabric) => fabric.leave(from, packet, memory),
+            None => Reference::new(&self.cloud, &self.rows, self.now).leave(from, packet, memory),
         }
     }
 
     fn enter(&mut self, crossing: Crossing, packet: &Packet) -> Result<InterfaceIdx, Drop> {
         let memory = &mut self.memory.connections;
-        match self.twin {
-            Twin::Compiled => self.snapshot.enter(crossing, packet, memory),
-            Twin::Reference => {
+        match self.plane.fabric() {
+            Some(fabric) => fabric.enter(crossing, packet, memory),
+            None => {
                 Reference::new(&self.cloud, &self.rows, self.now).enter(crossing, packet, memory)
             }
         }
     }
 
-    /// A source sends its next packet.
-    pub(super) fn emit(&mut self, row: u32, observer: &mut (impl Observer + ?Sized)) {
+    /// A source sends its next packet, which may have been judged already.
+    pub(super) fn emit(
+        &mut self,
+        row: u32,
+        judged: Option<Result<Crossing, Drop>>,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
         let source = &mut self.sources[row as usize].1;
         let subject = source.subject();
         let emission = source.emit();
@@ -157,12 +206,16 @@ impl Sim {
         self.probes[subject.probe.number()].1.unsent -= 1;
         self.schedule_source(row as usize);
         match emission {
-            Emission::Packet(packet) => self.send(packet, subject, observer),
+            Emission::Packet(packet) => {
+                self.count_sent(subject);
+                let departure =
+                    Departure { judged, home: Home(row), ..Departure::plain(subject.sender) };
+                self.depart(packet, subject, departure, observer);
+            }
             Emission::Bytes(bytes) => match forward::admit(subject.sender, bytes.clone()) {
                 Ok(packet) => self.send(packet, subject, observer),
                 Err((drop, wrong)) => {
-                    self.packets += 1;
-                    self.count(subject).sent += 1;
+                    self.count_sent(subject);
                     let what = Happening::Malformed { bytes: &bytes, drop, wrong };
                     self.drop_packet(subject, Counts::Whole, drop, what, observer);
                 }
@@ -177,9 +230,13 @@ impl Sim {
         subject: Subject,
         observer: &mut (impl Observer + ?Sized),
     ) {
+        self.count_sent(subject);
+        self.depart(packet, subject, Departure::plain(subject.sender), observer);
+    }
+
+    fn count_sent(&mut self, subject: Subject) {
         self.packets += 1;
         self.count(subject).sent += 1;
-        self.depart(packet, subject, subject.sender, None, observer);
     }
 
     /// A packet leaves an interface: its sender's, or that of a middlebox which sends it on.
@@ -187,12 +244,12 @@ impl Sim {
         &mut self,
         packet: Packet,
         subject: Subject,
-        from: InterfaceIdx,
-        train: Option<TrainIdx>,
+        departure: Departure,
         observer: &mut (impl Observer + ?Sized),
     ) {
+        let Departure { from, train, judged, home } = departure;
         let identification = self.identification.wrapping_add(1).max(1);
-        let left = self.leave(from, &packet).and_then(|crossing| {
+        let left = judged.unwrap_or_else(|| self.leave(from, &packet)).and_then(|crossing| {
             let (mtu, at) = (crossing.mtu(), crossing.bottleneck());
             Ok((crossing, pieces(&packet, mtu, at, identification)?))
         });
@@ -214,7 +271,7 @@ impl Sim {
         };
         let Some(pieces) = pieces else {
             let rare = train.map(rare);
-            self.carry(InFlight { packet, crossing, subject, from, left, rare }, observer);
+            self.carry(InFlight { packet, crossing, subject, from, left, home, rare }, observer);
             return;
         };
         self.identification = identification;
@@ -222,7 +279,8 @@ impl Sim {
         let train = self.couple(train, pieces.len());
         for piece in pieces {
             let rare = Some(rare(train));
-            let flight = InFlight { packet: piece, crossing, subject, from, left, rare };
+            let home = Home::NONE;
+            let flight = InFlight { packet: piece, crossing, subject, from, left, home, rare };
             self.carry(flight, observer);
         }
     }
@@ -259,6 +317,7 @@ impl Sim {
     }
 
     /// Onto the sender's own link.
+    #[inline]
     fn carry(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
         let (now, bytes, from) = (self.now, flight.packet.len(), flight.from);
         match self.stations[from.row()].link.carry(now, bytes) {
@@ -273,6 +332,7 @@ impl Sim {
 
     /// A packet comes out of its sender's link and goes onto the VPC's, the peering's or
     /// the edge's; or out of the link of one edge, and goes onto that of the next.
+    #[inline]
     pub(super) fn cross(&mut self, mut flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
         let (now, bytes) = (self.now, flight.packet.len());
         let (out, place) = match (flight.crossing.via(), flight.crossing.into_realm()) {
@@ -313,16 +373,14 @@ impl Sim {
         }
     }
 
+    #[inline]
     fn push(&mut self, at: Instant, kind: Kind, flight: InFlight) {
         let key = self.key(at, kind, flight.from);
-        let pending = match kind {
-            Kind::Cross => Pending::Cross(flight),
-            _ => Pending::Arrive(flight),
-        };
-        self.queue.push(key, pending);
+        self.queue.push(key, flight);
     }
 
     /// The key of the next event that an interface causes.
+    #[inline]
     fn key(&mut self, at: Instant, kind: Kind, by: InterfaceIdx) -> Key {
         let station = &mut self.stations[by.row()];
         station.sequence = station.sequence.wrapping_add(1);
@@ -331,14 +389,20 @@ impl Sim {
         Key::new(at, kind, source, station.sequence)
     }
 
-    /// A packet comes to the network at the other end.
-    pub(super) fn arrive(&mut self, flight: InFlight, observer: &mut (impl Observer + ?Sized)) {
+    /// A packet comes to the network at the other end. It may have been judged already.
+    pub(super) fn arrive(
+        &mut self,
+        flight: InFlight,
+        judged: Option<Result<InterfaceIdx, Drop>>,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
         let mapped = match flight.crossing.mapped(&flight.packet) {
             Ok(mapped) => mapped,
             Err(drop) => return self.lose(&flight, &flight.packet, drop, observer),
         };
         let packet = mapped.as_ref();
-        let at = match self.enter(flight.crossing, packet) {
+        let judged = judged.unwrap_or_else(|| self.enter(flight.crossing, packet));
+        let at = match judged {
             Ok(at) => at,
             Err(drop) => return self.lose(&flight, packet, drop, observer),
         };
@@ -346,6 +410,9 @@ impl Sim {
             Next::Received => {
                 self.finish(&flight, packet, at, observer);
                 self.receive(packet, flight.subject, at, observer);
+                if let Some((_, source)) = self.sources.get_mut(flight.home.0 as usize) {
+                    source.give_back(flight.packet);
+                }
             }
             Next::SentOn(onward) => {
                 let what = Happening::Relayed {
@@ -358,7 +425,8 @@ impl Sim {
                 };
                 observer.see(self.world(), flight.subject, what);
                 self.count(flight.subject).relayed += 1;
-                self.depart(onward, flight.subject, at, flight.train(), observer);
+                let departure = Departure { train: flight.train(), ..Departure::plain(at) };
+                self.depart(onward, flight.subject, departure, observer);
             }
             Next::Dropped(reason) => {
                 let drop = Drop::new(reason, Place::Interface(at));
@@ -536,7 +604,7 @@ impl Sim {
         }
         tcp.wake = Some(next);
         let key = self.key(next, Kind::Wake, at);
-        self.queue.push(key, Pending::Wake(at));
+        self.queue.note(key);
     }
 
     /// The network tells the sender of a packet that was too long for its way.
@@ -548,12 +616,12 @@ impl Sim {
         else {
             return;
         };
-        self.packets += 1;
         let meant = Some(subject.sender);
         let subject = Subject { leg: Leg::Notice, meant, ..subject };
-        self.count(subject).sent += 1;
+        self.count_sent(subject);
         let left = self.now;
-        let flight = InFlight { packet: notice, crossing, subject, from, left, rare: None };
+        let (home, rare) = (Home::NONE, None);
+        let flight = InFlight { packet: notice, crossing, subject, from, left, home, rare };
         // The router is one step away: the notice takes what a packet inside the VPC takes.
         let at = left + super::LinkSpec::VPC.latency;
         self.push(at, Kind::Arrive, flight);

@@ -5,11 +5,13 @@
 //! happens to a packet is told to an [`Observer`]. What happens between leaving and arriving is in
 //! `flight.rs`, what hosts do with what they get in `host.rs`.
 
+mod ahead;
 mod bounds;
 mod flight;
 mod host;
 mod link;
 pub mod observe;
+mod plane;
 mod queue;
 pub mod tcp;
 pub mod traffic;
@@ -22,10 +24,12 @@ pub use link::{LinkOf, LinkSpec};
 pub use observe::{Happening, Observer, Subject, World};
 pub use traffic::{Datagrams, Leg, Load, Pace, ProbeId, ProbeTally, Source};
 
+use ahead::{Foresight, Verdict};
 use bounds::Bounds;
 use flight::{InFlight, Train};
 use host::Host;
 use link::Link;
+use plane::{Plane, Refreshed};
 use queue::{EventQueue, Key, Kind};
 use tcp::{ConnectionId, Report, Serve, TcpError, Transfer};
 use traffic::ActiveSource;
@@ -42,29 +46,17 @@ use crate::cloud::gateway::GatewayId;
 use crate::cloud::refusal::Refusal;
 use crate::cloud::route_table::Blackhole;
 use crate::forward::middlebox::Role;
-use crate::forward::{Memory, Rows, Snapshot};
+use crate::forward::{Memory, Rows};
 use crate::wire::{FlowKey, Protocol};
 
 /// Which of the two forwarders judges. The outcome is the same (invariant S18).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Twin {
-    /// The compiled snapshot.
+    /// The compiled one.
     #[default]
     Compiled,
     /// The reference, straight over the cloud.
     Reference,
-}
-
-#[derive(Debug)]
-enum Pending {
-    /// The source sends its next packet.
-    Emit(u32),
-    /// The packet comes out of its sender's own link.
-    Cross(InFlight),
-    /// The packet arrives.
-    Arrive(InFlight),
-    /// A host's TCP has something to do.
-    Wake(InterfaceIdx),
 }
 
 /// What is known of one interface.
@@ -86,13 +78,12 @@ const _: () = assert!((PENDING_EVENTS_MAX as u64) < 1 << 32);
 pub struct Sim {
     cloud: Cloud,
     rows: Rows,
-    twin: Twin,
-    snapshot: Snapshot,
-    /// From this moment on the snapshot is out of date.
-    snapshot_until: Instant,
+    plane: Plane,
     now: Instant,
     seed: Seed,
-    queue: EventQueue<Pending>,
+    /// What is on its way, what sources send next, and who is to be woken.
+    queue: EventQueue<InFlight>,
+    foresight: Foresight,
     /// What interfaces and middleboxes remember.
     memory: Memory,
     sources: Vec<(Instant, ActiveSource)>,
@@ -128,16 +119,15 @@ impl Sim {
     /// A world at virtual zero in which this cloud stands ready.
     pub fn new(cloud: Cloud, seed: Seed, twin: Twin) -> Sim {
         let rows = Rows::of(&cloud);
-        let snapshot = Snapshot::compile(&cloud, &rows, Instant::START);
+        let plane = Plane::new(&cloud, &rows, twin);
         let mut sim = Sim {
-            snapshot_until: cloud.next_deadline(Instant::START),
             cloud,
             rows,
-            twin,
-            snapshot,
+            plane,
             now: Instant::START,
             seed,
             queue: EventQueue::new(),
+            foresight: Foresight::default(),
             memory: Memory::default(),
             sources: Vec::new(),
             probes: Vec::new(),
@@ -198,9 +188,7 @@ impl Sim {
     /// The cloud's refusal; nothing has changed then.
     pub fn apply(&mut self, caller: &Caller, command: &Command) -> Result<Vec<Event>, Refusal> {
         let events = self.cloud.apply(caller, command, self.now)?;
-        if !events.is_empty() {
-            self.snapshot_until = self.now;
-        }
+        self.plane.hear(&events, self.now);
         Ok(events)
     }
 
@@ -212,13 +200,16 @@ impl Sim {
     /// From now on routes that cannot be used do this to packets.
     pub fn set_blackhole(&mut self, blackhole: Blackhole) {
         self.cloud.set_blackhole(blackhole);
-        self.snapshot_until = self.now;
+        self.plane.forget(self.now);
     }
 
     /// Says how a link behaves from now on, for packets that are yet to be sent. What waited on the
     /// link before goes its way; its queue starts empty, and its stream of chance from its beginning.
     pub fn set_link(&mut self, of: LinkOf, spec: LinkSpec) {
         self.specs.insert(of, spec);
+        if !matches!(of, LinkOf::Interface(_)) {
+            self.foresight.hear_of(spec);
+        }
         self.refresh();
         match of {
             LinkOf::Interface(id) => {
@@ -400,7 +391,7 @@ impl Sim {
             return Err(RunError::TooLong);
         }
         while self.queue.next_at().is_some_and(|at| at <= until) {
-            self.step(observer)?;
+            self.step(None, observer)?;
         }
         self.now = self.now.max(until);
         Ok(())
@@ -425,19 +416,63 @@ impl Sim {
         probe: ProbeId,
         observer: &mut (impl Observer + ?Sized),
     ) -> Result<(), RunError> {
-        while !self.probes[probe.number()].1.is_done() {
-            if !self.step(observer)? {
-                debug_assert!(false, "what a probe waits for is on its way");
-                break;
+        loop {
+            // An event is the end of a packet at most, and of its connection: before half of what is
+            // awaited has had its turn nobody need ask.
+            let awaited = self.probes[probe.number()].1.awaited();
+            if awaited == 0 {
+                return Ok(());
+            }
+            for _ in 0..awaited.div_ceil(2) {
+                if !self.step(Some(probe), observer)? {
+                    debug_assert!(false, "what a probe waits for is on its way");
+                    return Ok(());
+                }
             }
         }
-        Ok(())
     }
 
-    /// Works on the next event; `false` if there is none.
-    fn step(&mut self, observer: &mut (impl Observer + ?Sized)) -> Result<bool, RunError> {
-        let Some((key, pending)) = self.queue.pop() else { return Ok(false) };
-        self.now = self.now.max(key.at());
+    /// Works on the next event; `false` if there is none. Whoever goes on until a probe is done says
+    /// which one: nothing that comes after its end is judged before it.
+    fn step(
+        &mut self,
+        awaited: Option<ProbeId>,
+        observer: &mut (impl Observer + ?Sized),
+    ) -> Result<bool, RunError> {
+        let Some(key) = self.queue.next_key() else { return Ok(false) };
+        self.begin(key.at())?;
+        let verdict = self.foresee(key, awaited);
+        let Some((_, kept)) = self.queue.pop() else { return Ok(false) };
+        match key.kind() {
+            Kind::Emit => {
+                let judged = verdict.and_then(Verdict::leaves);
+                self.emit(key.source(), judged, observer);
+            }
+            Kind::Arrive => {
+                let judged = verdict.and_then(Verdict::enters);
+                if let Some(flight) = self.queue.take(kept) {
+                    self.arrive(flight, judged, observer);
+                }
+            }
+            Kind::Cross => {
+                if let Some(flight) = self.queue.take(kept) {
+                    self.cross(flight, observer);
+                }
+            }
+            Kind::Wake => self.wake(InterfaceIdx::from_row(key.source() as usize), observer),
+        }
+        if self.queue.len() > self.bounds.pending {
+            return Err(RunError::TooManyPending(self.now));
+        }
+        if self.packets > self.bounds.packets {
+            return Err(RunError::TooManyPackets);
+        }
+        Ok(true)
+    }
+
+    /// It is the turn of an event at this instant.
+    fn begin(&mut self, at: Instant) -> Result<(), RunError> {
+        self.now = self.now.max(at);
         if self.now.since(Instant::START) > RUN_SPAN_MAX {
             return Err(RunError::TooLong);
         }
@@ -452,33 +487,15 @@ impl Sim {
         // Whatever happens is judged, and told, by the network of this moment.
         self.refresh();
         self.memory.connections.set_now(self.now);
-        match pending {
-            Pending::Emit(row) => self.emit(row, observer),
-            Pending::Cross(flight) => self.cross(flight, observer),
-            Pending::Arrive(flight) => self.arrive(flight, observer),
-            Pending::Wake(row) => self.wake(row, observer),
-        }
-        if self.queue.len() > self.bounds.pending {
-            return Err(RunError::TooManyPending(self.now));
-        }
-        if self.packets > self.bounds.packets {
-            return Err(RunError::TooManyPackets);
-        }
-        Ok(true)
+        Ok(())
     }
 
-    /// Brings rows, snapshot and links up to date with the cloud.
+    /// Brings rows, forwarder and links up to date with the cloud.
     fn refresh(&mut self) {
-        if self.now < self.snapshot_until {
-            return;
+        if self.plane.refresh(&self.cloud, &mut self.rows, self.now) == Refreshed::Resources {
+            self.add_links();
+            self.note_relays();
         }
-        self.rows.update(&self.cloud);
-        if self.twin == Twin::Compiled {
-            self.snapshot = Snapshot::compile(&self.cloud, &self.rows, self.now);
-        }
-        self.snapshot_until = self.cloud.next_deadline(self.now);
-        self.add_links();
-        self.note_relays();
     }
 
     /// Brings the rows of those that send on up to date.
@@ -539,7 +556,7 @@ impl Sim {
         // Sources are limited by the packets of a run, far below 2^30.
         let number = u32::try_from(row).unwrap_or(u32::MAX);
         let key = Key::new(*started + due, Kind::Emit, number, 0);
-        self.queue.push(key, Pending::Emit(number));
+        self.queue.note(key);
     }
 
     fn count(&mut self, subject: Subject) -> &mut traffic::Tally {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::ahead::Coming;
 use super::observe::Subject;
 use crate::base::id::{InterfaceId, InterfaceIdx};
 use crate::base::time::Span;
@@ -74,6 +75,14 @@ pub enum Pace {
 }
 
 impl Pace {
+    /// Are no two packets due at one instant?
+    fn moves_on(self) -> bool {
+        match self {
+            Pace::Every(gap) => gap > Span::ZERO,
+            Pace::Rate(rate) => rate.is_below_ticks(),
+        }
+    }
+
     fn due(self, n: u64) -> Span {
         match self {
             Pace::Every(gap) => gap.times(n),
@@ -133,6 +142,9 @@ pub(super) struct ActiveSource {
     subject: Subject,
     load: Load,
     sent: u64,
+    /// The packet that is sent again and again, back from its way: to share its bytes once more would
+    /// cost two locked instructions.
+    spare: Option<Packet>,
 }
 
 /// What a source has to send now.
@@ -149,12 +161,31 @@ impl ActiveSource {
         load: Load,
     ) -> ActiveSource {
         let subject = Subject { probe, leg: Leg::Request, sender: from, meant };
-        ActiveSource { subject, load, sent: 0 }
+        ActiveSource { subject, load, sent: 0, spare: None }
     }
 
     /// Of each packet that it sends.
     pub(super) fn subject(&self) -> Subject {
         self.subject
+    }
+
+    /// Its next packet, if it is known before it is sent and does not share its instant with another
+    /// one of this source.
+    pub(super) fn foreseen(&self) -> Option<Coming<'_>> {
+        let Subject { sender: from, leg, probe, .. } = self.subject;
+        match &self.load {
+            Load::Repeat { packet, pace, .. } if pace.moves_on() => {
+                Some(Coming { packet, from, crossing: None, leg, probe })
+            }
+            Load::Repeat { .. } | Load::Ping { .. } | Load::Script(_) => None,
+        }
+    }
+
+    /// A packet that this source has sent is at the end of its way, unchanged.
+    pub(super) fn give_back(&mut self, packet: Packet) {
+        if matches!(self.load, Load::Repeat { .. }) {
+            self.spare = Some(packet);
+        }
     }
 
     /// How many packets it will send in all.
@@ -181,7 +212,9 @@ impl ActiveSource {
         let n = self.sent;
         self.sent += 1;
         match &self.load {
-            Load::Repeat { packet, .. } => Emission::Packet(packet.clone()),
+            Load::Repeat { packet, .. } => {
+                Emission::Packet(self.spare.take().unwrap_or_else(|| packet.clone()))
+            }
             Load::Ping { first, .. } => {
                 Emission::Packet(numbered(first, n).unwrap_or_else(|| first.clone()))
             }
@@ -292,8 +325,13 @@ pub struct ProbeTally {
 impl ProbeTally {
     /// Has every packet met its fate?
     pub fn is_done(&self) -> bool {
-        let under_way = [self.requests, self.answers, self.notices].map(|leg| leg.in_flight());
-        self.unsent == 0 && under_way == [0; 3]
+        self.awaited() == 0
+    }
+
+    /// How many packets have yet to meet their fate, as far as is known.
+    pub(super) fn awaited(&self) -> u64 {
+        let legs = [&self.requests, &self.answers, &self.notices];
+        self.unsent + legs.map(Tally::in_flight).iter().sum::<u64>()
     }
 
     pub(super) fn leg(&mut self, leg: Leg) -> &mut Tally {

@@ -72,6 +72,7 @@ mod reassembly;
 mod rewrite;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use describe::describe;
 pub use flow::FlowKey;
@@ -88,3 +89,4 @@ pub use rewrite::{
     Change, clamp_mss, clear_dont_fragment, lower_hop_limit, readdress, readdress_quoted,
     with_tcp_header,
 };
+pub use view::{Cut, Flow, Head, View};

@@ -345,6 +345,32 @@ fn lint_tells_warnings_from_hints() {
     assert_eq!(report["could_not_run"][0]["file"], REFUSED);
 }
 
+/// What a figure is, whatever its value: no test asserts a time.
+#[test]
+fn bench_measures_a_network_and_says_what_becomes_of_its_packets() {
+    let short = ["--rounds", "1", "--sample", "1", "--json"];
+    let said = vpclab(&[&["bench", "--network", FIRST][..], &short].concat());
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+    let report: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    assert_eq!(report["machine"]["cycles"], serde_json::Value::Null);
+    let topic = &report["topics"][0];
+    assert!(topic["note"].as_str().is_some_and(|note| note.contains(" % delivered")), "{topic}");
+    assert_eq!(topic["rows"][0]["unit"], "ns/packet");
+    assert!(topic["rows"][0]["value"]["min"].as_f64() > Some(0.0), "{topic}");
+
+    let said = vpclab(&[&["bench", "--only", "verdicts,changes"][..], &short].concat());
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+    let report: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    assert_eq!(report["topics"][0]["rows"].as_array().map(Vec::len), Some(5));
+    let rows = report["topics"][1]["rows"].as_array().expect("rows");
+    for unit in ["Mpps", "us"] {
+        assert!(rows.iter().any(|row| row["unit"] == unit), "no {unit}: {rows:?}");
+    }
+    assert_eq!(vpclab(&["bench", "--only", "nonsense"]).code, Some(2));
+    let refused = "tests/data/refused/typo-in-key.yaml";
+    assert_eq!(vpclab(&["bench", "--network", refused]).code, Some(2));
+}
+
 #[test]
 fn explain_knows_labels_and_codes() {
     for (topic, words) in [
@@ -395,7 +421,7 @@ fn schema_completions_and_help_are_printed() {
     let help = vpclab(&["--help"]);
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
     assert!(help.out.contains("Exit codes: 0 "), "{}", help.out);
-    for command in ["run", "check", "trace", "lint", "explain", "schema", "completions"] {
+    for command in ["run", "check", "trace", "lint", "bench", "explain", "schema", "completions"] {
         assert!(help.out.contains(&format!("\n  {command} ")), "no `{command}` in\n{}", help.out);
         assert_eq!(vpclab(&[command, "--help"]).code, Some(0), "{command}");
     }

@@ -23,9 +23,10 @@ use vpclab::cloud::gateway::{GatewayId, Line};
 use vpclab::cloud::instance::SourceDestCheck;
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::route_table::RouteTarget;
+use vpclab::forward::fabric::Fabric;
 use vpclab::forward::middlebox::Role;
 use vpclab::forward::walk::End;
-use vpclab::forward::{DropReason, Forwarder, Memory, Reference, Rows, Snapshot};
+use vpclab::forward::{DropReason, Forwarder, Memory, Reference, Rows};
 use vpclab::wire::{Packet, build};
 
 use crate::support::lab::Lab;
@@ -238,10 +239,10 @@ fn look(world: &World, edge: Edge, role: Option<Role>, seen: &mut Seen) {
     let (cloud, now) = (&world.lab.cloud, Instant::START);
     let rows = Rows::of(cloud);
     let reference = Reference::new(cloud, &rows, now);
-    let snapshot = Snapshot::compile(cloud, &rows, now);
+    let fabric = Fabric::compile(cloud, &rows, now);
     let mut memory = Memory::default();
     memory.middleboxes.set_role(world.m, role);
-    let mut of_snapshot = memory.connections.clone();
+    let mut of_fabric = memory.connections.clone();
     seen.worlds += 1;
     for (from, packet) in packets(world, edge) {
         seen.packets += 1;
@@ -249,9 +250,9 @@ fn look(world: &World, edge: Edge, role: Option<Role>, seen: &mut Seen) {
         // The first leg, by both twins.
         let mut of_reference = memory.connections.clone();
         let one = reference.leave(row, &packet, &mut of_reference);
-        assert_eq!(one, snapshot.leave(row, &packet, &mut of_snapshot), "{packet:?}");
+        assert_eq!(one, fabric.leave(row, &packet, &mut of_fabric), "{packet:?}");
         let walk = reference.walk(row, &packet, &mut memory);
-        of_snapshot = memory.connections.clone();
+        of_fabric = memory.connections.clone();
         let to = match walk.end {
             End::Delivered(to) => to,
             End::Dropped(reason, _) => {

@@ -247,7 +247,7 @@ impl Node {
                     next.slots[slot.0] = Some(vpc);
                     assert!(next.owners.insert(vpc, caller.account).is_none(), "{vpc} used again");
                 }
-                Change::VpcDeleted { vpc } => {
+                Change::VpcDeleted { vpc, .. } => {
                     next.slots.iter_mut().filter(|s| **s == Some(vpc)).for_each(|s| *s = None);
                 }
                 Change::PeeringRequested { peering, .. } => {

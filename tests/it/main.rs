@@ -1,9 +1,11 @@
 //! The integration tests, linked once: each module drives the library through its public interface.
 
+mod batches;
 #[cfg(feature = "scenario")]
 mod captures;
 #[cfg(feature = "cli")]
 mod cli;
+mod crew;
 mod edges;
 #[cfg(feature = "scenario")]
 mod files;
@@ -31,5 +33,6 @@ mod tidy;
 #[cfg(feature = "scenario")]
 mod tshark;
 mod twins;
+mod under_traffic;
 mod whole;
 mod worlds;

@@ -21,6 +21,7 @@ const LEVELS: &[(u8, &str)] = &[
     (4, "sim"),
     (4, "reach"),
     (5, "report"),
+    (6, "bench"),
     (6, "scenario"),
     (6, "api"),
     (6, "live"),

@@ -1,4 +1,4 @@
-//! Random worlds: reference, snapshot and the independent oracle agree on every packet.
+//! Random worlds: reference, fabric and the independent oracle agree on every packet.
 //!
 //! Holds the properties of the data plane over worlds of `support/plan.rs`, and tests that the
 //! worlds are not idle: every reason must have been seen, and how often is printed. Refuses to
@@ -20,10 +20,9 @@ use proptest::prelude::*;
 use vpclab::base::id::{InterfaceId, InterfaceIdx};
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::route_table::RouteTarget;
+use vpclab::forward::fabric::Fabric;
 use vpclab::forward::gate::Via;
-use vpclab::forward::{
-    self, Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot,
-};
+use vpclab::forward::{self, Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows};
 use vpclab::wire::Packet;
 
 use crate::support::lab::{Lab, datagram};
@@ -106,16 +105,16 @@ fn twins_and_oracle_agree() {
             let (cloud, now) = (&world.lab.cloud, world.lab.now);
             prop_assert_eq!(oracle::overlapping_peerings(cloud, now), vec![], "S7");
             let reference = Reference::new(cloud, &rows, now);
-            let snapshot = Snapshot::compile(cloud, &rows, now);
+            let fabric = Fabric::compile(cloud, &rows, now);
             // Hosts that were terminated before are known to nobody who has just come.
             for sent in sent.into_iter().filter(|sent| rows.interface(sent.from).is_some()) {
                 let packet = datagram(sent.source, sent.destination);
                 let from = rows.interface(sent.from).unwrap();
                 let verdict = fate(&reference, from, &packet);
-                prop_assert_eq!(verdict, fate(&snapshot, from, &packet), "{:?}", sent);
+                prop_assert_eq!(verdict, fate(&fabric, from, &packet), "{:?}", sent);
                 let left = reference.leave(from, &packet, &mut Connections::default());
-                let by_snapshot = snapshot.leave(from, &packet, &mut Connections::default());
-                prop_assert_eq!(left, by_snapshot, "{:?}", sent);
+                let by_fabric = fabric.leave(from, &packet, &mut Connections::default());
+                prop_assert_eq!(left, by_fabric, "{:?}", sent);
                 let by_oracle = oracle::fate(cloud, now, probe(sent));
                 prop_assert_eq!(in_ids(verdict, &rows), by_oracle, "{:?}", sent);
                 let peered = left.is_ok_and(|crossing| matches!(crossing.via(), Via::Peering(_)));
@@ -137,7 +136,7 @@ fn twins_and_oracle_agree() {
         let (cloud, now) = (&world.lab.cloud, world.lab.now);
         prop_assert_eq!(oracle::overlapping_peerings(cloud, now), vec![], "S7");
         let reference = Reference::new(cloud, &rows, now);
-        let snapshot = Snapshot::compile(cloud, &rows, now);
+        let fabric = Fabric::compile(cloud, &rows, now);
         for (sent, crossing, packet) in on_their_way {
             prop_assert_eq!(
                 way(crossing, &before),
@@ -145,8 +144,8 @@ fn twins_and_oracle_agree() {
                 "rows keep their meaning"
             );
             let verdict = reference.enter(crossing, &packet, &mut Connections::default());
-            let by_snapshot = snapshot.enter(crossing, &packet, &mut Connections::default());
-            prop_assert_eq!(verdict, by_snapshot, "{:?}", crossing);
+            let by_fabric = fabric.enter(crossing, &packet, &mut Connections::default());
+            prop_assert_eq!(verdict, by_fabric, "{:?}", crossing);
             let left = Left { way: way(crossing, &rows), probe: probe(sent), own: true };
             let by_oracle = oracle::enter(cloud, now, left);
             prop_assert_eq!(in_ids(verdict, &rows), by_oracle, "{:?}", crossing);
@@ -214,9 +213,9 @@ fn the_order_of_routes_does_not_matter() {
             lab.route(lab.main_table(a), destination, target).unwrap();
         }
         let reference = Reference::new(&lab.cloud, &rows, lab.now);
-        let snapshot = Snapshot::compile(&lab.cloud, &rows, lab.now);
+        let fabric = Fabric::compile(&lab.cloud, &rows, lab.now);
         let fates: Vec<_> = packets.iter().map(|p| fate(&reference, sender, p)).collect();
-        assert_eq!(fates, packets.iter().map(|p| fate(&snapshot, sender, p)).collect::<Vec<_>>());
+        assert_eq!(fates, packets.iter().map(|p| fate(&fabric, sender, p)).collect::<Vec<_>>());
         answers.insert(fates);
     }
     assert_eq!(answers.len(), 1, "one set of routes, several functions");

@@ -1,5 +1,6 @@
 //! Random worlds with everything a VPC has: both twins, each with a memory of its own, and the
-//! oracle agree on every packet of long stories.
+//! oracle agree on every packet of long stories; so do batches, also when the network changes between
+//! their two halves. `batches.rs` has ten times as many packets, and less of a story.
 //!
 //! Holds the properties; the worlds are those of `support/whole.rs`, the packets those of
 //! `support/traffic.rs`. Refuses to state what is right: `support/oracle.rs` does.
@@ -13,16 +14,18 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use vpclab::base::id::InterfaceId;
+use vpclab::base::id::{InterfaceId, InterfaceIdx};
 use vpclab::base::time::Span;
 use vpclab::cloud::gateway::Site;
 use vpclab::forward::gate::{Edge, Realm, Via};
 use vpclab::forward::middlebox::{Middleboxes, Next};
 use vpclab::forward::{
-    Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows, Snapshot,
+    Connections, Crossing, Drop, DropReason, Forwarder, Reference, Rows,
+    fabric::{Batch, Fabric, Publisher, Reader},
 };
 use vpclab::wire::{Packet, fragment};
 
+use crate::support::batched::{Fates, Pair, way};
 use crate::support::oracle::{self, Beyond, Left, Way};
 use crate::support::plan::over;
 use crate::support::traffic::{self, Arrived, probe};
@@ -38,6 +41,8 @@ struct Seen {
     /// Packets that a memory lets pass though the rules alone would not.
     remembered: u64,
     cut: u64,
+    /// What became of packets in batches.
+    batched: Fates,
 }
 
 impl Seen {
@@ -46,6 +51,7 @@ impl Seen {
         self.relayed += other.relayed;
         self.remembered += other.remembered;
         self.cut += other.cut;
+        self.batched.add(&other.batched);
         for (name, count) in &other.delivered {
             *self.delivered.entry(name).or_default() += count;
         }
@@ -56,8 +62,12 @@ impl Seen {
 
     fn print(&self, name: &str) {
         println!(
-            "{name}: {} packets, {} relayed, {} let through by memory, {} cut up",
-            self.packets, self.relayed, self.remembered, self.cut
+            "{name}: {} packets, {} relayed, {} let through by memory, {} cut up, {} in batches",
+            self.packets,
+            self.relayed,
+            self.remembered,
+            self.cut,
+            self.batched.packets()
         );
         for (way, count) in &self.delivered {
             println!("    delivered {way:<14} {count}");
@@ -82,15 +92,24 @@ struct Flight {
 struct Story {
     whole: Whole,
     rows: Rows,
-    snapshot: Snapshot,
+    publisher: Publisher,
+    reader: Reader,
+    /// Does not look for a new version all the time, so that both copies are in use.
+    slow_reader: Reader,
     of_reference: Connections,
-    of_snapshot: Connections,
+    of_fabric: Connections,
+    /// What was sent lately, to be sent again as a batch.
+    flock: Vec<(InterfaceIdx, Packet)>,
+    /// Who sends batches: with the memory of the moment, which is forgotten afterwards.
+    pair: Pair<Connections>,
     boxes: Middleboxes,
     lately: Vec<Arrived>,
     on_their_way: Vec<Flight>,
     seen: Seen,
 }
 
+/// How many packets make a batch.
+const FLOCK: usize = 100;
 /// How many packets that arrived are kept, to be answered.
 const LATELY: usize = 32;
 /// How many hosts may send a packet on, one after another.
@@ -118,18 +137,24 @@ fn way_of(crossing: Crossing, rows: &Rows) -> Way {
 
 impl Story {
     fn begin(plan: &WholePlan) -> Story {
-        let whole = Whole::build(plan);
-        let lab = &whole.world.lab;
+        let mut whole = Whole::build(plan);
+        let lab = &mut whole.world.lab;
+        lab.journal.clear();
         let rows = Rows::of(&lab.cloud);
-        let snapshot = Snapshot::compile(&lab.cloud, &rows, lab.now);
+        let fabric = Fabric::compile(&lab.cloud, &rows, lab.now);
+        let publisher = Publisher::new(fabric);
         let mut memory = Connections::default();
         memory.set_limit(plan.tracked);
         memory.set_now(lab.now);
         let mut story = Story {
             rows,
-            snapshot,
+            reader: publisher.reader(),
+            slow_reader: publisher.reader(),
+            publisher,
             of_reference: memory.clone(),
-            of_snapshot: memory,
+            pair: Pair::new(memory.clone(), memory.clone()),
+            of_fabric: memory,
+            flock: Vec::new(),
             boxes: Middleboxes::default(),
             lately: Vec::new(),
             on_their_way: Vec::new(),
@@ -153,27 +178,61 @@ impl Story {
                 for packet in sent.iter().flat_map(|(_, packets)| packets) {
                     self.send(sent.as_ref().unwrap().0, packet.clone(), plan.late)?;
                 }
+                if self.flock.len() >= FLOCK {
+                    self.batch(&Act::Wait(0))?;
+                }
                 return Ok(());
             }
+            Act::Wait(_) | Act::Tweak(_) | Act::Fit(_) | Act::Remake(_) => self.batch(act)?,
+        }
+        for flight in std::mem::take(&mut self.on_their_way) {
+            self.arrive(&flight)?;
+        }
+        prop_assert!(self.of_reference == self.of_fabric, "memories are not equal any more");
+        Ok(())
+    }
+
+    /// Lets what was sent lately leave once more as a batch, changes the world, and lets it arrive.
+    fn batch(&mut self, change: &Act) -> Result<(), TestCaseError> {
+        let flock = std::mem::take(&mut self.flock);
+        let parcels: Vec<_> = flock.iter().map(|(from, packet)| (*from, packet)).collect();
+        self.pair.of_fabric = self.of_fabric.clone();
+        self.pair.of_reference = self.of_fabric.clone();
+        let mut batch = Batch::new();
+        let lab = &self.whole.world.lab;
+        let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
+        self.pair.leave(&mut batch, &parcels, self.reader.fabric(), &reference)?;
+        self.change(change)?;
+        let lab = &self.whole.world.lab;
+        let reference = Reference::new(&lab.cloud, &self.rows, lab.now);
+        self.pair.set_now(lab.now);
+        self.pair.enter(&mut batch, &parcels, self.reader.fabric(), &reference, |_, _, _, _| {})?;
+        self.pair.compare(self.rows.interface_count())
+    }
+
+    fn change(&mut self, change: &Act) -> Result<(), TestCaseError> {
+        match change {
+            Act::Send(_) => {}
             Act::Wait(seconds) => {
                 let lab = &mut self.whole.world.lab;
                 lab.now = lab.now + Span::from_secs(*seconds);
             }
             Act::Tweak(tweak) => drop(self.whole.world.apply(*tweak)),
             Act::Fit(fitting) => drop(self.whole.fit(*fitting)),
+            Act::Remake(remaking) => drop(self.whole.remake(*remaking)),
         }
         // The world is another now, and packets that were on their way arrive in it.
         self.set_roles();
-        let lab = &self.whole.world.lab;
+        let lab = &mut self.whole.world.lab;
         self.rows.update(&lab.cloud);
-        self.snapshot = Snapshot::compile(&lab.cloud, &self.rows, lab.now);
-        self.of_reference.set_now(lab.now);
-        self.of_snapshot.set_now(lab.now);
-        prop_assert_eq!(oracle::overlapping_peerings(&lab.cloud, lab.now), vec![], "S7");
-        for flight in std::mem::take(&mut self.on_their_way) {
-            self.arrive(&flight)?;
+        let changes = std::mem::take(&mut lab.journal);
+        self.publisher.publish(&lab.cloud, &self.rows, &changes, lab.now);
+        if changes.len().is_multiple_of(2) {
+            self.slow_reader.fabric();
         }
-        prop_assert!(self.of_reference == self.of_snapshot, "memories are not equal any more");
+        self.of_reference.set_now(lab.now);
+        self.of_fabric.set_now(lab.now);
+        prop_assert_eq!(oracle::overlapping_peerings(&lab.cloud, lab.now), vec![], "S7");
         Ok(())
     }
 
@@ -218,8 +277,11 @@ impl Story {
         let reference = Reference::new(cloud, &self.rows, now);
         self.seen.packets += 1;
         let left = reference.leave(from, &packet, &mut self.of_reference);
-        let by_snapshot = self.snapshot.leave(from, &packet, &mut self.of_snapshot);
-        prop_assert_eq!(left, by_snapshot, "{} sends {:?}", id, packet);
+        let by_fabric = self.reader.fabric().leave(from, &packet, &mut self.of_fabric);
+        prop_assert_eq!(left, by_fabric, "{} sends {:?}", id, packet);
+        if self.flock.len() < 2 * FLOCK {
+            self.flock.push((from, packet.clone()));
+        }
 
         // Of what nobody remembers anything, the oracle knows what becomes.
         let fresh = reference.leave(from, &packet, &mut Connections::default());
@@ -258,8 +320,8 @@ impl Story {
         let (cloud, now) = (&self.whole.world.lab.cloud, self.whole.world.lab.now);
         let reference = Reference::new(cloud, &self.rows, now);
         let verdict = reference.enter(crossing, packet, &mut self.of_reference);
-        let by_snapshot = self.snapshot.enter(crossing, packet, &mut self.of_snapshot);
-        prop_assert_eq!(verdict, by_snapshot, "{:?} of {:?}", crossing, packet);
+        let by_fabric = self.reader.fabric().enter(crossing, packet, &mut self.of_fabric);
+        prop_assert_eq!(verdict, by_fabric, "{:?} of {:?}", crossing, packet);
 
         let fresh = reference.enter(crossing, packet, &mut Connections::default());
         let fresh = fresh.map(|at| self.rows.interface_id(at)).map_err(|drop| drop.reason);
@@ -268,16 +330,7 @@ impl Story {
         self.seen.remembered += u64::from(verdict.is_ok() && fresh.is_err());
         match verdict {
             Ok(at) => {
-                let way = match (crossing.via(), crossing.into_realm()) {
-                    (Via::Subnet, _) => "in the subnet",
-                    (Via::Interface(_), _) => "at a target",
-                    (Via::Peering(_), _) => "over a peering",
-                    (Via::Gateway(_), Realm::Vpc(_)) => "over an edge in",
-                    (Via::Gateway(_), _) => "over an edge out",
-                    (Via::Local, _) => "in the VPC",
-                    (Via::Outside(_), _) => "outside",
-                };
-                *self.seen.delivered.entry(way).or_default() += 1;
+                *self.seen.delivered.entry(way(crossing)).or_default() += 1;
                 Ok(Some(self.rows.interface_id(at)))
             }
             Err(drop) => {
@@ -301,7 +354,8 @@ fn look(cases: u32, packets: usize) -> Seen {
         for act in &plan.acts {
             story.act(act)?;
         }
-        prop_assert!(story.of_reference == story.of_snapshot, "memories are not equal any more");
+        prop_assert!(story.of_reference == story.of_fabric, "memories are not equal any more");
+        story.seen.batched = story.pair.fates.clone();
         total.borrow_mut().add(&story.seen);
         Ok(())
     });
@@ -313,12 +367,14 @@ fn assert_lively(seen: &Seen) {
     use DropReason::*;
     let links = [Malformed, LinkLoss, QueueFull];
     let missing = DropReason::ALL.iter().filter(|r| !links.contains(r));
-    let missing: Vec<_> = missing.filter(|reason| !seen.dropped.contains_key(reason)).collect();
+    let was_seen =
+        |reason| seen.dropped.contains_key(reason) || seen.batched.dropped.contains_key(reason);
+    let missing: Vec<_> = missing.filter(|reason| !was_seen(reason)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}");
     assert_eq!(seen.delivered.len(), 7, "{:?}", seen.delivered);
     let (relayed, remembered) = (seen.relayed * 100, seen.remembered * 1_000);
     assert!(relayed > seen.packets && remembered > seen.packets, "{seen:?}");
-    assert!(seen.cut > 0, "{seen:?}");
+    assert!(seen.cut > 0 && seen.batched.packets() * 2 > seen.packets, "{seen:?}");
 }
 
 #[test]

@@ -11,7 +11,8 @@
 )]
 
 use vpclab::base::id::InterfaceIdx;
-use vpclab::forward::{Connections, Drop, DropReason, Forwarder, Reference, Rows, Snapshot};
+use vpclab::forward::fabric::Fabric;
+use vpclab::forward::{Connections, Drop, DropReason, Forwarder, Reference, Rows};
 use vpclab::wire::Packet;
 
 use crate::support::family::{Family, Tally, families, families_up_to_names, visit};
@@ -27,12 +28,12 @@ fn fate(by: &impl Forwarder, from: InterfaceIdx, packet: &Packet) -> Result<Inte
 fn look_at(world: &SmallWorld, rows: &Rows, packets: &[(usize, usize, Packet)], tally: &mut Tally) {
     let (cloud, now) = (&world.lab.cloud, world.lab.now);
     let reference = Reference::new(cloud, rows, now);
-    let snapshot = Snapshot::compile(cloud, rows, now);
+    let fabric = Fabric::compile(cloud, rows, now);
     tally.worlds += 1;
     for (x, y, packet) in packets {
         let from = rows.interface(world.hosts[*x]).unwrap();
         let by_reference = fate(&reference, from, packet);
-        let by_snapshot = fate(&snapshot, from, packet);
+        let by_fabric = fate(&fabric, from, packet);
         let seen = match by_reference {
             Ok(at) => {
                 let id = rows.interface_id(at);
@@ -42,7 +43,7 @@ fn look_at(world: &SmallWorld, rows: &Rows, packets: &[(usize, usize, Packet)], 
         };
         let context =
             || format!("{x} -> {y}\n{:?}\n{:?}\n{:?}", world.shape, world.digits, world.slots);
-        assert_eq!(by_reference, by_snapshot, "reference and snapshot, {}", context());
+        assert_eq!(by_reference, by_fabric, "reference and fabric, {}", context());
         assert_eq!(seen, world.expected(*x, *y), "{}", context());
         let (source, destination) = (packet.source(), packet.destination());
         let probe = Probe::datagram(world.hosts[*x], source, destination);

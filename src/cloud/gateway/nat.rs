@@ -48,7 +48,8 @@ impl Cloud {
             .filter(|gateway| self.own_vpc(caller, gateway.vpc).is_ok())
             .ok_or(Refusal::NatGatewayNotFound(id))?;
         let mut changes = self.without_public_addresses(gateway.interface);
-        changes.push(Change::NatGatewayDeleted { gateway: id });
+        let interface = gateway.interface;
+        changes.push(Change::NatGatewayDeleted { gateway: id, interface });
         Ok(changes)
     }
 

@@ -25,9 +25,10 @@ use vpclab::cloud::profile::Profile;
 use vpclab::cloud::quota::{Quota, Quotas};
 use vpclab::cloud::route_table::RouteTarget;
 use vpclab::cloud::security_group::{GroupRule, RulePeer};
+use vpclab::forward::fabric::Fabric;
 use vpclab::forward::middlebox::{Next, Role};
 use vpclab::forward::repair::{Intent, Ways};
-use vpclab::forward::{DropReason, Forwarder, Memory, Rows, Snapshot};
+use vpclab::forward::{DropReason, Forwarder, Memory, Rows};
 use vpclab::wire::{EchoKind, Packet, TcpFlags, build};
 
 use super::lab::Lab;
@@ -557,13 +558,13 @@ impl World {
 /// Where the packet, or its answer, ends by the compiled twin; `Ok` if that is where both were meant
 /// to.
 pub(crate) fn outcome(lab: &Lab, rows: &Rows, memory: &Memory, sent: &Sent) -> Result<(), String> {
-    let snapshot = Snapshot::compile(&lab.cloud, rows, lab.now);
+    let fabric = Fabric::compile(&lab.cloud, rows, lab.now);
     let mut memory = memory.clone();
     memory.connections.set_now(lab.now);
     let mut arrive = |from, packet: &Packet, meant: Option<InterfaceId>| match walk(
         lab,
         rows,
-        &snapshot,
+        &fabric,
         &mut memory,
         from,
         packet,
@@ -598,7 +599,7 @@ pub(crate) fn outcome(lab: &Lab, rows: &Rows, memory: &Memory, sent: &Sent) -> R
 fn walk(
     lab: &Lab,
     rows: &Rows,
-    snapshot: &Snapshot,
+    fabric: &Fabric,
     memory: &mut Memory,
     from: InterfaceId,
     packet: &Packet,
@@ -607,9 +608,9 @@ fn walk(
     let now: Instant = lab.now;
     for _ in 0..=WALK_RELAYS_MAX {
         let connections = &mut memory.connections;
-        let crossing = snapshot.leave(from, &packet, connections).map_err(|drop| drop.reason)?;
+        let crossing = fabric.leave(from, &packet, connections).map_err(|drop| drop.reason)?;
         packet = crossing.mapped(&packet).map_err(|drop| drop.reason)?.into_owned();
-        let at = snapshot.enter(crossing, &packet, connections).map_err(|drop| drop.reason)?;
+        let at = fabric.enter(crossing, &packet, connections).map_err(|drop| drop.reason)?;
         let id = rows.interface_id(at);
         match memory.middleboxes.next(&lab.cloud, id, &packet, now) {
             Next::Received => return Ok((id, packet)),

@@ -25,17 +25,19 @@ use vpclab::wire::{Packet, build};
 pub(crate) struct Lab {
     pub(crate) cloud: Cloud,
     pub(crate) now: Instant,
+    /// What has changed, for whoever takes it.
+    pub(crate) journal: Vec<Change>,
 }
 
 impl Lab {
     /// An empty cloud in which transient states take no time.
     pub(crate) fn new(profile: Profile) -> Lab {
-        Lab { cloud: Cloud::new(profile, Span::ZERO), now: Instant::START }
+        Lab { cloud: Cloud::new(profile, Span::ZERO), now: Instant::START, journal: Vec::new() }
     }
 
     /// An empty cloud in which transient states last `settle`.
     pub(crate) fn settling(profile: Profile, settle: Span) -> Lab {
-        Lab { cloud: Cloud::new(profile, settle), now: Instant::START }
+        Lab { cloud: Cloud::new(profile, settle), now: Instant::START, journal: Vec::new() }
     }
 
     /// Asks as this account.
@@ -45,7 +47,9 @@ impl Lab {
         command: &Command,
     ) -> Result<Vec<Change>, Refusal> {
         let events = self.cloud.apply(caller, command, self.now)?;
-        Ok(events.into_iter().map(|event| event.change).collect())
+        let changes: Vec<Change> = events.into_iter().map(|event| event.change).collect();
+        self.journal.extend_from_slice(&changes);
+        Ok(changes)
     }
 
     /// Asks as the owner of this VPC, in its region.

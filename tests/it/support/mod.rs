@@ -2,12 +2,14 @@
 //!
 //! Refuses to hold a test.
 
+pub(crate) mod batched;
 pub(crate) mod blocked;
 pub(crate) mod family;
 pub(crate) mod fixer;
 pub(crate) mod lab;
 pub(crate) mod oracle;
 pub(crate) mod plan;
+pub(crate) mod remake;
 pub(crate) mod small;
 pub(crate) mod traffic;
 pub(crate) mod whole;

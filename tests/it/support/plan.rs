@@ -66,7 +66,7 @@ pub(crate) enum Stage {
     Provisioning,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct RoutePlan {
     /// In whose table it stands, or between whom (see [`Via`]).
     vpc: Pick,
@@ -167,7 +167,7 @@ pub(crate) struct World {
     pub(crate) vpcs: Vec<VpcId>,
     pub(crate) subnets: Vec<SubnetId>,
     pub(crate) hosts: Vec<InterfaceId>,
-    peerings: Vec<PeeringId>,
+    pub(crate) peerings: Vec<PeeringId>,
 }
 
 /// A packet to be sent.
@@ -255,7 +255,7 @@ pub(crate) fn over<S: Strategy>(
     }
 }
 
-fn route() -> impl Strategy<Value = RoutePlan> {
+pub(crate) fn route() -> impl Strategy<Value = RoutePlan> {
     let scope = prop_oneof![
         6 => Just(Scope::Block),
         2 => Just(Scope::Half),
@@ -424,7 +424,7 @@ impl World {
         }
     }
 
-    fn add_route(&mut self, plan: &RoutePlan) -> Option<()> {
+    pub(crate) fn add_route(&mut self, plan: &RoutePlan) -> Option<()> {
         let cloud = &self.lab.cloud;
         let (from, towards) = match plan.via {
             Via::Right => {

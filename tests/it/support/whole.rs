@@ -24,6 +24,7 @@ use vpclab::forward::middlebox::Role;
 use vpclab::wire::Protocol;
 
 use super::plan::{Pick, Plan, Size, Tweak, World, pick, plans, tweak};
+use super::remake::{Remaking, remaking};
 use super::traffic::{SendPlan, send};
 
 /// A world, how it is fitted out, and what happens in it.
@@ -45,6 +46,7 @@ pub(crate) enum Act {
     Wait(u64),
     Tweak(Tweak),
     Fit(Fitting),
+    Remake(Remaking),
 }
 
 /// A thing that a VPC can have, and which one.
@@ -84,19 +86,14 @@ enum FittingKind {
 pub(crate) struct Whole {
     pub(crate) world: World,
     pub(crate) roles: Vec<(InterfaceId, Role)>,
-    lists: Vec<PrefixListId>,
+    pub(crate) lists: Vec<PrefixListId>,
     names: u32,
 }
 
 /// Plans with about so many packets.
 pub(crate) fn whole_plans(packets: usize) -> impl Strategy<Value = WholePlan> {
     let size = Size { vpcs: 2..6, peerings: 1..8, routes: 4..24 };
-    let act = prop_oneof![
-        40 => send().prop_map(Act::Send),
-        1 => select(vec![0_u64, 1, 29, 30, 120, 180, 350, 600, 432_000]).prop_map(Act::Wait),
-        2 => tweak().prop_map(Act::Tweak),
-        1 => fitting().prop_map(Act::Fit),
-    ];
+    let act = prop_oneof![8 => send().prop_map(Act::Send), 1 => change()];
     let tracked = prop_oneof![1 => 0..4_usize, 3 => Just(64_usize)];
     let blackhole = select(Blackhole::ALL.to_vec());
     let acts = vec(act, packets / 2..packets);
@@ -109,6 +106,16 @@ pub(crate) fn whole_plans(packets: usize) -> impl Strategy<Value = WholePlan> {
             acts,
         },
     )
+}
+
+/// Something other than a packet.
+pub(crate) fn change() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        1 => select(vec![0_u64, 1, 29, 30, 120, 180, 350, 600, 432_000]).prop_map(Act::Wait),
+        2 => tweak().prop_map(Act::Tweak),
+        1 => fitting().prop_map(Act::Fit),
+        1 => remaking().prop_map(Act::Remake),
+    ]
 }
 
 fn fitting() -> impl Strategy<Value = Fitting> {
@@ -141,7 +148,7 @@ fn fitting() -> impl Strategy<Value = Fitting> {
 
 const ROLES: [Role; 2] = [Role::Router, Role::Nat];
 
-fn net(text: &str) -> IpNet {
+pub(crate) fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
@@ -213,7 +220,7 @@ impl Whole {
         }
     }
 
-    fn ask(&mut self, vpc: VpcId, command: &Command) -> Option<Vec<Change>> {
+    pub(crate) fn ask(&mut self, vpc: VpcId, command: &Command) -> Option<Vec<Change>> {
         self.world.lab.ask(vpc, command).ok()
     }
 
@@ -225,7 +232,11 @@ impl Whole {
     }
 
     /// A gateway of some kind that is attached, and to which VPC.
-    fn gateway(&self, nth: Pick, kind: fn(GatewayId) -> bool) -> Option<(GatewayId, VpcId)> {
+    pub(crate) fn gateway(
+        &self,
+        nth: Pick,
+        kind: fn(GatewayId) -> bool,
+    ) -> Option<(GatewayId, VpcId)> {
         let all = self.world.lab.cloud.gateways().filter(|(id, _)| kind(*id));
         let all: Vec<_> = all.filter_map(|(id, gateway)| Some((id, gateway.vpc?))).collect();
         pick(&all, nth)
@@ -237,7 +248,7 @@ impl Whole {
     }
 
     /// A block that is about somebody.
-    fn block(&self, nth: Pick) -> Option<IpNet> {
+    pub(crate) fn block(&self, nth: Pick) -> Option<IpNet> {
         let cloud = &self.world.lab.cloud;
         match nth % 8 {
             0 => Some(net("0.0.0.0/0")),
