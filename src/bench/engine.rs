@@ -1,6 +1,6 @@
 //! The forwarder under measurement, behind the one interface that the measuring loops use.
 //!
-//! The only file of the bench that names a forwarder: another one is measured by changing this file.
+//! Another one is measured by changing this file; `joined.rs` alone knows more, the workers' rings.
 //! Holds what belongs to a packet's way: `leave`, `enter`, delivery into a ring and the counters.
 //! Refuses to read a clock and to build packets.
 
@@ -22,7 +22,7 @@ pub(super) const NAME: &str = "the compiled fabric, in batches";
 pub(super) const BATCH: usize = fabric::BATCH;
 
 /// Deliveries of the ring. Whoever forwards empties it behind each batch without a look.
-const RING: usize = BATCH;
+pub(super) const RING: usize = BATCH;
 
 /// One version of a network, ready to forward. Shared by all workers.
 #[derive(Debug)]
@@ -73,17 +73,27 @@ impl Engine {
         self.fabric.update(cloud, rows, changes, Instant::START);
     }
 
+    /// The compiled network.
+    pub(super) const fn fabric(&self) -> &Fabric {
+        &self.fabric
+    }
+
     /// Bytes that it counts itself: rows, addresses and route tables.
     pub(super) fn bytes(&self) -> usize {
         self.fabric.bytes()
     }
 }
 
+/// A memory of connections with room for as many as there may be.
+pub(super) fn memory() -> Flows {
+    let mut memory = Flows::new(Seed::default());
+    memory.set_limit(TRACKED_CONNECTIONS_MAX);
+    memory
+}
+
 impl<'p> Worker<'p> {
     pub(super) fn new() -> Worker<'p> {
-        let mut memory = Flows::new(Seed::default());
-        memory.set_limit(TRACKED_CONNECTIONS_MAX);
-        let counters = fabric::Worker::new(RING);
+        let (memory, counters) = (memory(), fabric::Worker::new(RING));
         let core = Core { memory, counters, sent: 0, malformed: 0 };
         Worker { batch: Batch::new(), core, admitted: Vec::new() }
     }

@@ -7,6 +7,7 @@
 
 mod engine;
 mod floor;
+mod joined;
 mod latency;
 mod live;
 mod network;

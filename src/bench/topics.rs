@@ -3,6 +3,8 @@
 //! Holds which networks and packets each is asked about. Refuses to read the clock: that is
 //! `timing.rs`.
 
+use std::num::NonZeroUsize;
+
 use super::engine::{self, Engine, Fate, Parcel};
 use super::floor::Kind;
 use super::live::Toggle;
@@ -10,7 +12,7 @@ use super::report::{Machine, Report, Row, Topic, Unit};
 use super::spread::Spread;
 use super::timing::{Case, Entry, Settings};
 use super::world::{Choice, Filters, Shape, Stream, Towards, World};
-use super::{BenchError, Step, latency, live, network, rate};
+use super::{BenchError, Step, joined, latency, live, network, rate};
 use crate::cloud::Cloud;
 use crate::forward::DropReason;
 use crate::wire::Family;
@@ -87,7 +89,7 @@ impl Question {
             Question::Routes => ROUTES.len(),
             Question::Flows => 2 * FLOWS.len(),
             Question::Batches => BATCHES.len(),
-            Question::Workers => workers().len(),
+            Question::Workers => 2 * workers().len(),
             Question::Latency | Question::NoLoss | Question::Changes => 1,
         }
     }
@@ -371,9 +373,25 @@ impl Run<'_> {
                 rows.push(Row { case, at, value, unit, floor: None, of_floor: None });
             }
         }
+        let mut single = None;
+        for count in workers() {
+            let name = format!("{count} joined by rings");
+            self.next(&name);
+            let count = NonZeroUsize::new(count).ok_or(BenchError::Shape)?;
+            let value = joined::rate(&ready.engine, &ready.parcels, count, self.settings)?;
+            let single = *single.get_or_insert(value.median);
+            let times = Spread::of([value.median / single]).ok_or(BenchError::Shape)?;
+            for (case, value, unit) in [
+                (name.clone(), value, Unit::Mpps),
+                (format!("{name} over one"), times, Unit::Times),
+            ] {
+                rows.push(Row { case, at: None, value, unit, floor: None, of_floor: None });
+            }
+        }
         let note =
             "64 B IPv4, plain, 16 VPCs; each worker has 1,024 flows, counters and a memory of \
-                    connections of its own, and all share one compiled network."
+                    connections of its own, and all share one compiled network. Joined by rings: each \
+                    VPC is in one worker, and of two workers every packet crosses into the other's."
                 .to_owned();
         Ok(Topic {
             key: Question::Workers.key(),
