@@ -9,8 +9,12 @@ use proptest::prelude::*;
 use vpclab::base::id::*;
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::{Change, ResourceId};
+use vpclab::cloud::filter::{Direction, PortRange, Traffic};
 use vpclab::cloud::gateway::GatewayId;
 use vpclab::cloud::instance::{Host, SourceDestCheck};
+use vpclab::cloud::network_acl::{AclAction, AclEntry, RuleNumber};
+use vpclab::cloud::route_table::RouteTarget;
+use vpclab::cloud::security_group::{GroupRule, RulePeer};
 
 use super::plan::{Pick, RoutePlan, pick, route};
 use super::whole::{Whole, net};
@@ -41,6 +45,9 @@ pub(crate) enum Kind {
     Reject,
     Run,
     Dress,
+    Deny,
+    Grow,
+    Relist,
     NoList,
     OnAcl,
     NoAcl,
@@ -72,7 +79,10 @@ pub(crate) fn remaking() -> impl Strategy<Value = Remaking> {
         3 => Just(Request),
         1 => Just(Reject),
         3 => Just(Run),
-        12 => Just(Dress),
+        16 => Just(Dress),
+        8 => Just(Deny),
+        10 => Just(Grow),
+        6 => Just(Relist),
         1 => Just(NoList),
         2 => Just(OnAcl),
         1 => Just(NoAcl),
@@ -99,6 +109,8 @@ impl Whole {
             Remaking::Other(Kind::NoVpc, [p, ..]) => self.delete_vpc(p),
             Remaking::Other(Kind::Run, picks) => self.run(picks),
             Remaking::Other(Kind::Dress, picks) => self.dress(picks),
+            Remaking::Other(Kind::Deny, picks) => self.deny(picks),
+            Remaking::Other(Kind::Grow, picks) => self.grow(picks),
             Remaking::Other(Kind::Request, [p, q, ..]) => {
                 let vpcs = &self.world.vpcs;
                 let (from, to) = (pick(vpcs, p)?, pick(vpcs, q)?);
@@ -183,6 +195,13 @@ impl Whole {
                 let association = own.filter(|_| s % 2 == 0).unwrap_or(main);
                 Command::ReplaceRouteTableAssociation { association, table: pick(tables, r)? }
             }
+            Kind::Relist => {
+                let (list, ten) = (pick(&self.lists, q)?, net("10.0.0.0/8"));
+                let has = cloud.prefix_list(list)?.entries.contains(&ten);
+                let (add, remove) =
+                    if has { (Vec::new(), vec![ten]) } else { (vec![ten], Vec::new()) };
+                Command::ModifyManagedPrefixList { list, add, remove }
+            }
             Kind::NoList => Command::DeleteManagedPrefixList { list: pick(&self.lists, q)? },
             Kind::OnAcl => {
                 let (association, _) = cloud.subnet(subnet?)?.acl();
@@ -228,9 +247,7 @@ impl Whole {
                 let tags = vec![("name".to_owned(), q.to_string())];
                 Command::CreateTags { resource: ResourceId::Vpc(vpc), tags }
             }
-            Kind::Vpc | Kind::NoVpc | Kind::Run | Kind::Dress | Kind::Request | Kind::Reject => {
-                return None;
-            }
+            _ => return None,
         };
         Some((vpc, command))
     }
@@ -305,7 +322,7 @@ impl Whole {
 
     /// From the default group, which is open here, into one that remembers, and back: connections
     /// that were opened in the one are heard in the other.
-    fn dress(&mut self, [p, q, r, _]: [Pick; 4]) -> Option<()> {
+    fn dress(&mut self, [p, q, r, s]: [Pick; 4]) -> Option<()> {
         // Few, so that it happens to the same ones.
         let interface = pick(&self.world.hosts, p % 4)?;
         let vpc = self.world.lab.cloud.interface(interface)?.vpc;
@@ -320,11 +337,80 @@ impl Whole {
                 else {
                     return None;
                 };
+                // Whoever is in a default group may come in: the own, or a neighbour's.
+                let cloud = &self.world.lab.cloud;
+                let peers = cloud.vpc(vpc)?.peerings().filter_map(|p| cloud.peering(p));
+                let near: Vec<_> = peers.filter_map(|p| p.other_end(vpc)).collect();
+                let named = pick(&near, s).filter(|_| s % 3 > 0).unwrap_or(vpc);
+                let default = cloud.vpc(named)?.default_group();
+                // Or whoever is on a list.
+                let peer = match self.list(vpc).filter(|_| s % 4 == 0) {
+                    Some(list) => RulePeer::PrefixList(list),
+                    None => RulePeer::Group(default),
+                };
+                let rules = vec![GroupRule { traffic: Traffic::All, peer }];
+                self.ask(vpc, &Command::AuthorizeSecurityGroupIngress { group, rules });
                 group
             }
         };
         let groups = vec![group];
         self.ask(vpc, &Command::ModifyNetworkInterfaceGroups { interface, groups }).map(|_| ())
+    }
+
+    /// A prefix list of whoever owns the VPC.
+    fn list(&mut self, vpc: VpcId) -> Option<PrefixListId> {
+        let owner = self.world.lab.owner(vpc).account;
+        let cloud = &self.world.lab.cloud;
+        let is_own = |id: &&PrefixListId| cloud.prefix_list(**id).is_some_and(|l| l.owner == owner);
+        if let Some(list) = self.lists.iter().find(is_own) {
+            return Some(*list);
+        }
+        let create = Command::CreateManagedPrefixList { entries: vec![net("172.16.0.0/12")] };
+        let [Change::PrefixListCreated { list, .. }] = self.ask(vpc, &create)?[..] else {
+            return None;
+        };
+        self.lists.push(list);
+        Some(list)
+    }
+
+    /// Denies something at a subnet, or lets it pass again.
+    fn deny(&mut self, [p, q, r, _]: [Pick; 4]) -> Option<()> {
+        let cloud = &self.world.lab.cloud;
+        let subnet = cloud.subnet(pick(&self.world.subnets, p % 4)?)?;
+        let (vpc, (_, acl)) = (subnet.vpc, subnet.acl());
+        let direction = Direction::ALL[usize::from(r % 2)];
+        let number = RuleNumber::new(1 + q % 3)?;
+        let traffic =
+            [Traffic::All, Traffic::Udp(PortRange::one(53)), Traffic::Tcp(PortRange::one(22))]
+                [usize::from(q % 3)];
+        let command = if cloud.acl(acl)?.entries(direction).contains_key(&number) {
+            Command::DeleteNetworkAclEntry { acl, direction, number }
+        } else {
+            let entry = AclEntry { traffic, block: net("10.0.0.0/8"), action: AclAction::Deny };
+            Command::CreateNetworkAclEntry { acl, direction, number, entry }
+        };
+        self.ask(vpc, &command).map(|_| ())
+    }
+
+    /// A further block of a VPC, a host in it, and a route to it in a neighbour.
+    fn grow(&mut self, [p, q, _, _]: [Pick; 4]) -> Option<()> {
+        let vpc = pick(&self.world.vpcs, p)?;
+        let cidr: Ipv4Net = format!("100.{}.0.0/24", 110 + q % 4).parse().ok()?;
+        self.ask(vpc, &Command::AssociateVpcCidrBlock { vpc, block: cidr.into() })?;
+        let subnet = self.world.lab.subnet(vpc, cidr, None).ok()?;
+        self.world.subnets.push(subnet);
+        let host = self.world.lab.host(subnet).ok()?;
+        self.world.hosts.push(host);
+        let cloud = &self.world.lab.cloud;
+        let peerings: Vec<_> = cloud.vpc(vpc)?.peerings().collect();
+        for peering in peerings {
+            let other = self.world.lab.cloud.peering(peering)?.other_end(vpc)?;
+            let Some(table) = self.world.lab.cloud.vpc(other).map(|vpc| vpc.main_table()) else {
+                continue;
+            };
+            let _ = self.world.lab.route(table, cidr.into(), RouteTarget::Peering(peering));
+        }
+        Some(())
     }
 
     /// An instance with groups of its own choice.
