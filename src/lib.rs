@@ -19,7 +19,7 @@
 //! | 4 | [`reach`] | what will surprise, seen without sending a packet? |
 //! | 4 | [`sim`] | what happens when, and who sends? |
 //! | 5 | [`report`] | how is it told? |
-//! | 6 | [`mod@bench`] | how many packets a second does this machine forward? |
+//! | 6 | [`bench`](mod@bench) | how many packets a second does this machine forward? |
 //! | 6 | [`scenario`] | what does this file say, and does it hold? |
 //! | 7 | [`cli`] | which flags lead to which call? |
 //!

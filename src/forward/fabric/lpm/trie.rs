@@ -132,7 +132,7 @@ pub(super) fn insert<A: Search>(arena: &mut Arena, place: Place, route: Route<A>
         Below::Node(at) => {
             let node = Node::read(arena, at);
             if route.len < node.from || !node.holds(route.net) {
-                // The node was built for a smaller block than there are routes for now.
+                // The node was built for a smaller block than the routes that there are need.
                 return (rebuild(arena, place, route.net.half(), Some(route)), 0);
             }
             let old = if node.is_local(route.len) {
