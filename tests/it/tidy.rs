@@ -366,7 +366,7 @@ fn every_module_is_on_the_map() {
         .filter_map(|line| {
             let mut cells = line.strip_prefix("//! |")?.split('|').map(str::trim);
             let level = cells.next()?.parse().ok()?;
-            Some((level, cells.next()?.trim_matches(['[', '`', ']']).to_owned()))
+            Some((level, cells.next()?.split('`').nth(1)?.to_owned()))
         })
         .collect();
     let mapped: BTreeSet<String> = rows.iter().map(|(_, name)| name.clone()).collect();
