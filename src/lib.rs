@@ -20,6 +20,7 @@
 //! | 4 | [`sim`] | what happens when, and who sends? |
 //! | 5 | [`report`] | how is it told? |
 //! | 6 | [`bench`](mod@bench) | how many packets a second does this machine forward? |
+//! | 6 | `api` | which network do EC2's clients ask for, and what is it answered? |
 //! | 6 | [`scenario`] | what does this file say, and does it hold? |
 //! | 7 | [`cli`] | which flags lead to which call? |
 //!
@@ -64,6 +65,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "serve")]
+pub mod api;
 pub mod base;
 pub mod bench;
 #[cfg(feature = "cli")]
