@@ -37,6 +37,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use serde::{Deserialize, Serialize};
+
 use account::{Account, Caller, Usage};
 use command::Command;
 use event::{Change, Event, ResourceId};
@@ -60,7 +62,7 @@ use crate::base::rng::mix;
 use crate::base::time::{Instant, Span};
 
 /// The emulated cloud: every account's resources at one moment.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Cloud {
     profile: Profile,
     settle: Span,
