@@ -116,6 +116,16 @@ pub const FLOW_LOG_FLOWS_PER_INTERFACE_MAX: usize = 16_384;
 /// Flows that all flow logs of a run hold together (ours); there is `SKIPDATA` for more.
 pub const FLOW_LOG_FLOWS_MAX: usize = 1_000_000;
 
+// ---- the journal of a server -----------------------------------------------------------------
+
+/// Bytes that wait for the journal's writer before changes are refused (ours). Entries of requests
+/// already under way still come on top: as many as there may be, each as long as its request.
+pub const JOURNAL_QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Bytes appended to the journal before a snapshot is due (ours; invariants 6.7).
+pub const JOURNAL_BYTES_BEFORE_SNAPSHOT: u64 = 64 << 20;
+/// Entries of the journal before a snapshot is due (ours): what replays in about a second.
+pub const JOURNAL_ENTRIES_BEFORE_SNAPSHOT: u64 = 500_000;
+
 // ---- the cloud's fixed rules (adjustable quotas live in `cloud::quota`) ----------------------
 
 /// Life of an unanswered peering request (AWS, vpc-semantics 0.3: 168 h, not adjustable).
