@@ -3,3 +3,5 @@
 //! Holds the server: requests, accounts, operations, answers, and the journal that keeps them. Every
 //! answer comes from the same cloud and forwarder as everywhere else; refuses to hold a rule of the
 //! network.
+
+pub mod http;
