@@ -5,3 +5,4 @@
 //! network.
 
 pub mod journal;
+pub mod http;
