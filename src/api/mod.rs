@@ -5,3 +5,5 @@
 //! network.
 
 pub mod http;
+pub mod identity;
+pub mod signature;
