@@ -6,4 +6,5 @@
 
 pub mod http;
 pub mod identity;
+pub mod metrics;
 pub mod signature;
