@@ -6,3 +6,6 @@
 
 pub mod journal;
 pub mod http;
+pub mod identity;
+pub mod metrics;
+pub mod signature;

@@ -219,6 +219,11 @@ impl AccountId {
     pub const fn from_number(n: u64) -> Option<AccountId> {
         if n < 1_000_000_000_000 { Some(AccountId(n)) } else { None }
     }
+
+    /// The id as a number, below 10^12.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl From<AccountId> for u64 {
