@@ -242,8 +242,12 @@ impl Named {
             let mut form = form_urlencoded::parse(&request.body);
             form.find(|(name, _)| name == "AWSAccessKeyId").map(|(_, key)| key.into_owned())
         })?;
-        (key.len() <= limit::API_ACCESS_KEY_CHARS_MAX)
-            .then_some(Named { key, region: None, service: None, token: None })
+        (key.len() <= limit::API_ACCESS_KEY_CHARS_MAX).then_some(Named {
+            key,
+            region: None,
+            service: None,
+            token: None,
+        })
     }
 }
 
@@ -365,13 +369,16 @@ impl Keys {
     /// The account of a key; `None` if it is nobody's.
     pub fn account(&self, key: &str) -> Option<AccountId> {
         let listed = self.table.get(key).map(|entry| entry.account);
-        listed
-            .or_else(|| key.parse().ok())
-            .or_else(|| session::account_of_key(&self.seed, key))
+        listed.or_else(|| key.parse().ok()).or_else(|| session::account_of_key(&self.seed, key))
     }
 
     /// Credentials for this session that end `life` from now. Nothing is remembered of them.
-    pub fn mint_session(&self, session: &RoleSession, life: Span, now: Instant) -> SessionCredentials {
+    pub fn mint_session(
+        &self,
+        session: &RoleSession,
+        life: Span,
+        now: Instant,
+    ) -> SessionCredentials {
         let number = self.minted.fetch_add(1, Ordering::Relaxed);
         session::mint(&self.seed, session, now + life, now, number)
     }

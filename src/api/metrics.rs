@@ -97,10 +97,15 @@ impl Metrics {
         let requests = Family::default();
         registry.register("requests", "Requests by operation and outcome", requests.clone());
         let refusals = Family::default();
-        registry.register("refusals", "Refused and failed requests by error code", refusals.clone());
+        registry.register(
+            "refusals",
+            "Refused and failed requests by error code",
+            refusals.clone(),
+        );
         // From 50 us to 1.6 s: an answer without a disk takes far less than the first, one that waits
         // for a slow disk stays below the last.
-        let seconds = [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1.6];
+        let seconds =
+            [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1.6];
         let durations = Histogram::new(seconds);
         registry.register_with_unit(
             "request_duration",
@@ -181,7 +186,11 @@ impl Metrics {
         for (name, help, count) in [
             ("connections_accepted", "Connections accepted", counts.accepted()),
             ("connections_evicted", "Idle connections closed to make room", counts.evicted()),
-            ("connections_turned_away", "Connections for which there was no room", counts.turned_away()),
+            (
+                "connections_turned_away",
+                "Connections for which there was no room",
+                counts.turned_away(),
+            ),
             ("accept_errors", "Times that the host could not accept", counts.accept_errors()),
             ("panics", "Requests that made the service panic", counts.panics()),
         ] {
@@ -261,9 +270,12 @@ mod tests {
         metrics.journal_wait(Span::from_millis(2));
         metrics.packets(PacketEnd::Delivered, 5);
         metrics.packets(PacketEnd::Dropped(DropReason::NoRoute), 2);
-        let gauges = Gauges::new()
-            .with("vpcs", "VPCs", 3)
-            .with_rows("peerings", "Peerings by state", "state", [("active", 1), ("deleted", 0)]);
+        let gauges = Gauges::new().with("vpcs", "VPCs", 3).with_rows(
+            "peerings",
+            "Peerings by state",
+            "state",
+            [("active", 1), ("deleted", 0)],
+        );
         let text = metrics.render(&gauges, &Counts::default());
         for line in [
             "vpclab_requests_total{operation=\"CreateVpc\",outcome=\"answered\"} 2",

@@ -199,6 +199,21 @@ pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
 /// Bytes that one `tcp` step sends (ours).
 pub const TCP_BYTES_MAX: u64 = 100_000_000_000;
 
+// ---- the EC2 API ----------------------------------------------------------------------------
+
+/// Parameters of one request (ours): fifty filters of two hundred values, and room.
+pub const API_PARAMETERS_MAX: usize = 20_000;
+/// Parts of the dotted name of a parameter (ours; EC2's longest have seven).
+pub const API_PARAMETER_DEPTH_MAX: usize = 10;
+/// Filters of one request (AWS, 6.2).
+pub const API_FILTERS_MAX: usize = 50;
+/// Values of one filter (AWS, 6.2).
+pub const API_FILTER_VALUES_MAX: usize = 200;
+/// Client tokens whose answers are remembered, the oldest going first (ours; AWS keeps them a day).
+pub const API_CLIENT_TOKENS_MAX: usize = 4_096;
+/// Accounts and regions in which somebody has asked for something (ours): each has a default VPC.
+pub const API_PLACES_MAX: usize = 10_000;
+
 // ---- what the data plane remembers -----------------------------------------------------------
 
 /// Connections that one interface tracks (ours; invariants 6.5).

@@ -11,6 +11,7 @@ mod output;
 mod output_files;
 mod progress;
 mod run;
+mod serve;
 mod trace;
 
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ enum Command {
     Lint(lint::Args),
     /// Measure how many packets a second this machine forwards
     Bench(bench::Args),
+    /// Serve the EC2 API: AWS clients build networks here, and packets cross them
+    Serve(serve::Args),
     /// Explain a drop reason, a lint rule or an error code
     Explain(explain::Args),
     /// Print the JSON Schema of scenario files
@@ -146,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::trace(&args, &mut out),
         Command::Lint(args) => lint::run(&args, &mut out),
         Command::Bench(args) => bench::run(&args, &mut out),
+        Command::Serve(args) => serve::serve(&args, &mut out),
         Command::Explain(args) => explain::explain(&args, &mut out),
         Command::Schema { network } => schema(network, &mut out),
         Command::Completions { shell } => completions(shell, &mut out),

@@ -181,6 +181,19 @@ impl Cloud {
         Ok(events)
     }
 
+    /// Would this command be refused now? Nothing happens.
+    ///
+    /// # Errors
+    /// As [`Cloud::apply`].
+    pub fn check(&self, caller: &Caller, command: &Command, now: Instant) -> Result<(), Refusal> {
+        self.decide(caller, command, now.max(self.latest)).map(drop)
+    }
+
+    /// Carries out again what happened once: an event of a cloud that was in the same state.
+    pub fn carry_out(&mut self, event: &Event) {
+        self.evolve(event);
+    }
+
     /// The cloud that these events made, in order, starting from an empty one.
     pub fn replay<'e>(
         profile: Profile,
@@ -360,6 +373,11 @@ impl Cloud {
     /// The rule book in force.
     pub fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// The moment of the last event.
+    pub fn latest(&self) -> Instant {
+        self.latest
     }
 
     /// How long transient peering states last.

@@ -164,6 +164,11 @@ impl Status {
         Status::Deleted,
     ];
 
+    /// Can it still change?
+    pub const fn is_live(self) -> bool {
+        !matches!(self, Status::Failed | Status::Expired | Status::Rejected | Status::Deleted)
+    }
+
     /// The code on the wire.
     pub const fn code(self) -> &'static str {
         match self {
