@@ -5,9 +5,13 @@
 //! into elements.
 
 pub(super) mod dhcp;
+pub(super) mod flow_log;
+pub(super) mod network_acl;
 pub(super) mod peering;
+pub(super) mod prefix_list;
 pub(super) mod region;
 pub(super) mod route_table;
+pub(super) mod security_group;
 pub(super) mod subnet;
 pub(super) mod tag;
 pub(super) mod vpc;
@@ -29,6 +33,10 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Subnets", subnet::OPERATIONS),
     ("Route tables", route_table::OPERATIONS),
     ("Peering connections", peering::OPERATIONS),
+    ("Security groups", security_group::OPERATIONS),
+    ("Prefix lists", prefix_list::OPERATIONS),
+    ("Network ACLs", network_acl::OPERATIONS),
+    ("Flow logs", flow_log::OPERATIONS),
     ("Tags", tag::OPERATIONS),
 ];
 

@@ -85,6 +85,8 @@ pub enum Fact {
     Findings,
     /// Further attributes, as `name=value` lines.
     Options,
+    DestinationType,
+    PermissionArn,
 }
 
 /// One change of the records.

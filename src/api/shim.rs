@@ -22,10 +22,14 @@ impl VpcShim for Vpc {
     }
 }
 pub trait CloudShim {
+    fn default_vpc(&self, caller: &crate::cloud::account::Caller) -> Option<VpcId>;
     fn block_by_association(&self, id: CidrAssociationId) -> Option<(VpcId, IpNet)>;
     fn check_tags(tags: &[(String, String)]) -> Result<(), crate::cloud::refusal::Refusal>;
 }
 impl CloudShim for Cloud {
+    fn default_vpc(&self, _: &crate::cloud::account::Caller) -> Option<VpcId> {
+        None
+    }
     fn block_by_association(&self, _: CidrAssociationId) -> Option<(VpcId, IpNet)> {
         None
     }

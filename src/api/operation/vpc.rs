@@ -2,6 +2,7 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::security_group::rule;
 use super::{chosen, dhcp, done, own_vpc, vpcs};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
@@ -242,7 +243,14 @@ fn describe_vpcs(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
 
 fn delete(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     let vpc = edit.params.needed_id("VpcId")?;
+    let ask = edit.ask();
+    let born_with = ask.cloud().vpc(vpc).map(|vpc| (vpc.default_group(), vpc.default_acl()));
+    let rules = born_with.map(|(group, _)| rule::all_of(&ask, group)).unwrap_or_default();
     edit.apply(&Command::DeleteVpc { vpc })?;
+    if let Some((group, acl)) = born_with {
+        rule::forget_group(edit, group, &rules);
+        edit.forget(acl);
+    }
     edit.forget(vpc);
     done(xml);
     Ok(())
