@@ -12,6 +12,7 @@ use crate::base::id::{AccountId, Digits};
 use crate::base::limit::API_CLIENT_TOKENS_MAX;
 use crate::base::rng::mix;
 use crate::cloud::account::Region;
+use crate::cloud::profile::Profile;
 
 /// A resource that only the API has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -105,6 +106,10 @@ pub enum Record {
     Untagged { of: String, key: String },
     /// A request with a client token was answered.
     Answered { token: Token, request: u64, answer: String },
+    /// The world begins, under this rule book: the first record of a journal.
+    Founded { profile: Profile },
+    /// Everything is gone, the cloud's resources too: the world is as it was at first.
+    Emptied,
 }
 
 /// Whose client token, and for what.
@@ -194,6 +199,9 @@ impl Records {
                 self.order.push_back(token.clone());
                 self.answers.insert(token.clone(), (*request, answer.clone()));
             }
+            // The world's own business.
+            Record::Founded { .. } => {}
+            Record::Emptied => *self = Records::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::clock::Clock;
 use super::dispatch::{Ask, Edit, Operation, Run, find};
+use super::entry::Entry;
 use super::fault::{Fault, Status};
 use super::http::{Answer, Counts, Method, Request, Service};
 use super::identity::{Denied, Identities, Identity};
@@ -17,7 +18,7 @@ use super::metrics::{Gauges, Metrics, Outcome, UNKNOWN_OPERATION};
 use super::operation::dhcp;
 use super::params::Params;
 use super::records::{Record, Token};
-use super::world::World;
+use super::world::{State, World};
 use super::xml::Xml;
 use super::{local, sts};
 use crate::base::limit::API_PLACES_MAX;
@@ -93,23 +94,16 @@ impl Server {
         self.world.write().map_err(|_| broken())
     }
 
-    /// Puts the world, empty or not, in place of the one that is there; the journal starts anew with
-    /// it.
+    /// Empties the world: no account has ever asked for anything.
     ///
     /// # Errors
     /// As [`Server::read`].
-    pub(super) fn replace(&self, world: World) -> Result<Position, Fault> {
-        let mut held = self.write()?;
-        *held = world;
-        match &self.journal {
-            None => Ok(Position::NONE),
-            Some(journal) => {
-                // An entry without anything marks the place; the snapshot there hides what was before.
-                let upto = journal.append(Vec::new());
-                journal.snapshot(upto, encode(&held)?);
-                Ok(upto)
-            }
-        }
+    pub(super) fn empty(&self) -> Result<Position, Fault> {
+        let mut world = self.write()?;
+        let profile = world.cloud().profile();
+        *world = World::new(State::empty(profile));
+        self.append(&Entry { events: Vec::new(), records: vec![Record::Emptied] })?;
+        Ok(self.seen())
     }
 
     fn seen(&self) -> Position {
@@ -131,14 +125,22 @@ impl Server {
         })
     }
 
-    /// Writes the state down if the journal has grown enough. Reads the world meanwhile.
+    /// Writes the state down if the journal has grown enough, so that a start stays short. Nothing
+    /// changes meanwhile.
     ///
     /// # Errors
     /// As [`Server::read`].
-    pub fn snapshot(&self) -> Result<(), Fault> {
-        let Some(journal) = &self.journal else { return Ok(()) };
+    pub fn tidy(&self) -> Result<(), Fault> {
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.wants_snapshot()) else {
+            return Ok(());
+        };
         let world = self.read()?;
-        journal.snapshot(journal.position(), encode(&world)?);
+        let upto = journal.position();
+        let state = world.state();
+        drop(world);
+        let state = state.encode().map_err(|error| internal(&error.to_string()))?;
+        tracing::info!(bytes = state.len(), position = upto.get(), "snapshot");
+        journal.snapshot(upto, state);
         Ok(())
     }
 
@@ -195,7 +197,11 @@ impl Server {
 
     /// Hands what an edit has changed to the journal.
     fn keep(&self, edit: Edit<'_>) -> Result<(), Fault> {
-        let entry = edit.finish();
+        self.append(&edit.finish())
+    }
+
+    /// Called while the world is held for changing, so that entries stand in the order of changes.
+    fn append(&self, entry: &Entry) -> Result<(), Fault> {
         if let Some(journal) = &self.journal
             && !entry.is_empty()
         {
@@ -380,11 +386,6 @@ fn fingerprint(params: &Params) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     params.hash(&mut hasher);
     mix(hasher.finish())
-}
-
-/// The state of a world as bytes.
-fn encode(world: &World) -> Result<Vec<u8>, Fault> {
-    world.state().encode().map_err(|error| internal(&error.to_string()))
 }
 
 /// Is it a version of the API: a date?
