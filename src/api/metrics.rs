@@ -1,10 +1,12 @@
 //! What the server counts, in the text format that Prometheus reads.
 //!
 //! Holds the counters and histograms, and how they are written. Refuses labels that a client chooses:
-//! operations, codes, outcomes and reasons are words of this program (`&'static str`), so the number
-//! of series is bounded by its text. Gauges are not kept here: they are handed in when someone asks.
+//! operations, outcomes and reasons are words of this program (`&'static str`), and codes beyond a
+//! bound count as one, so the number of series is limited. Gauges are not kept here: they are handed in
+//! when someone asks.
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -15,18 +17,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::http::Counts;
-use crate::base::time::Span;
 use crate::forward::DropReason;
 
 /// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum Outcome<'a> {
     /// It was answered.
     Answered,
     /// It was refused with this error code.
-    Refused(&'static str),
+    Refused(&'a str),
     /// It failed for a reason of ours, told by this code.
-    Failed(&'static str),
+    Failed(&'a str),
 }
 
 /// Where a packet ended.
@@ -43,6 +44,9 @@ pub enum PacketEnd {
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Error codes that are told apart (ours); EC2 has about four hundred.
+const CODES_MAX: usize = 512;
+
 /// The name under which an operation counts that nobody knows.
 pub const UNKNOWN_OPERATION: &str = "unknown";
 
@@ -54,7 +58,7 @@ struct RequestLabels {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct CodeLabels {
-    code: &'static str,
+    code: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -97,10 +101,15 @@ impl Metrics {
         let requests = Family::default();
         registry.register("requests", "Requests by operation and outcome", requests.clone());
         let refusals = Family::default();
-        registry.register("refusals", "Refused and failed requests by error code", refusals.clone());
+        registry.register(
+            "refusals",
+            "Refused and failed requests by error code",
+            refusals.clone(),
+        );
         // From 50 us to 1.6 s: an answer without a disk takes far less than the first, one that waits
         // for a slow disk stays below the last.
-        let seconds = [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1.6];
+        let seconds =
+            [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1.6];
         let durations = Histogram::new(seconds);
         registry.register_with_unit(
             "request_duration",
@@ -124,7 +133,7 @@ impl Metrics {
 
     /// A request of this operation of the dispatch table ended so after this long. For an operation
     /// that is not in it, pass [`UNKNOWN_OPERATION`].
-    pub fn request(&self, operation: &'static str, outcome: Outcome, took: Span) {
+    pub fn request(&self, operation: &'static str, outcome: Outcome<'_>, took: Duration) {
         let (outcome, code) = match outcome {
             Outcome::Answered => ("answered", None),
             Outcome::Refused(code) => ("refused", Some(code)),
@@ -132,13 +141,17 @@ impl Metrics {
         };
         self.requests.get_or_create(&RequestLabels { operation, outcome }).inc();
         if let Some(code) = code {
-            self.refusals.get_or_create(&CodeLabels { code }).inc();
+            let mut labels = CodeLabels { code: code.to_owned() };
+            if self.refusals.len() >= CODES_MAX && !self.refusals.contains(&labels) {
+                labels.code = "other".to_owned();
+            }
+            self.refusals.get_or_create(&labels).inc();
         }
         self.durations.observe(took.as_secs_f64());
     }
 
     /// An answer waited so long until everything it had seen was durable.
-    pub fn journal_wait(&self, waited: Span) {
+    pub fn journal_wait(&self, waited: Duration) {
         self.journal.observe(waited.as_secs_f64());
     }
 
@@ -181,7 +194,11 @@ impl Metrics {
         for (name, help, count) in [
             ("connections_accepted", "Connections accepted", counts.accepted()),
             ("connections_evicted", "Idle connections closed to make room", counts.evicted()),
-            ("connections_turned_away", "Connections for which there was no room", counts.turned_away()),
+            (
+                "connections_turned_away",
+                "Connections for which there was no room",
+                counts.turned_away(),
+            ),
             ("accept_errors", "Times that the host could not accept", counts.accept_errors()),
             ("panics", "Requests that made the service panic", counts.panics()),
         ] {
@@ -253,17 +270,24 @@ mod tests {
     #[test]
     fn everything_counted_is_told() {
         let metrics = Metrics::new();
-        metrics.request("CreateVpc", Outcome::Answered, Span::from_micros(70));
-        metrics.request("CreateVpc", Outcome::Answered, Span::from_micros(70));
-        metrics.request("DeleteVpc", Outcome::Refused("DependencyViolation"), Span::from_millis(3));
-        metrics.request(UNKNOWN_OPERATION, Outcome::Refused("InvalidAction"), Span::ZERO);
-        metrics.request("CreateVpc", Outcome::Failed("InternalError"), Span::from_secs(9));
-        metrics.journal_wait(Span::from_millis(2));
+        metrics.request("CreateVpc", Outcome::Answered, Duration::from_micros(70));
+        metrics.request("CreateVpc", Outcome::Answered, Duration::from_micros(70));
+        metrics.request(
+            "DeleteVpc",
+            Outcome::Refused("DependencyViolation"),
+            Duration::from_millis(3),
+        );
+        metrics.request(UNKNOWN_OPERATION, Outcome::Refused("InvalidAction"), Duration::ZERO);
+        metrics.request("CreateVpc", Outcome::Failed("InternalError"), Duration::from_secs(9));
+        metrics.journal_wait(Duration::from_millis(2));
         metrics.packets(PacketEnd::Delivered, 5);
         metrics.packets(PacketEnd::Dropped(DropReason::NoRoute), 2);
-        let gauges = Gauges::new()
-            .with("vpcs", "VPCs", 3)
-            .with_rows("peerings", "Peerings by state", "state", [("active", 1), ("deleted", 0)]);
+        let gauges = Gauges::new().with("vpcs", "VPCs", 3).with_rows(
+            "peerings",
+            "Peerings by state",
+            "state",
+            [("active", 1), ("deleted", 0)],
+        );
         let text = metrics.render(&gauges, &Counts::default());
         for line in [
             "vpclab_requests_total{operation=\"CreateVpc\",outcome=\"answered\"} 2",
@@ -288,6 +312,13 @@ mod tests {
         ] {
             assert!(text.lines().any(|have| have == line), "{line}\nis not in\n{text}");
         }
+        for code in 0..2 * CODES_MAX {
+            let code = code.to_string();
+            metrics.request("CreateVpc", Outcome::Refused(&code), Duration::ZERO);
+        }
+        let many = metrics.render(&gauges, &Counts::default());
+        let series = many.lines().filter(|line| line.starts_with("vpclab_refusals_total{")).count();
+        assert_eq!(series, CODES_MAX + 1);
         assert!(text.ends_with("# EOF\n"));
         assert_eq!(text.matches("# EOF").count(), 1);
     }

@@ -54,8 +54,11 @@ pub fn verify(
     fresh(claim, now)?;
     let canonical = canonical::request(request, claim)?;
     let scope = claim.scope.path();
-    let text =
-        format!("{ALGORITHM}\n{}\n{scope}\n{}", claim.date, text::hex(&sha256(canonical.as_bytes())));
+    let text = format!(
+        "{ALGORITHM}\n{}\n{scope}\n{}",
+        claim.date,
+        text::hex(&sha256(canonical.as_bytes()))
+    );
     let mut key = mac(format!("AWS4{secret}").as_bytes(), &[claim.scope.day.as_bytes()]);
     for part in [&claim.scope.region, &claim.scope.service, claim::TERMINATOR] {
         key = mac(&key, &[part.as_bytes()]);

@@ -11,7 +11,8 @@ use crate::api::http::Request;
 /// The canonical request.
 pub(super) fn request(request: &Request, claim: &Claim) -> Result<String, Unsigned> {
     let method = request.method.word().ok_or(Unsigned::Mismatch)?;
-    let mut out = format!("{method}\n{}\n{}\n", path(&request.path), query(&request.query, claim.place));
+    let mut out =
+        format!("{method}\n{}\n{}\n", path(&request.path), query(&request.query, claim.place));
     covered(request, claim)?;
     for name in &claim.headers {
         out.push_str(name);

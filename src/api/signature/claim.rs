@@ -160,9 +160,10 @@ impl Claim {
         place: Place,
     ) -> Result<Claim, Unsigned> {
         let missing = |what| move || Unsigned::Incomplete(what);
-        let scope = Scope::parse(credential.ok_or_else(missing("Credential is missing."))?).ok_or_else(
-            missing("Credential must be like KEY/20150830/us-east-1/ec2/aws4_request."),
-        )?;
+        let scope = Scope::parse(credential.ok_or_else(missing("Credential is missing."))?)
+            .ok_or_else(missing(
+                "Credential must be like KEY/20150830/us-east-1/ec2/aws4_request.",
+            ))?;
         let date = date.ok_or_else(missing("X-Amz-Date is missing."))?;
         if date.get(..8) != Some(&scope.day) {
             return Err(Unsigned::Incomplete("The day of Credential is not that of X-Amz-Date."));

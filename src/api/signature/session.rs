@@ -31,7 +31,8 @@ impl Seed {
         use std::hash::{BuildHasher, RandomState};
         use std::io::Read;
         let mut bytes = [0; 32];
-        let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+        let read =
+            std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
         if read.is_err() {
             // The keys of a hasher are 128 bits of the host's chance, for each thread once.
             for (row, chunk) in bytes.chunks_exact_mut(8).enumerate() {
@@ -149,8 +150,7 @@ pub(in crate::api) fn mint(
     now: Instant,
     number: u64,
 ) -> SessionCredentials {
-    let nonce =
-        mac(&seed.0, &[b"nonce", &now.as_nanos().to_be_bytes(), &number.to_be_bytes()]);
+    let nonce = mac(&seed.0, &[b"nonce", &now.as_nanos().to_be_bytes(), &number.to_be_bytes()]);
     let mut content = vec![VERSION];
     content.extend_from_slice(&account_bytes(session.account));
     content.extend_from_slice(&nonce[..8]);

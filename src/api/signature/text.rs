@@ -92,9 +92,9 @@ pub(super) fn moment(text: &str) -> Option<Instant> {
     let bytes = text.as_bytes();
     let framed = bytes.len() == 16 && bytes[8] == b'T' && bytes[15] == b'Z';
     let digits = |from: usize, to: usize| {
-        bytes[from..to].iter().try_fold(0_i16, |sum, c| {
-            c.is_ascii_digit().then(|| sum * 10 + i16::from(c - b'0'))
-        })
+        bytes[from..to]
+            .iter()
+            .try_fold(0_i16, |sum, c| c.is_ascii_digit().then(|| sum * 10 + i16::from(c - b'0')))
     };
     if !framed {
         return None;
