@@ -46,9 +46,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Is the request meant for this service, `ec2`? Without credentials it is for any.
+    /// Is the request meant for this service? Without credentials it is for `ec2`.
     pub fn is_for(&self, service: &str) -> bool {
-        self.service.as_deref().is_none_or(|have| have == service)
+        self.service.as_deref().unwrap_or("ec2") == service
     }
 
     /// The ARN that GetCallerIdentity answers with.
