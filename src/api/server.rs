@@ -6,6 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use super::clock::Clock;
 use super::dispatch::{Ask, Edit, Operation, Run, find};
@@ -23,7 +24,7 @@ use super::xml::Xml;
 use super::{local, sts};
 use crate::base::limit::API_PLACES_MAX;
 use crate::base::rng::mix;
-use crate::base::time::{Instant, Span};
+use crate::base::time::Instant;
 use crate::cloud::account::Caller;
 
 /// The version of the API that a request without one is answered in.
@@ -116,9 +117,9 @@ impl Server {
     /// `InternalError` if it cannot.
     pub(super) async fn kept(&self, upto: Position) -> Result<(), Fault> {
         let Some(journal) = &self.journal else { return Ok(()) };
-        let begun = Clock::Wall.now();
+        let begun = std::time::Instant::now();
         let kept = journal.durable(upto).await;
-        self.metrics.journal_wait(Clock::Wall.now().since(begun));
+        self.metrics.journal_wait(begun.elapsed());
         kept.map_err(|error| {
             tracing::error!(%error, "the journal cannot be written");
             internal("The change could not be kept")
@@ -250,12 +251,12 @@ impl Server {
 
     /// One request of EC2's protocol.
     async fn ec2(&self, params: &Params, identity: &Identity, request_id: &str) -> Answer {
-        let begun = Clock::Wall.now();
-        let caller = Caller { account: identity.account, region: identity.region.clone() };
+        let begun = std::time::Instant::now();
+        let caller = &identity.caller;
         let action = params.text("Action").unwrap_or_default();
         let operation = find(action);
         let outcome = match operation {
-            Some(operation) => self.carry_out(operation, &caller, params),
+            Some(operation) => self.carry_out(operation, caller, params),
             None if action.is_empty() => {
                 Err(Fault::new("MissingAction", "The request must contain the parameter Action"))
             }
@@ -280,7 +281,7 @@ impl Server {
             Err(fault) if fault.status() == Status::Internal => Outcome::Failed(fault.code()),
             Err(fault) => Outcome::Refused(fault.code()),
         };
-        self.metrics.request(name, told, Clock::Wall.now().since(begun));
+        self.metrics.request(name, told, begun.elapsed());
         let mut answer = match outcome {
             Ok(xml) => {
                 tracing::debug!(operation = name, account = %caller.account, "answered");
@@ -323,7 +324,7 @@ impl Server {
         let identity = match self.identities.of(request, Clock::Wall.now()) {
             Ok(identity) => identity,
             Err(Denied { code, status, message }) => {
-                self.metrics.request(UNKNOWN_OPERATION, Outcome::Refused(code), Span::ZERO);
+                self.metrics.request(UNKNOWN_OPERATION, Outcome::Refused(code), Duration::ZERO);
                 let fault = Fault::new(code, message);
                 return Answer::xml(status, fault.ec2_document(&id));
             }
