@@ -15,7 +15,7 @@ use crate::cloud::Cloud;
 use crate::cloud::account::{Caller, Region};
 use crate::cloud::command::Command;
 use crate::cloud::event::Change;
-use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::instance::{NewInterface, SourceDestCheck};
 use crate::cloud::profile::Profile;
 use crate::cloud::route_table::RouteTarget;
 use crate::cloud::security_group::GroupRule;
@@ -114,13 +114,10 @@ impl World {
         // A router `x` beside host `a`, for tables that name one.
         for host in [name.to_lowercase(), format!("{}x", name.to_lowercase())] {
             let source_dest_check = SourceDestCheck::On;
-            let run = Command::RunInstances {
-                subnet,
-                ipv4: None,
-                ipv6: None,
+            let run = Command::run_instance(NewInterface {
                 source_dest_check,
-                groups: Vec::new(),
-            };
+                ..NewInterface::in_subnet(subnet)
+            });
             let [Change::InstanceRun { interface, instance, ref addresses, .. }] =
                 self.ask(&run)[..]
             else {

@@ -11,7 +11,7 @@ use vpclab::cloud::command::Command;
 use vpclab::cloud::event::{Change, ResourceId};
 use vpclab::cloud::filter::{Direction, PortRange, Traffic};
 use vpclab::cloud::gateway::GatewayId;
-use vpclab::cloud::instance::{Host, SourceDestCheck};
+use vpclab::cloud::instance::{Host, NewInterface, SourceDestCheck};
 use vpclab::cloud::network_acl::{AclAction, AclEntry, RuleNumber};
 use vpclab::cloud::route_table::RouteTarget;
 use vpclab::cloud::security_group::{GroupRule, RulePeer};
@@ -292,6 +292,7 @@ impl Whole {
             steps.push(match interface.host {
                 Host::Instance(instance) => Command::TerminateInstances { instance },
                 Host::NatGateway(gateway) => Command::DeleteNatGateway { gateway },
+                Host::Nobody => Command::DeleteNetworkInterface { interface: id },
             });
         }
         let this = cloud.vpc(vpc)?;
@@ -423,8 +424,11 @@ impl Whole {
         groups.sort_unstable();
         groups.dedup();
         let source_dest_check = if s % 4 == 0 { SourceDestCheck::Off } else { SourceDestCheck::On };
-        let run =
-            Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check, groups };
+        let run = Command::run_instance(NewInterface {
+            source_dest_check,
+            groups,
+            ..NewInterface::in_subnet(subnet)
+        });
         match self.ask(vpc, &run)?[..] {
             [Change::InstanceRun { interface, .. }] => self.world.hosts.push(interface),
             _ => return None,
