@@ -40,8 +40,8 @@ impl Region {
     }
 
     /// The region's availability zones: `a`, `b` and `c` in every one.
-    pub fn zones(&self) -> [Zone; 3] {
-        ["a", "b", "c"].map(|letter| Zone(format!("{}{letter}", self.0).into()))
+    pub fn zones(&self) -> impl ExactSizeIterator<Item = Zone> + '_ {
+        ["a", "b", "c"].into_iter().map(|letter| Zone(format!("{}{letter}", self.0).into()))
     }
 }
 

@@ -55,8 +55,8 @@ pub struct Instance {
     pub owner: AccountId,
     /// Its region.
     pub region: Region,
-    /// Its primary interface, at device 0; of a terminated instance the one that it had.
-    pub interface: InterfaceId,
+    /// Its interface at device 0; of a terminated instance the one that it had.
+    pub(super) primary: InterfaceId,
     /// Whether it runs.
     pub state: InstanceState,
     /// When it was made.
@@ -71,9 +71,14 @@ impl Instance {
         matches!(self.state, InstanceState::Terminated { .. })
     }
 
+    /// Its primary interface, at device 0; a terminated instance has none.
+    pub fn interface(&self) -> Option<InterfaceId> {
+        (!self.is_terminated()).then_some(self.primary)
+    }
+
     /// Its interfaces, ordered by place; a terminated instance has none.
     pub fn interfaces(&self) -> impl Iterator<Item = (DeviceIndex, InterfaceId)> + '_ {
-        let primary = (!self.is_terminated()).then_some((DeviceIndex::PRIMARY, self.interface));
+        let primary = self.interface().map(|id| (DeviceIndex::PRIMARY, id));
         primary.into_iter().chain(self.further.iter().copied())
     }
 
@@ -468,7 +473,7 @@ impl Cloud {
             }
         }
         if !instance.is_terminated() {
-            let interface = instance.interface;
+            let interface = instance.primary;
             changes.push(Change::InstanceTerminated { instance: id, interface });
         }
         Ok(changes)

@@ -219,7 +219,7 @@ impl Cloud {
             return Err(Refusal::InterfaceInUse(id));
         }
         let place = |id| self.place_of(caller, &InterfaceWish::Existing(id));
-        if place(id)? != place(instance.interface)? {
+        if place(id)? != place(instance.primary)? {
             return Err(Refusal::InterfaceElsewhere);
         }
         if instance.interfaces().any(|(taken, _)| taken == device) {

@@ -70,8 +70,7 @@ impl<'c> PeeringView<'c> {
         self.blocks[at(end)]
     }
 
-    /// Whether private addresses of that end's VPC resolve at the other; shown while it is active or
-    /// may become so, and once the blocks of that end are.
+    /// Whether private addresses of that end's VPC resolve at the other; shown when its blocks are.
     pub fn dns_from_peer(&self, end: End) -> Option<Switch> {
         self.options[at(end)]
     }
@@ -102,14 +101,12 @@ impl Cloud {
         now: Instant,
     ) -> PeeringView<'c> {
         let (state, status) = (peering.state(now), peering.status(now));
-        let shown = End::ALL.map(|end| match (status, end) {
-            (Status::Active, _) => true,
-            (
-                Status::InitiatingRequest | Status::PendingAcceptance | Status::Provisioning,
-                End::Requester,
-            ) => true,
-            _ => false,
-        });
+        let is_asked = matches!(
+            status,
+            Status::InitiatingRequest | Status::PendingAcceptance | Status::Provisioning
+        );
+        let shown =
+            End::ALL.map(|end| status == Status::Active || (is_asked && end == End::Requester));
         let parties = End::ALL.map(|end| peering.party(end));
         let blocks = End::ALL.map(|end| {
             let vpc = self.vpcs.get(&peering.party(end).vpc).filter(|_| shown[at(end)]);

@@ -81,9 +81,6 @@ pub enum Refusal {
     /// The public address stands for nothing.
     #[error("Address {0} is not associated with anything")]
     AddressNotAssociated(Ipv4Addr),
-    /// No such association of a block with a VPC.
-    #[error("The vpc CIDR block association ID '{0}' does not exist")]
-    CidrAssociationNotFound(CidrAssociationId),
     /// No such association of an IPv6 block with a subnet.
     #[error("The subnet CIDR block association ID '{0}' does not exist")]
     SubnetCidrAssociationNotFound(SubnetCidrAssociationId),

@@ -42,7 +42,7 @@ impl Cloud {
     ///
     /// # Errors
     /// [`Refusal::InvalidTag`] and [`Refusal::TooManyTags`], as `CreateTags` would refuse them.
-    pub fn check_tags(&self, tags: &[(String, String)]) -> Result<(), Refusal> {
+    pub fn check_tags(tags: &[(String, String)]) -> Result<(), Refusal> {
         check_tags(std::iter::empty(), tags)
     }
 

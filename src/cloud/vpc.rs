@@ -63,7 +63,9 @@ impl Vpc {
     }
 
     /// Its blocks with their associations, in the same order.
-    pub fn block_associations(&self) -> impl Iterator<Item = (CidrAssociationId, IpNet)> + '_ {
+    pub fn block_associations(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (CidrAssociationId, IpNet)> + '_ {
         self.block_ids.iter().copied().zip(self.blocks.iter().copied())
     }
 
@@ -228,7 +230,7 @@ impl Cloud {
                 target: RouteTarget::Gateway(gateway),
             },
         ];
-        for (zone, cidr) in caller.region.zones().into_iter().zip(default_subnets()) {
+        for (zone, cidr) in caller.region.zones().zip(default_subnets()) {
             let subnet = SubnetId::new(mint.next());
             let acl_association = AclAssociationId::new(mint.next());
             let attribute = SubnetAttribute::PublicOnLaunch(Switch::On);
@@ -252,21 +254,12 @@ impl Cloud {
         self.usage(caller).default_vpc
     }
 
-    /// The VPC and the block of an association of the caller's.
-    ///
-    /// # Errors
-    /// [`Refusal::CidrAssociationNotFound`], also if it is another account's.
-    pub fn block_by_association(
-        &self,
-        caller: &Caller,
-        id: CidrAssociationId,
-    ) -> Result<(VpcId, IpNet), Refusal> {
-        let found = self.block_associations.get(&id).and_then(|vpc_id| {
-            let vpc = self.own_vpc(caller, *vpc_id).ok()?;
-            let (_, block) = vpc.block_associations().find(|(known, _)| *known == id)?;
-            Some((*vpc_id, block))
-        });
-        found.ok_or(Refusal::CidrAssociationNotFound(id))
+    /// The VPC and the block of an association. Whose it is, is for whoever asks to check.
+    pub fn block_by_association(&self, id: CidrAssociationId) -> Option<(VpcId, IpNet)> {
+        let vpc = *self.block_associations.get(&id)?;
+        let (_, block) =
+            self.vpcs.get(&vpc)?.block_associations().find(|(known, _)| *known == id)?;
+        Some((vpc, block))
     }
 
     pub(super) fn delete_vpc(

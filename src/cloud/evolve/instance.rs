@@ -28,7 +28,7 @@ impl Cloud {
         let new = Instance {
             owner,
             region,
-            interface,
+            primary: interface,
             state: InstanceState::Running,
             launched: attachment.since,
             further: Vec::new(),
@@ -47,7 +47,7 @@ impl Cloud {
     pub(super) fn instance_terminated(&mut self, id: InstanceId, at: Instant) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         instance.state = InstanceState::Terminated { at };
-        let (interface, fades) = (instance.interface, instance.forgotten_at());
+        let (interface, fades) = (instance.primary, instance.forgotten_at());
         self.forget_at(fades, ResourceId::Instance(id));
         let attachment = self.interfaces.get(&interface).and_then(|found| found.attachment);
         match attachment.map(|attachment| attachment.on_termination) {

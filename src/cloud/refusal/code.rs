@@ -53,7 +53,6 @@ impl Refusal {
         "InvalidSubnetCidrBlockAssociationID.NotFound",
         "InvalidSubnetID.NotFound",
         "InvalidVpc.Range",
-        "InvalidVpcCidrBlockAssociationID.NotFound",
         "InvalidVpcEndpointId.NotFound",
         "InvalidVpcID.NotFound",
         "InvalidVpcPeeringConnectionID.NotFound",
@@ -106,7 +105,6 @@ impl Refusal {
                 GatewayId::Endpoint(_) => "InvalidVpcEndpointId.NotFound",
             },
             Refusal::RouteGatewayNotFound(_) => "InvalidGatewayID.NotFound",
-            Refusal::CidrAssociationNotFound(_) => "InvalidVpcCidrBlockAssociationID.NotFound",
             Refusal::SubnetCidrAssociationNotFound(_) => {
                 "InvalidSubnetCidrBlockAssociationID.NotFound"
             }

@@ -243,7 +243,7 @@ impl Fabric {
                 for (_, interface) in instance.interfaces() {
                     hosts.set(rows, Some(interface), Flags::RUNS, |id| cloud.runs(id));
                 }
-                self.fall_through(cloud, Some(instance.interface), rest);
+                self.fall_through(cloud, instance.interface(), rest);
             }
             Touched::Check(interface, check) => {
                 let on = check == SourceDestCheck::On;
