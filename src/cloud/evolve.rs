@@ -54,6 +54,7 @@ impl Cloud {
                 }
                 let block_id = CidrAssociationId::new(vpc.digits());
                 self.block_associations.insert(block_id, *vpc);
+                self.main_associations.insert(*main_association, *vpc);
                 let new = Vpc {
                     owner: *owner,
                     region: region.clone(),
@@ -82,6 +83,7 @@ impl Cloud {
                         has.default_vpc = has.default_vpc.filter(|id| id != vpc);
                         has.vpcs.remove(vpc)
                     });
+                    self.main_associations.remove(&gone.main.0);
                     for id in &gone.block_ids {
                         self.block_associations.remove(id);
                     }
@@ -217,9 +219,11 @@ impl Cloud {
                     subnet.association = None;
                 }
             }
-            Change::MainRouteTableReplaced { vpc, association, table } => {
+            Change::MainRouteTableReplaced { vpc: id, association, table } => {
                 self.minted += 1;
-                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                if let Some(vpc) = self.vpcs.get_mut(id) {
+                    self.main_associations.remove(&vpc.main.0);
+                    self.main_associations.insert(*association, *id);
                     vpc.main = (*association, *table);
                 }
             }
@@ -488,8 +492,12 @@ impl Cloud {
                     .insert(key.clone(), value.clone());
             }
             Change::TagRemoved { resource, account, key } => {
-                if let Some(tags) = self.tags.get_mut(&(*resource, *account)) {
+                let of = (*resource, *account);
+                if let Some(tags) = self.tags.get_mut(&of) {
                     tags.remove(key);
+                    if tags.is_empty() {
+                        self.tags.remove(&of);
+                    }
                 }
             }
         }

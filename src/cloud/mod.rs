@@ -78,6 +78,7 @@ pub struct Cloud {
     subnets: BTreeMap<SubnetId, Subnet>,
     tables: BTreeMap<RouteTableId, RouteTable>,
     associations: BTreeMap<AssociationId, SubnetId>,
+    main_associations: BTreeMap<AssociationId, VpcId>,
     peerings: BTreeMap<PeeringId, Peering>,
     instances: BTreeMap<InstanceId, Instance>,
     interfaces: BTreeMap<InterfaceId, Interface>,
@@ -134,6 +135,7 @@ impl Cloud {
             subnets: BTreeMap::new(),
             tables: BTreeMap::new(),
             associations: BTreeMap::new(),
+            main_associations: BTreeMap::new(),
             peerings: BTreeMap::new(),
             instances: BTreeMap::new(),
             interfaces: BTreeMap::new(),
@@ -199,17 +201,6 @@ impl Cloud {
             self.evolve(event);
         }
         Ok(events)
-    }
-
-    /// What nobody can see any more, the longest gone first, not too much at a time.
-    fn forgettable(&self, now: Instant) -> impl Iterator<Item = Change> {
-        let faded = self.fading.range(..=now).flat_map(|(_, resources)| resources);
-        let forgotten = faded.filter_map(|resource| match *resource {
-            ResourceId::Peering(peering) => Some(Change::PeeringForgotten { peering }),
-            ResourceId::Instance(instance) => Some(Change::InstanceForgotten { instance }),
-            _ => None,
-        });
-        forgotten.take(FORGOTTEN_PER_COMMAND_MAX)
     }
 
     /// The cloud that these events made, in order, starting from an empty one.
@@ -655,6 +646,17 @@ impl Cloud {
     }
 
     // ---- helpers of the decisions ---------------------------------------------------------------
+
+    /// What nobody can see any more, the longest gone first, not too much at a time.
+    fn forgettable(&self, now: Instant) -> impl Iterator<Item = Change> {
+        let faded = self.fading.range(..=now).flat_map(|(_, resources)| resources);
+        let forgotten = faded.filter_map(|resource| match *resource {
+            ResourceId::Peering(peering) => Some(Change::PeeringForgotten { peering }),
+            ResourceId::Instance(instance) => Some(Change::InstanceForgotten { instance }),
+            _ => None,
+        });
+        forgotten.take(FORGOTTEN_PER_COMMAND_MAX)
+    }
 
     fn mint(&self) -> Mint {
         Mint(self.minted)

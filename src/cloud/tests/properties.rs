@@ -318,6 +318,10 @@ proptest! {
             }
             let attached = cloud.interfaces().filter(|(_, i)| i.attachment.is_some()).count();
             prop_assert_eq!(cloud.attachments.len(), attached);
+            prop_assert_eq!(cloud.main_associations.len(), cloud.vpcs.len());
+            for (id, vpc) in cloud.vpcs() {
+                prop_assert_eq!(cloud.main_associations.get(&vpc.main.0), Some(&id));
+            }
             prop_assert!(cloud.deadlines.values().all(|then| !then.is_empty()));
             for (id, subnet) in cloud.subnets() {
                 let acl = cloud.acl(subnet.acl().1);
