@@ -481,6 +481,7 @@ impl Cloud {
                     created: *created,
                 };
                 self.holdings(*owner, region).flow_logs.insert(*log);
+                self.watched.entry(*of).or_default().insert(*log);
                 self.flow_logs.insert(*log, new);
             }
             Change::FlowLogDeleted { log } => self.flow_log_deleted(*log),
@@ -535,9 +536,7 @@ impl Cloud {
 
     /// The flow logs of what is gone go with it.
     fn unwatch(&mut self, gone: Watched) {
-        let of_it = self.flow_logs.iter().filter(|(_, log)| log.of == gone);
-        let logs: Vec<FlowLogId> = of_it.map(|(id, _)| *id).collect();
-        for log in logs {
+        for log in self.watched.remove(&gone).unwrap_or_default() {
             self.flow_log_deleted(log);
         }
     }
@@ -545,6 +544,12 @@ impl Cloud {
     fn flow_log_deleted(&mut self, id: FlowLogId) {
         if let Some(gone) = self.flow_logs.remove(&id) {
             self.lose(gone.owner, &gone.region, |has| has.flow_logs.remove(&id));
+            if let Some(logs) = self.watched.get_mut(&gone.of) {
+                logs.remove(&id);
+                if logs.is_empty() {
+                    self.watched.remove(&gone.of);
+                }
+            }
         }
         self.untag(ResourceId::FlowLog(id));
     }

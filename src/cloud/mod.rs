@@ -47,7 +47,7 @@ use account::{Account, Caller, Holdings};
 use command::Command;
 use event::{Change, Event, ResourceId};
 use filter::Direction;
-use flow_log::FlowLog;
+use flow_log::{FlowLog, Watched};
 use gateway::{Gateway, GatewayId, NatGateway, OutsideHost, PublicAddress, Site};
 use instance::{Host, Instance, InstanceState, Interface};
 use network_acl::NetworkAcl;
@@ -97,6 +97,8 @@ pub struct Cloud {
     outside_hosts: BTreeMap<InterfaceId, OutsideHost>,
     outside_owners: BTreeMap<(Site, IpAddr), InterfaceId>,
     flow_logs: BTreeMap<FlowLogId, FlowLog>,
+    /// The flow logs of what is watched.
+    watched: BTreeMap<Watched, BTreeSet<FlowLogId>>,
     block_associations: BTreeMap<CidrAssociationId, VpcId>,
     subnet_block_associations: BTreeMap<SubnetCidrAssociationId, SubnetId>,
     attachments: BTreeMap<AttachmentId, InterfaceId>,
@@ -152,6 +154,7 @@ impl Cloud {
             outside_hosts: BTreeMap::new(),
             outside_owners: BTreeMap::new(),
             flow_logs: BTreeMap::new(),
+            watched: BTreeMap::new(),
             block_associations: BTreeMap::new(),
             subnet_block_associations: BTreeMap::new(),
             attachments: BTreeMap::new(),

@@ -39,12 +39,18 @@ impl Cloud {
 
     pub(super) fn gateway_deleted(&mut self, id: GatewayId) {
         self.gateway_detached(id);
-        if let Some(gone) = self.gateways.remove(&id) {
-            self.lose(gone.owner, &gone.region, |has| has.gateways.remove(&id));
+        let Some(gone) = self.gateways.remove(&id) else { return };
+        // Only tables of its owner's VPCs learn from it.
+        let vpcs = self.holdings(gone.owner, &gone.region).vpcs.iter();
+        let vpcs = vpcs.copied().collect::<Vec<VpcId>>();
+        for vpc in vpcs.iter().filter_map(|vpc| self.vpcs.get(vpc)) {
+            for table in &vpc.tables {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.learns_from.remove(&id);
+                }
+            }
         }
-        for table in self.tables.values_mut() {
-            table.learns_from.remove(&id);
-        }
+        self.lose(gone.owner, &gone.region, |has| has.gateways.remove(&id));
         self.untag(ResourceId::Gateway(id));
     }
 
