@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 /// The part of a resource id after its prefix: 8 or 17 lower-case hexadecimal digits
@@ -56,6 +58,29 @@ impl Digits {
     }
 }
 
+/// Written as their text: both lengths stay what they are, and what is read is checked.
+impl Serialize for Digits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Digits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Digits, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Digits;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("8 or 17 lower-case hex digits")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Digits, E> {
+                Digits::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
 /// A text that is not an id of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{text}` is not a {prefix} id (want `{prefix}-` and 8 or 17 lower-case hex digits)")]
@@ -69,7 +94,7 @@ pub struct MalformedId {
 macro_rules! resource_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(Digits);
 
         impl $name {
@@ -171,7 +196,8 @@ resource_id!(
     FlowLogId, "fl");
 
 /// An account: exactly twelve decimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct AccountId(u64);
 
 /// A text that is not an account id.
@@ -192,6 +218,24 @@ impl AccountId {
     /// The account whose id is `n` written with twelve digits; `None` above twelve digits.
     pub const fn from_number(n: u64) -> Option<AccountId> {
         if n < 1_000_000_000_000 { Some(AccountId(n)) } else { None }
+    }
+
+    /// The id as a number, below 10^12.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<AccountId> for u64 {
+    fn from(id: AccountId) -> u64 {
+        id.0
+    }
+}
+
+impl TryFrom<u64> for AccountId {
+    type Error = MalformedAccountId;
+    fn try_from(n: u64) -> Result<AccountId, MalformedAccountId> {
+        AccountId::from_number(n).ok_or_else(|| MalformedAccountId(n.to_string()))
     }
 }
 
@@ -302,6 +346,20 @@ mod tests {
         let id = VpcId::new(Digits::minted(0x0123_4567_89ab_cdef));
         assert_eq!(id.to_string(), "vpc-00123456789abcdef");
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    #[cfg(feature = "serve")]
+    fn what_is_read_back_is_checked_like_what_is_parsed() {
+        for (text, ok) in [("0a1b2c3d", true), ("0A1B2C3D", false), ("", false), ("0a1b2c3", false)]
+        {
+            let kept = postcard::to_stdvec(text).unwrap();
+            assert_eq!(postcard::from_bytes::<VpcId>(&kept).is_ok(), ok, "{text}");
+        }
+        for (number, ok) in [(999_999_999_999_u64, true), (1_000_000_000_000, false)] {
+            let kept = postcard::to_stdvec(&number).unwrap();
+            assert_eq!(postcard::from_bytes::<AccountId>(&kept).is_ok(), ok, "{number}");
+        }
     }
 
     #[test]

@@ -125,6 +125,55 @@ pub const JOURNAL_QUEUE_BYTES_MAX: usize = 64 << 20;
 pub const JOURNAL_BYTES_BEFORE_SNAPSHOT: u64 = 64 << 20;
 /// Entries of the journal before a snapshot is due (ours): what replays in about a second.
 pub const JOURNAL_ENTRIES_BEFORE_SNAPSHOT: u64 = 500_000;
+// ---- the API server --------------------------------------------------------------------------
+
+/// Bytes of one request's body (ours): EC2's requests are forms of a few kilobytes.
+pub const API_BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes of all bodies that are being read or answered (ours); there is a refusal for more.
+pub const API_BODIES_BYTES_MAX: usize = 64 << 20;
+/// Bytes of all answers that clients have not taken yet (ours); there is a refusal for more.
+pub const API_ANSWERS_BYTES_MAX: usize = 256 << 20;
+/// Bytes of an answer that is sent whatever else waits (ours): what a change is answered with.
+pub const API_SMALL_ANSWER_BYTES: usize = 16 << 10;
+/// Bytes of a request's line and headers together (ours): a presigned request with its session
+/// token stays below half of it.
+pub const API_HEAD_BYTES_MAX: usize = 16 << 10;
+/// Headers of one request (ours).
+pub const API_HEADERS_MAX: usize = 64;
+/// Connections at a time (ours); fewer if the process may not hold as many descriptors.
+pub const API_CONNECTIONS_MAX: usize = 10_000;
+/// Descriptors that stay free for files and listeners (ours).
+pub const API_DESCRIPTORS_SPARE: usize = 64;
+/// Connections beyond the others that are being told so (ours); more are closed without a word.
+pub const API_TURNED_AWAY_MAX: usize = 32;
+/// How long the line and the headers of a request may take from their first byte on (ours).
+pub const API_HEAD_SPAN: Span = Span::from_secs(10);
+/// How long a request's body may take (ours).
+pub const API_BODY_SPAN: Span = Span::from_secs(30);
+/// How long an answer may take to be found (ours).
+pub const API_ANSWER_SPAN: Span = Span::from_secs(60);
+/// How long a client may take none of an answer's bytes (ours).
+pub const API_STALL_SPAN: Span = Span::from_secs(30);
+/// How long a connection is kept without a request (ours; common clients drop theirs after a minute).
+pub const API_IDLE_SPAN: Span = Span::from_secs(75);
+/// How long requests in flight may take to end when the server is stopped (ours).
+pub const API_DRAIN_SPAN: Span = Span::from_secs(10);
+/// How long a refused request is read on, so that its client gets to see why (ours).
+pub const API_LINGER_SPAN: Span = Span::from_secs(2);
+/// Bytes that are read and thrown away meanwhile (ours).
+pub const API_LINGER_BYTES: usize = 256 << 10;
+/// How long no connection is accepted after the host had no descriptor left (ours).
+pub const API_ACCEPT_PAUSE: Span = Span::from_millis(100);
+/// Bytes of a file of access keys (ours). Checked before it is read.
+pub const API_KEYS_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Characters of an access key (ours; AWS documents 16 to 128).
+pub const API_ACCESS_KEY_CHARS_MAX: usize = 128;
+/// Characters of the name of a role or of a session (AWS: 64).
+pub const API_ROLE_NAME_CHARS_MAX: usize = 64;
+/// How far a signature's date may lie from the server's clock (AWS, vpc-semantics 6.1: 15 min).
+pub const API_SIGNATURE_SKEW: Span = Span::from_secs(15 * 60);
+/// How long a presigned request may hold (AWS: seven days).
+pub const API_PRESIGNED_SPAN_MAX: Span = Span::from_days(7);
 
 // ---- the cloud's fixed rules (adjustable quotas live in `cloud::quota`) ----------------------
 
@@ -149,6 +198,21 @@ pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
 
 /// Bytes that one `tcp` step sends (ours).
 pub const TCP_BYTES_MAX: u64 = 100_000_000_000;
+
+// ---- the EC2 API ----------------------------------------------------------------------------
+
+/// Parameters of one request (ours): fifty filters of two hundred values, and room.
+pub const API_PARAMETERS_MAX: usize = 20_000;
+/// Parts of the dotted name of a parameter (ours; EC2's longest have seven).
+pub const API_PARAMETER_DEPTH_MAX: usize = 10;
+/// Filters of one request (AWS, 6.2).
+pub const API_FILTERS_MAX: usize = 50;
+/// Values of one filter (AWS, 6.2).
+pub const API_FILTER_VALUES_MAX: usize = 200;
+/// Client tokens whose answers are remembered, the oldest going first (ours; AWS keeps them a day).
+pub const API_CLIENT_TOKENS_MAX: usize = 4_096;
+/// Accounts and regions in which somebody has asked for something (ours): each has a default VPC.
+pub const API_PLACES_MAX: usize = 10_000;
 
 // ---- what the data plane remembers -----------------------------------------------------------
 

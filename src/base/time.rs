@@ -5,16 +5,18 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A moment of the emulated world: nanoseconds since the start of the run.
 ///
 /// A `u64` reaches 584 years; a run is limited to [`crate::base::limit::RUN_SPAN_MAX`], so sums of
 /// an instant and a few limited spans cannot overflow. The operators nevertheless saturate rather
 /// than wrap: time never goes back.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Instant(u64);
 
 /// A length of virtual time in nanoseconds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Span(u64);
 
 impl Instant {

@@ -11,6 +11,7 @@ mod output;
 mod output_files;
 mod progress;
 mod run;
+mod serve;
 mod trace;
 
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ enum Command {
     Lint(lint::Args),
     /// Measure how many packets a second this machine forwards
     Bench(bench::Args),
+    /// Serve the EC2 API: AWS clients build networks here, and packets cross them
+    Serve(serve::Args),
     /// Explain a drop reason, a lint rule or an error code
     Explain(explain::Args),
     /// Print the JSON Schema of scenario files
@@ -137,8 +140,14 @@ pub fn main() -> ExitCode {
         }
     };
     let mut out = Output::new(args.color);
-    if args.verbose {
-        log(out.error_colour());
+    // A server tells what it does; of the others only who asks for it hears anything.
+    let level = match (args.verbose, &args.command) {
+        (true, _) => Some(tracing::Level::DEBUG),
+        (false, Command::Serve(_)) => Some(tracing::Level::WARN),
+        (false, _) => None,
+    };
+    if let Some(level) = level {
+        log(level, out.error_colour());
     }
     let result = match args.command {
         Command::Run(args) => run::run(&args, &mut out),
@@ -146,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::trace(&args, &mut out),
         Command::Lint(args) => lint::run(&args, &mut out),
         Command::Bench(args) => bench::run(&args, &mut out),
+        Command::Serve(args) => serve::serve(&args, &mut out),
         Command::Explain(args) => explain::explain(&args, &mut out),
         Command::Schema { network } => schema(network, &mut out),
         Command::Completions { shell } => completions(shell, &mut out),
@@ -162,9 +172,9 @@ pub fn main() -> ExitCode {
 }
 
 /// Events of the library go to standard error.
-fn log(colour: Colour) {
+fn log(level: tracing::Level, colour: Colour) {
     tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(colour == Colour::Ansi)
         .without_time()

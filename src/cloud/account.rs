@@ -8,13 +8,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::quota::Quotas;
 use crate::base::id::AccountId;
 
 /// A region such as `us-east-1`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Region(Arc<str>);
 
 /// A text that cannot be the name of a region.
@@ -40,6 +42,19 @@ impl Region {
 impl Default for Region {
     fn default() -> Region {
         Region("us-east-1".into())
+    }
+}
+
+impl From<Region> for String {
+    fn from(name: Region) -> String {
+        name.0.as_ref().to_owned()
+    }
+}
+
+impl TryFrom<String> for Region {
+    type Error = MalformedRegion;
+    fn try_from(name: String) -> Result<Region, MalformedRegion> {
+        name.parse()
     }
 }
 
@@ -72,7 +87,8 @@ impl fmt::Debug for Region {
 }
 
 /// An availability zone such as `us-east-1a`: its region's name and one letter.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Zone(Arc<str>);
 
 impl Zone {
@@ -109,6 +125,19 @@ impl Zone {
     }
 }
 
+impl From<Zone> for String {
+    fn from(name: Zone) -> String {
+        name.0.as_ref().to_owned()
+    }
+}
+
+impl TryFrom<String> for Zone {
+    type Error = MalformedRegion;
+    fn try_from(name: String) -> Result<Zone, MalformedRegion> {
+        name.parse()
+    }
+}
+
 impl FromStr for Zone {
     type Err = MalformedRegion;
     fn from_str(s: &str) -> Result<Zone, MalformedRegion> {
@@ -130,7 +159,7 @@ pub struct Caller {
 }
 
 /// An account known to the cloud.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
     /// What it may have.
     pub quotas: Quotas,
@@ -139,7 +168,7 @@ pub struct Account {
 }
 
 /// What an account has in one region.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Usage {
     pub(super) vpcs: usize,
     pub(super) interfaces: usize,

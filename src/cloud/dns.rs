@@ -16,6 +16,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use serde::{Deserialize, Serialize};
+
 use super::Cloud;
 use super::account::Caller;
 use super::event::Change;
@@ -28,7 +30,7 @@ use crate::base::id::*;
 use crate::base::time::Instant;
 
 /// Whether an attribute or an option is in force.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Switch {
     /// It is not.
     Off,
@@ -44,7 +46,7 @@ impl Switch {
 }
 
 /// What a VPC does for DNS (UG23 vpc-dns).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DnsAttributes {
     /// `enableDnsSupport`: the VPC has a resolver.
     pub support: Switch,
@@ -61,7 +63,7 @@ impl Default for DnsAttributes {
 }
 
 /// An attribute of a VPC and its new value. One at a time: EC2 refuses two in one request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum VpcAttribute {
     /// `enableDnsSupport`.
     DnsSupport(Switch),

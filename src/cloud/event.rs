@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
 
 use super::account::{Region, Zone};
 use super::dns::{Switch, VpcAttribute};
@@ -24,7 +25,7 @@ use crate::base::id::*;
 use crate::base::time::Instant;
 
 /// Anything that can carry tags.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each variant is the id of what it names")]
 pub enum ResourceId {
     Vpc(VpcId),
@@ -61,7 +62,7 @@ impl fmt::Display for ResourceId {
 }
 
 /// One change and its moment.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// When it happened.
     pub at: Instant,
@@ -70,7 +71,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields carry the names of the command's parameters and new ids")]
 pub enum Change {
     AccountOpened {

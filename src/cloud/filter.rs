@@ -7,12 +7,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::wire::{Family, Icmp, Packet, Protocol, Transport};
 
 /// A range of ports, both ends included. Never empty.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "(u16, u16)", into = "(u16, u16)")]
 pub struct PortRange {
     first: u16,
     last: u16,
@@ -48,6 +50,19 @@ impl PortRange {
     }
 }
 
+impl From<PortRange> for (u16, u16) {
+    fn from(range: PortRange) -> (u16, u16) {
+        (range.first, range.last)
+    }
+}
+
+impl TryFrom<(u16, u16)> for PortRange {
+    type Error = &'static str;
+    fn try_from((first, last): (u16, u16)) -> Result<PortRange, &'static str> {
+        PortRange::new(first, last).ok_or("a range of ports that ends before it begins")
+    }
+}
+
 impl fmt::Display for PortRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.first, self.last) {
@@ -58,7 +73,7 @@ impl fmt::Display for PortRange {
 }
 
 /// Which ICMP messages: any, those of a type, or those of a type and code.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum IcmpMatch {
     /// Every type and code.
     Any,
@@ -87,7 +102,7 @@ impl IcmpMatch {
 }
 
 /// The traffic that a rule is about (vpc-semantics 3.7, 3.8).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Traffic {
     /// Every protocol (`-1`).
     All,
@@ -248,7 +263,7 @@ fn icmp_match(text: &str) -> Option<IcmpMatch> {
 }
 
 /// Which way packets go, seen from an interface or a subnet.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Direction {
     /// Inwards.
     Ingress,

@@ -8,6 +8,8 @@ mod format;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Cloud;
 use super::account::{Caller, Region};
 use super::event::Change;
@@ -19,7 +21,7 @@ use crate::base::time::{Instant, Span};
 pub use format::{Field, LogFormat, MalformedFormat};
 
 /// What a flow log watches: one interface, or all that a subnet or a VPC has at any time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Watched {
     /// Every interface of the VPC.
     Vpc(VpcId),
@@ -40,7 +42,9 @@ impl fmt::Display for Watched {
 }
 
 /// Which traffic a flow log records.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub enum TrafficType {
     /// What groups and ACLs let through.
     Accept,
@@ -72,7 +76,9 @@ impl TrafficType {
 
 /// The longest time that the packets of one record are apart (`MaxAggregationInterval`): nothing
 /// else than these two may be asked for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub enum Interval {
     /// 60 s.
     Minute,
@@ -108,7 +114,7 @@ impl Interval {
 }
 
 /// How a flow log is set up. Two of the same resource differ in it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct Recording {
     /// Which traffic.
     pub traffic: TrafficType,
@@ -119,7 +125,7 @@ pub struct Recording {
 }
 
 /// A flow log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FlowLog {
     /// Who made it: the owner of what it watches.
     pub owner: AccountId,

@@ -16,6 +16,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::account::{Caller, Region};
 use super::event::Change;
@@ -26,7 +27,7 @@ use crate::base::id::*;
 
 /// An edge of a VPC that a route can name. (A NAT gateway is no edge: it is an interface inside the
 /// VPC that sends what it gets anew.)
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum GatewayId {
     /// To the internet.
     Internet(InternetGatewayId),
@@ -58,7 +59,7 @@ impl fmt::Display for GatewayId {
 }
 
 /// The line behind a virtual private gateway. Routing is the same; reports name it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Line {
     /// A site-to-site VPN.
     #[default]
@@ -86,7 +87,7 @@ impl Line {
 }
 
 /// A gateway.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Gateway {
     /// Who owns it.
     pub owner: AccountId,
@@ -104,7 +105,7 @@ pub struct Gateway {
 }
 
 /// A NAT gateway (public connectivity): an interface of its own in a subnet, with a public address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NatGateway {
     /// Its VPC.
     pub vpc: VpcId,
@@ -113,7 +114,7 @@ pub struct NatGateway {
 }
 
 /// A public address that an account holds.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PublicAddress {
     /// Who holds it.
     pub owner: AccountId,
@@ -126,7 +127,7 @@ pub struct PublicAddress {
 }
 
 /// The network in which a host outside the cloud lives.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Site {
     /// The internet; there is one.
     Internet,
@@ -136,7 +137,7 @@ pub enum Site {
 
 /// A host outside the cloud. It has an interface like every host; no group, ACL or route table of
 /// the cloud applies to it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OutsideHost {
     /// The gateway to which it hands its packets.
     pub beyond: GatewayId,

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 use super::Cloud;
 use super::account::Caller;
 use super::event::Change;
@@ -16,7 +18,7 @@ use crate::base::id::*;
 
 /// Whether an interface may send from and receive for addresses that are not its own
 /// (vpc-semantics 3.6).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum SourceDestCheck {
     /// It may not. The default.
     #[default]
@@ -26,7 +28,7 @@ pub enum SourceDestCheck {
 }
 
 /// Whether an instance runs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum InstanceState {
     /// It sends and receives.
     Running,
@@ -35,7 +37,7 @@ pub enum InstanceState {
 }
 
 /// A virtual machine with one interface.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Instance {
     /// Its primary interface.
     pub interface: InterfaceId,
@@ -44,7 +46,7 @@ pub struct Instance {
 }
 
 /// What an interface belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Host {
     /// An instance.
     Instance(InstanceId),
@@ -53,7 +55,7 @@ pub enum Host {
 }
 
 /// A network interface.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Interface {
     /// The VPC it is in.
     pub vpc: VpcId,

@@ -37,6 +37,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use serde::{Deserialize, Serialize};
+
 use account::{Account, Caller, Usage};
 use command::Command;
 use event::{Change, Event, ResourceId};
@@ -60,7 +62,7 @@ use crate::base::rng::mix;
 use crate::base::time::{Instant, Span};
 
 /// The emulated cloud: every account's resources at one moment.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Cloud {
     profile: Profile,
     settle: Span,
@@ -177,6 +179,19 @@ impl Cloud {
             self.evolve(event);
         }
         Ok(events)
+    }
+
+    /// Would this command be refused now? Nothing happens.
+    ///
+    /// # Errors
+    /// As [`Cloud::apply`].
+    pub fn check(&self, caller: &Caller, command: &Command, now: Instant) -> Result<(), Refusal> {
+        self.decide(caller, command, now.max(self.latest)).map(drop)
+    }
+
+    /// Carries out again what happened once: an event of a cloud that was in the same state.
+    pub fn carry_out(&mut self, event: &Event) {
+        self.evolve(event);
     }
 
     /// The cloud that these events made, in order, starting from an empty one.
@@ -358,6 +373,11 @@ impl Cloud {
     /// The rule book in force.
     pub fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// The moment of the last event.
+    pub fn latest(&self) -> Instant {
+        self.latest
     }
 
     /// How long transient peering states last.

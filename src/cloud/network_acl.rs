@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
 
 use super::Cloud;
 use super::account::Caller;
@@ -18,7 +19,8 @@ use super::refusal::Refusal;
 use crate::base::id::*;
 
 /// The number of an entry, 1..=32,766: lower ones are looked at first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct RuleNumber(u16);
 
 impl RuleNumber {
@@ -36,6 +38,19 @@ impl RuleNumber {
     }
 }
 
+impl From<RuleNumber> for u16 {
+    fn from(number: RuleNumber) -> u16 {
+        number.0
+    }
+}
+
+impl TryFrom<u16> for RuleNumber {
+    type Error = &'static str;
+    fn try_from(n: u16) -> Result<RuleNumber, &'static str> {
+        RuleNumber::new(n).ok_or("a rule number outside 1..=32766")
+    }
+}
+
 impl fmt::Display for RuleNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -43,7 +58,7 @@ impl fmt::Display for RuleNumber {
 }
 
 /// What an entry does with the packets it matches.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum AclAction {
     /// Lets them pass.
     Allow,
@@ -62,7 +77,7 @@ impl AclAction {
 }
 
 /// One entry.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct AclEntry {
     /// The traffic it is about; ports are those of the destination.
     pub traffic: Traffic,
@@ -73,7 +88,7 @@ pub struct AclEntry {
 }
 
 /// Whether a VPC was born with it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum AclKind {
     /// It was: it serves every subnet that has no other, and allows everything until changed.
     Default,
@@ -82,7 +97,7 @@ pub enum AclKind {
 }
 
 /// A network ACL.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NetworkAcl {
     /// The VPC it belongs to.
     pub vpc: VpcId,

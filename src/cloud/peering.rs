@@ -19,6 +19,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::account::Region;
 use super::dns::Switch;
 use crate::base::id::{AccountId, PeeringId, VpcId};
@@ -26,7 +28,7 @@ use crate::base::limit::PEERING_REQUEST_LIFE;
 use crate::base::time::{Instant, Span};
 
 /// One end of a peering as the request named it. The accepter of a failed request may not exist.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Party {
     /// The VPC at this end.
     pub vpc: VpcId,
@@ -37,7 +39,7 @@ pub struct Party {
 }
 
 /// One of the two ends.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum End {
     /// The one that asked.
     Requester,
@@ -65,7 +67,7 @@ impl End {
 
 /// What the checks of a request found. Shown to nobody as such: every failed request reads the
 /// same (invariant S11), the cause is for the lab's own explanations.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum FailureCause {
     /// No VPC with this id in the named region belongs to the named account.
     PeerUnknown,
@@ -74,7 +76,7 @@ pub enum FailureCause {
 }
 
 /// Where a peering stands. Each state carries what only it knows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum State {
     /// The checks run until `settles_at`; nobody can answer yet.
     InitiatingRequest {
@@ -161,6 +163,11 @@ impl Status {
         Status::Deleting,
         Status::Deleted,
     ];
+
+    /// Can it still change?
+    pub const fn is_live(self) -> bool {
+        !matches!(self, Status::Failed | Status::Expired | Status::Rejected | Status::Deleted)
+    }
 
     /// The code on the wire.
     pub const fn code(self) -> &'static str {
@@ -332,7 +339,7 @@ pub enum Role {
 
 /// A peering connection. An edge between two VPCs and never a node: no queue, device or lock is
 /// shared by two of them.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Peering {
     id: PeeringId,
     requester: Party,

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::Cloud;
 use super::account::{Caller, Region};
@@ -18,7 +19,7 @@ use super::security_group::{RulePeer, SecurityGroup};
 use crate::base::id::*;
 
 /// A managed prefix list: blocks under one name.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PrefixList {
     /// Who owns it. Only its owner's groups may name it.
     pub owner: AccountId,

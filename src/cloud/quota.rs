@@ -3,10 +3,12 @@
 //! Holds the adjustable limits with their defaults (vpc-semantics 1.4, figures of 2023, the same
 //! in 2018 unless a quota says otherwise) and their names in files. Refuses to count anything.
 
+use serde::{Deserialize, Serialize};
+
 use super::refusal::Refusal;
 
 /// A quota that can be adjusted for an account.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Quota {
     /// VPCs of one region. AWS: 5; ours is 1,000 so that large networks need no paperwork.
     VpcsPerRegion,
@@ -109,7 +111,7 @@ impl Quota {
 }
 
 /// The quotas of one account: the defaults, except where adjusted.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Quotas(std::collections::BTreeMap<Quota, usize>);
 
 impl Quotas {

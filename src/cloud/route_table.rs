@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::account::Caller;
 use super::event::Change;
@@ -22,7 +23,7 @@ use crate::base::id::*;
 use crate::base::time::Instant;
 
 /// Where a route leads, as a command names it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum RouteTarget {
     /// Over a peering of the table's VPC.
     Peering(PeeringId),
@@ -126,7 +127,7 @@ impl RouteState {
 
 /// What becomes of a packet whose longest match cannot be used. AWS does not say (vpc-semantics 3.2,
 /// 8), so it is a setting of the emulator.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Blackhole {
     /// It is dropped: the route still covers the destination.
     #[default]
@@ -154,7 +155,7 @@ impl Blackhole {
 }
 
 /// A route table of one VPC.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RouteTable {
     /// Its VPC.
     pub vpc: VpcId,
@@ -285,6 +286,14 @@ impl Cloud {
             Some((_, table)) => Some(table),
             None => self.vpcs.get(&subnet.vpc).map(|vpc| vpc.main_table()),
         }
+    }
+
+    /// The table that an association is with. Linear in the VPCs for a main association.
+    pub fn table_by_association(&self, id: AssociationId) -> Option<RouteTableId> {
+        if let Some(subnet) = self.associations.get(&id) {
+            return Some(self.subnets.get(subnet)?.association?.1);
+        }
+        self.vpcs.values().find(|vpc| vpc.main.0 == id).map(|vpc| vpc.main.1)
     }
 
     pub(super) fn own_table(

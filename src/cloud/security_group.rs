@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
 
 use super::Cloud;
 use super::account::Caller;
@@ -23,7 +24,7 @@ use crate::base::limit::GROUP_NAME_CHARS_MAX;
 use crate::base::time::Instant;
 
 /// Whose packets a rule allows: the far end's address.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum RulePeer {
     /// Any address of this block.
     Block(IpNet),
@@ -45,7 +46,7 @@ impl fmt::Display for RulePeer {
 }
 
 /// An allow rule; there are no others.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct GroupRule {
     /// What it allows.
     pub traffic: Traffic,
@@ -82,7 +83,7 @@ impl fmt::Display for GroupRule {
 }
 
 /// A security group.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SecurityGroup {
     /// The VPC it belongs to.
     pub vpc: VpcId,

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
 
 use super::account::{Caller, Zone};
 use super::event::Change;
@@ -18,7 +19,7 @@ use super::{Cloud, cidr};
 use crate::base::id::*;
 
 /// A subnet: a part of one VPC block, in one zone.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Subnet {
     /// Its VPC.
     pub vpc: VpcId,

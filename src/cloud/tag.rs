@@ -23,6 +23,11 @@ impl Cloud {
         self.tags.get(&(resource, account)).unwrap_or(&NONE)
     }
 
+    /// The resources that an account has hung tags on, ordered. Linear in all tagged resources.
+    pub fn tagged_by(&self, account: AccountId) -> impl Iterator<Item = ResourceId> + '_ {
+        self.tags.keys().filter(move |(_, by)| *by == account).map(|(of, _)| *of)
+    }
+
     /// The `Name` of a resource: of a peering, the requester's word before the accepter's.
     pub fn name(&self, resource: ResourceId) -> Option<&str> {
         let first = (resource, AccountId::LOWEST);

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use ipnet::{IpNet, Ipv4Net};
+use serde::{Deserialize, Serialize};
 
 use super::account::{Caller, Region};
 use super::dns::DnsAttributes;
@@ -20,7 +21,7 @@ use crate::base::id::*;
 use crate::base::time::Instant;
 
 /// A VPC.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Vpc {
     /// The owner.
     pub owner: AccountId,

@@ -62,7 +62,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio", &["api/", "cli/"]),
     ("hyper", &["api/http", "cli/"]),
     ("redb", &["api/journal"]),
-    ("postcard", &["api/journal", "api/entry.rs"]),
+    ("postcard", &["api/journal", "api/entry.rs", "cloud/tests/properties.rs", "base/id.rs"]),
     ("prometheus_client", &["api/metrics.rs"]),
     ("hmac", &["api/signature"]),
     ("sha2", &["api/signature"]),

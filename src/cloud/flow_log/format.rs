@@ -6,13 +6,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Builds the enum and its table from one list.
 macro_rules! fields {
     ($($version:literal $variant:ident $name:literal $what:literal;)+) => {
         /// A field of a record (vpc-semantics 4.1 and 4.2), in the order of AWS's documentation.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         pub enum Field {
             $(#[doc = $what] $variant,)+
         }
@@ -72,7 +73,8 @@ fields! {
 }
 
 /// Which fields a flow log writes, in which order: at least one, none twice.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LogFormat(Vec<Field>);
 
 /// A text that is no format of a flow log.
@@ -121,6 +123,19 @@ impl fmt::Display for LogFormat {
             write!(f, "{gap}${{{}}}", field.name())?;
         }
         Ok(())
+    }
+}
+
+impl From<LogFormat> for String {
+    fn from(format: LogFormat) -> String {
+        format.to_string()
+    }
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = MalformedFormat;
+    fn try_from(text: String) -> Result<LogFormat, MalformedFormat> {
+        text.parse()
     }
 }
 

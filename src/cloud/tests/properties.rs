@@ -1,4 +1,5 @@
-//! Random histories: a refusal changes nothing, the events rebuild the cloud, no id is used twice.
+//! Random histories: a refusal changes nothing, the events rebuild the cloud, no id is used twice,
+//! and what is written down is what is read back.
 
 use std::collections::BTreeSet;
 
@@ -243,6 +244,13 @@ proptest! {
                     prop_assert!(!super::super::cidr::any_overlap(&[*a], rest), "{} overlaps", id);
                 }
             }
+        }
+        #[cfg(feature = "serve")]
+        {
+            let kept = postcard::to_stdvec(&(&cloud, &events)).unwrap();
+            let read: (Cloud, Vec<Event>) = postcard::from_bytes(&kept).unwrap();
+            prop_assert_eq!(&read.0, &cloud);
+            prop_assert_eq!(&read.1, &events);
         }
         prop_assert_eq!(Cloud::replay(profile, settle, &events), cloud);
     }

@@ -1,0 +1,89 @@
+//! The server's clock: the host's, or one that only moves when told to.
+//!
+//! Holds both. Refuses to let time go back: the world keeps the latest moment it has seen. Moments
+//! are nanoseconds since the Unix epoch, so [`Instant::START`] is 1970.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+use crate::base::time::{Instant, Span};
+
+/// Where the time comes from.
+#[derive(Debug)]
+pub enum Clock {
+    /// The host's clock.
+    Wall,
+    /// Virtual time: it moves a microsecond with each request, and as far as it is told to.
+    Virtual(AtomicU64),
+}
+
+impl Clock {
+    /// A virtual clock that shows this moment.
+    pub fn starting_at(moment: Instant) -> Clock {
+        Clock::Virtual(AtomicU64::new(moment.as_nanos()))
+    }
+
+    /// The present, for one request: what the request before it has started has settled by now.
+    pub fn now(&self) -> Instant {
+        match self {
+            Clock::Wall => {
+                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                // A host's clock before 1970 counts as 1970; one behind 2554 as 2554.
+                let nanos =
+                    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+                Instant::from_nanos(nanos)
+            }
+            Clock::Virtual(nanos) => {
+                let step = Span::from_micros(1).as_nanos();
+                Instant::from_nanos(nanos.fetch_add(step, Ordering::Relaxed) + step)
+            }
+        }
+    }
+
+    /// Lets virtual time pass. `None` on the host's clock, which nobody moves.
+    pub fn advance(&self, by: Span) -> Option<Instant> {
+        match self {
+            Clock::Wall => None,
+            Clock::Virtual(nanos) => {
+                let moved = nanos.fetch_add(by.as_nanos(), Ordering::Relaxed);
+                Some(Instant::from_nanos(moved.saturating_add(by.as_nanos())))
+            }
+        }
+    }
+
+    /// Does time pass by itself?
+    pub fn is_virtual(&self) -> bool {
+        matches!(self, Clock::Virtual(_))
+    }
+}
+
+/// A moment as EC2 writes it: `2015-03-25T12:00:00.000Z`.
+pub fn timestamp(moment: Instant) -> String {
+    let nanos = i128::from(moment.as_nanos());
+    // Every moment of a `u64` lies before the year 2555, which a timestamp can hold.
+    let stamp = Timestamp::from_nanosecond(nanos).unwrap_or_default();
+    stamp.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn virtual_time_moves_when_told_and_a_little_with_each_request() {
+        let clock = Clock::starting_at(Instant::START + Span::from_days(1));
+        let first = clock.now();
+        assert!(clock.now() > first);
+        let later = clock.advance(Span::from_days(7)).unwrap();
+        assert!(later.since(first) >= Span::from_days(7));
+        assert_eq!(Clock::Wall.advance(Span::from_days(7)), None);
+    }
+
+    #[test]
+    fn moments_are_written_as_ec2_does() {
+        let nanos = 1_427_284_800_123_456_789;
+        assert_eq!(timestamp(Instant::from_nanos(nanos)), "2015-03-25T12:00:00.123Z");
+    }
+}

@@ -1,0 +1,279 @@
+//! From a request to its answer: the table of operations, and what each is given.
+//!
+//! Holds the table, from which the coverage page is written too, and the two kinds of operations:
+//! those that read an [`Ask`] and those that change the world through an [`Edit`]. Refuses to hold an
+//! operation: each stands beside its noun in `operation/`.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::entry::Entry;
+use super::fault::Fault;
+use super::filter::Filters;
+use super::operation;
+use super::params::Params;
+use super::records::{Fact, Kind, Record, Records};
+use super::world::World;
+use super::xml::Xml;
+use crate::base::id::InterfaceId;
+use crate::base::time::Instant;
+use crate::cloud::Cloud;
+use crate::cloud::account::Caller;
+use crate::cloud::command::Command;
+use crate::cloud::event::{Change, Event, ResourceId};
+
+/// One operation of the API.
+#[derive(Debug)]
+pub struct Operation {
+    /// Its name: the value of `Action`.
+    pub name: &'static str,
+    /// The parameters that it takes, at the top. Others are ignored, and said to be.
+    pub takes: &'static [&'static str],
+    /// The filters that it has; none if it takes no `Filter`.
+    pub filters: &'static [&'static str],
+    /// What EC2 has of it and we do not, for the coverage page; empty if nothing.
+    pub lacks: &'static str,
+    /// What carries it out.
+    pub run: Run,
+}
+
+/// What carries an operation out. It writes the elements of the answer that follow `requestId`.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// Nothing changes.
+    Read(fn(&Ask<'_>, &mut Xml) -> Result<(), Fault>),
+    /// Something may change. An operation that refuses has changed nothing.
+    Write(fn(&mut Edit<'_>, &mut Xml) -> Result<(), Fault>),
+}
+
+/// The parameters that any operation may have.
+const COMMON: &[&str] = &["Action", "Version", "DryRun", "ClientToken", "TagSpecification"];
+/// Those that carry a signature in the query string.
+const SIGNATURE: &[&str] = &[
+    "AWSAccessKeyId",
+    "Signature",
+    "SignatureMethod",
+    "SignatureVersion",
+    "Timestamp",
+    "Expires",
+    "SecurityToken",
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+    "X-Amz-Security-Token",
+];
+
+static TABLE: LazyLock<BTreeMap<&'static str, &'static Operation>> =
+    LazyLock::new(|| operations().map(|(_, operation)| (operation.name, operation)).collect());
+
+/// Every operation, with the area it belongs to, in the order of the areas.
+pub fn operations() -> impl Iterator<Item = (&'static str, &'static Operation)> {
+    operation::AREAS.iter().flat_map(|(area, rows)| rows.iter().map(move |row| (*area, row)))
+}
+
+/// The operation of this name.
+pub fn find(name: &str) -> Option<&'static Operation> {
+    TABLE.get(name).copied()
+}
+
+impl Operation {
+    /// The parameters of a request that mean nothing to this operation.
+    pub fn ignored<'p>(&self, params: &'p Params) -> impl Iterator<Item = &'p str> {
+        let pages = ["MaxResults", "NextToken", "Filter"];
+        params.names().filter(move |name| {
+            let known = [COMMON, SIGNATURE, self.takes].iter().any(|set| set.contains(name))
+                || (self.pages() && pages.contains(name));
+            !known
+        })
+    }
+
+    /// Does it answer in pages?
+    pub fn pages(&self) -> bool {
+        self.name.starts_with("Describe")
+    }
+}
+
+/// What a reading operation is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The world as it is.
+    pub world: &'a World,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// What was asked.
+    pub params: &'a Params,
+    /// The present.
+    pub now: Instant,
+    /// The operation.
+    pub operation: &'static Operation,
+}
+
+impl<'a> Ask<'a> {
+    /// The cloud.
+    pub fn cloud(&self) -> &'a Cloud {
+        self.world.cloud()
+    }
+
+    /// What is remembered beside the cloud.
+    pub fn records(&self) -> &'a Records {
+        self.world.records()
+    }
+
+    /// The filters of the request.
+    ///
+    /// # Errors
+    /// One that the operation does not have.
+    pub fn filters(&self) -> Result<Filters, Fault> {
+        Filters::parse(self.params, self.operation.filters)
+    }
+
+    /// The caller's tags of a resource.
+    pub fn tags(&self, of: ResourceId) -> &'a BTreeMap<String, String> {
+        self.cloud().tags(of, self.caller.account)
+    }
+
+    /// Something that is remembered of a resource.
+    pub fn fact(&self, of: impl std::fmt::Display, fact: Fact) -> Option<&'a str> {
+        self.records().fact(&of.to_string(), fact)
+    }
+}
+
+/// What a changing operation is given. Every change goes through it, so that the journal hears of it.
+#[derive(Debug)]
+pub struct Edit<'a> {
+    world: &'a mut World,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// What was asked.
+    pub params: &'a Params,
+    /// The present.
+    pub now: Instant,
+    /// The operation.
+    pub operation: &'static Operation,
+    entry: Entry,
+}
+
+impl<'a> Edit<'a> {
+    /// An edit that has changed nothing yet.
+    pub fn new(
+        world: &'a mut World,
+        caller: &'a Caller,
+        params: &'a Params,
+        now: Instant,
+        operation: &'static Operation,
+    ) -> Edit<'a> {
+        Edit { world, caller, params, now, operation, entry: Entry::default() }
+    }
+
+    /// What has been changed.
+    pub fn finish(self) -> Entry {
+        self.entry
+    }
+
+    /// The world as it has become, for writing the answer.
+    pub fn ask(&self) -> Ask<'_> {
+        let Edit { world, caller, params, now, operation, .. } = self;
+        Ask { world, caller, params, now: *now, operation }
+    }
+
+    /// The cloud as it has become.
+    pub fn cloud(&self) -> &Cloud {
+        self.world.cloud()
+    }
+
+    /// What is remembered beside the cloud.
+    pub fn records(&self) -> &Records {
+        self.world.records()
+    }
+
+    /// Asks the cloud.
+    ///
+    /// # Errors
+    /// The cloud's refusal. An operation of several commands sees to it beforehand that only the
+    /// first can be refused.
+    pub fn apply(&mut self, command: &Command) -> Result<Vec<Event>, Fault> {
+        let events = self.world.apply(self.caller, command)?;
+        self.entry.events.extend_from_slice(&events);
+        Ok(events)
+    }
+
+    /// Asks the cloud, and finds in what happened what the caller looks for.
+    ///
+    /// # Errors
+    /// The cloud's refusal; `InternalError` if it is not there, which would be a fault of ours.
+    pub fn apply_for<T>(
+        &mut self,
+        command: &Command,
+        find: impl Fn(&Change) -> Option<T>,
+    ) -> Result<T, Fault> {
+        let events = self.apply(command)?;
+        events.iter().find_map(|event| find(&event.change)).ok_or_else(|| {
+            let message = format!("{command:?} did not do what it is for");
+            Fault::new("InternalError", message).with_status(super::fault::Status::Internal)
+        })
+    }
+
+    /// Changes what is remembered beside the cloud.
+    pub fn record(&mut self, record: Record) {
+        self.world.carry_out(&record);
+        self.entry.records.push(record);
+    }
+
+    /// Remembers something of a resource; an empty value forgets it.
+    pub fn remember(&mut self, of: impl std::fmt::Display, fact: Fact, value: impl Into<String>) {
+        self.record(Record::Set { of: of.to_string(), fact, value: value.into() });
+    }
+
+    /// Makes a resource that only the API has, of the caller in its region.
+    pub fn make(&mut self, kind: Kind) -> String {
+        let id = self.records().next_id(kind);
+        let (owner, region) = (self.caller.account, self.caller.region.clone());
+        self.record(Record::Made { kind, id: id.clone(), owner, region });
+        id
+    }
+
+    /// Forgets all that was remembered of a resource that is gone.
+    pub fn forget(&mut self, id: impl std::fmt::Display) {
+        self.record(Record::Gone { id: id.to_string() });
+    }
+
+    /// The tags that the request wants on a new resource of this type (`TagSpecification.N`), valid
+    /// ones: tagging with them cannot be refused.
+    ///
+    /// # Errors
+    /// A tag that cannot be, or a specification for another type of resource.
+    pub fn new_tags(&self, resource_type: &str) -> Result<Vec<(String, String)>, Fault> {
+        operation::tag::specified(self.params, &[resource_type], resource_type)
+    }
+
+    /// Tags a new resource of the cloud. `tags` come from [`Edit::new_tags`].
+    ///
+    /// # Errors
+    /// None that is known, see there.
+    pub fn tag(&mut self, resource: ResourceId, tags: Vec<(String, String)>) -> Result<(), Fault> {
+        if !tags.is_empty() {
+            self.apply(&Command::CreateTags { resource, tags })?;
+        }
+        Ok(())
+    }
+
+    /// Tags a new resource that only the API has.
+    pub fn tag_thing(&mut self, of: &str, tags: Vec<(String, String)>) {
+        for (key, value) in tags {
+            self.record(Record::Tagged { of: of.to_owned(), key, value });
+        }
+    }
+
+    /// The world, for what is no change of the network: sending packets through it.
+    pub fn world(&mut self) -> &mut World {
+        self.world
+    }
+
+    /// Does the host behind an interface run?
+    pub fn runs(&self, interface: InterfaceId) -> bool {
+        self.cloud().runs(interface)
+    }
+}

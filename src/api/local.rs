@@ -1,0 +1,72 @@
+//! The server's own pages, under `/_vpclab/`: health, metrics, and what EC2 has no call for.
+//!
+//! Holds the few routes and their JSON. Refuses to change the network: that is what the operations
+//! are for.
+
+use super::fault::Fault;
+use super::http::{Answer, Method, Request};
+use super::metrics::CONTENT_TYPE;
+use super::params::Params;
+use super::server::Server;
+use crate::base::time::Span;
+
+/// Where these pages are.
+pub const ROOT: &str = "/_vpclab/";
+
+/// The answer to a request for one of these pages.
+pub(super) async fn answer(server: &Server, request: &Request) -> Answer {
+    let page = request.path.strip_prefix(ROOT).unwrap_or_default();
+    let answered = match (request.method, page) {
+        (Method::Get, "health") => health(server),
+        (Method::Get, "metrics") => metrics(server),
+        (Method::Post, "reset") => reset(server).await,
+        (Method::Post, "clock/advance") => advance(server, request),
+        (Method::Get, "clock") => clock(server),
+        _ => Err(Fault::new("NotFound", format!("there is no page {ROOT}{page} for this method"))
+            .with_status(super::fault::Status::NotFound)),
+    };
+    answered.unwrap_or_else(|fault| {
+        let body = serde_json::json!({"code": fault.code(), "message": fault.message()});
+        Answer::json(fault.status().number(), body.to_string())
+    })
+}
+
+fn health(server: &Server) -> Result<Answer, Fault> {
+    let world = server.read()?;
+    let body = serde_json::json!({
+        "status": "ready",
+        "version": env!("CARGO_PKG_VERSION"),
+        "profile": world.cloud().profile().name(),
+    });
+    Ok(Answer::json(200, body.to_string()))
+}
+
+fn metrics(server: &Server) -> Result<Answer, Fault> {
+    let world = server.read()?;
+    let gauges = world.gauges(super::server::present(server, &world));
+    Ok(Answer::new(200, CONTENT_TYPE, server.figures(&gauges)))
+}
+
+/// Empties the world: no account has ever asked for anything.
+async fn reset(server: &Server) -> Result<Answer, Fault> {
+    server.kept(server.empty()?).await?;
+    Ok(Answer::json(200, serde_json::json!({"reset": true}).to_string()))
+}
+
+fn clock(server: &Server) -> Result<Answer, Fault> {
+    let now = super::server::present(server, &*server.read()?);
+    let kind = if server.clock().is_virtual() { "virtual" } else { "wall" };
+    let body = serde_json::json!({"now": super::clock::timestamp(now), "clock": kind});
+    Ok(Answer::json(200, body.to_string()))
+}
+
+/// Lets virtual time pass: `by=7d`.
+fn advance(server: &Server, request: &Request) -> Result<Answer, Fault> {
+    let params = Params::parse([request.query.as_bytes(), &request.body])?;
+    let by: Span = params.parsed("by")?.ok_or_else(|| Fault::missing("by"))?;
+    if server.clock().advance(by).is_none() {
+        let message = "The clock is the host's; start the server with `--clock virtual`.";
+        return Err(Fault::new("InvalidParameterValue", message));
+    }
+    clock(server)
+}

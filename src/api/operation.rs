@@ -1,0 +1,117 @@
+//! The operations of the API, one file for each noun.
+//!
+//! Holds the list of areas, and the few things that several operations share. Refuses to hold rules
+//! of the network: an operation turns parameters into a command of the cloud, and what the cloud says
+//! into elements.
+
+pub(super) mod dhcp;
+pub(super) mod peering;
+pub(super) mod region;
+pub(super) mod route_table;
+pub(super) mod subnet;
+pub(super) mod tag;
+pub(super) mod vpc;
+
+use super::dispatch::{Ask, Operation};
+use super::fault::Fault;
+use super::params::WireId;
+use super::xml::Xml;
+use crate::base::id::{AccountId, VpcId};
+use crate::cloud::account::Caller;
+use crate::cloud::refusal::Refusal;
+use crate::cloud::vpc::Vpc;
+
+/// Every operation, by area, in the order of the coverage page.
+pub(super) const AREAS: &[(&str, &[Operation])] = &[
+    ("Regions and zones", region::OPERATIONS),
+    ("VPCs", vpc::OPERATIONS),
+    ("DHCP options", dhcp::OPERATIONS),
+    ("Subnets", subnet::OPERATIONS),
+    ("Route tables", route_table::OPERATIONS),
+    ("Peering connections", peering::OPERATIONS),
+    ("Tags", tag::OPERATIONS),
+];
+
+/// The answer of an operation that has nothing to say.
+pub(super) fn done(xml: &mut Xml) {
+    xml.text("return", true);
+}
+
+/// A resource's name across accounts and regions.
+pub(super) fn arn(caller: &Caller, kind: &str, id: impl std::fmt::Display) -> String {
+    arn_of(caller.account, caller.region.as_str(), kind, id)
+}
+
+/// The same, of a resource whose owner need not be the caller.
+pub(super) fn arn_of(
+    owner: AccountId,
+    region: &str,
+    kind: &str,
+    id: impl std::fmt::Display,
+) -> String {
+    format!("arn:aws:ec2:{region}:{owner}:{kind}/{id}")
+}
+
+/// The VPC, if it is the caller's.
+///
+/// # Errors
+/// `InvalidVpcID.NotFound`.
+pub(super) fn own_vpc<'a>(ask: &Ask<'a>, id: VpcId) -> Result<&'a Vpc, Fault> {
+    let owned = |vpc: &&Vpc| vpc.owner == ask.caller.account && vpc.region == ask.caller.region;
+    Ok(ask.cloud().vpc(id).filter(owned).ok_or(Refusal::VpcNotFound(id))?)
+}
+
+/// Is the VPC the caller's?
+pub(super) fn owns(ask: &Ask<'_>, id: VpcId) -> bool {
+    own_vpc(ask, id).is_ok()
+}
+
+/// The caller's VPCs; if filters name some of them in `field`, only those.
+pub(super) fn vpcs<'a>(ask: &Ask<'a>, field: &str) -> Result<Vec<(VpcId, &'a Vpc)>, Fault> {
+    match exactly::<VpcId>(ask, field)? {
+        Some(ids) => {
+            Ok(ids.into_iter().filter_map(|id| Some((id, own_vpc(ask, id).ok()?))).collect())
+        }
+        None => Ok(ask
+            .cloud()
+            .vpcs()
+            .filter(|(_, vpc)| vpc.owner == ask.caller.account && vpc.region == ask.caller.region)
+            .collect()),
+    }
+}
+
+/// The ids that a field must have, if a filter without wildcards says so, each once: what an index is
+/// asked for. A value that is no id matches nothing.
+pub(super) fn exactly<T: WireId>(ask: &Ask<'_>, field: &str) -> Result<Option<Vec<T>>, Fault> {
+    let filters = ask.filters()?;
+    let Some(values) = filters.exactly(field) else { return Ok(None) };
+    let mut ids: Vec<T> = Vec::new();
+    for id in values.into_iter().filter_map(|value| value.parse().ok()) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(Some(ids))
+}
+
+/// The rows that a Describe operation is about: those that the request lists under `list`, which must
+/// all be there; else those that a filter on `field` names; else all.
+///
+/// # Errors
+/// An id that is none, or the refusal of `find` for a listed id.
+pub(super) fn chosen<T: WireId + Copy, R>(
+    ask: &Ask<'_>,
+    list: &str,
+    field: &str,
+    find: impl Fn(T) -> Result<R, Fault>,
+    all: impl FnOnce() -> Result<Vec<R>, Fault>,
+) -> Result<Vec<R>, Fault> {
+    let listed: Vec<T> = ask.params.ids(list)?;
+    if !listed.is_empty() {
+        return listed.into_iter().map(find).collect();
+    }
+    match exactly(ask, field)? {
+        Some(ids) => Ok(ids.into_iter().filter_map(|id| find(id).ok()).collect()),
+        None => all(),
+    }
+}

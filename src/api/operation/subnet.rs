@@ -1,0 +1,177 @@
+//! Subnets.
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use super::{arn_of, chosen, done, owns, vpcs};
+use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
+use crate::api::dispatch::{Ask, Edit, Operation, Run};
+use crate::api::fault::Fault;
+use crate::api::filter::Values;
+#[allow(unused_imports)]
+use crate::api::shim::*;
+use crate::api::xml::Xml;
+use crate::base::id::SubnetId;
+use crate::cloud::account::Zone;
+use crate::cloud::command::Command;
+use crate::cloud::event::{Change, ResourceId};
+use crate::cloud::refusal::Refusal;
+use crate::cloud::subnet::Subnet;
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "CreateSubnet",
+        takes: &["VpcId", "CidrBlock", "Ipv6CidrBlock", "AvailabilityZone", "AvailabilityZoneId"],
+        filters: &[],
+        lacks: "IPv6-only subnets, Outposts, IPAM pools.",
+        run: Run::Write(create),
+    },
+    Operation {
+        name: "DescribeSubnets",
+        takes: &["SubnetId"],
+        filters: &[
+            "availability-zone",
+            "availabilityZone",
+            "availability-zone-id",
+            "available-ip-address-count",
+            "cidr-block",
+            "cidr",
+            "cidrBlock",
+            "default-for-az",
+            "defaultForAz",
+            "ipv6-cidr-block-association.ipv6-cidr-block",
+            "ipv6-cidr-block-association.association-id",
+            "ipv6-cidr-block-association.state",
+            "ipv6-native",
+            "map-public-ip-on-launch",
+            "owner-id",
+            "state",
+            "subnet-arn",
+            "subnet-id",
+            "vpc-id",
+            "tag:<key>",
+            "tag-key",
+        ],
+        lacks: "Filters on Outposts, customer-owned addresses and name options.",
+        run: Run::Read(describe_subnets),
+    },
+    Operation {
+        name: "DeleteSubnet",
+        takes: &["SubnetId"],
+        filters: &[],
+        lacks: "",
+        run: Run::Write(delete),
+    },
+];
+
+/// A subnet as it is shown.
+struct SubnetRow<'a>(SubnetId, &'a Subnet);
+
+/// The subnet, if its VPC is the caller's.
+pub(super) fn own<'a>(ask: &Ask<'a>, id: SubnetId) -> Result<&'a Subnet, Fault> {
+    let subnet = ask.cloud().subnet(id).filter(|subnet| owns(ask, subnet.vpc));
+    Ok(subnet.ok_or(Refusal::SubnetNotFound(id))?)
+}
+
+impl Row for SubnetRow<'_> {
+    fn key(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn field(&self, ask: &Ask<'_>, name: &str, out: &mut Values<'_>) {
+        let SubnetRow(id, subnet) = self;
+        match name {
+            "subnet-id" => out.shows(id),
+            "vpc-id" => out.shows(subnet.vpc),
+            "availability-zone" | "availabilityZone" => out.is(subnet.zone.as_str()),
+            "availability-zone-id" => out.is(&subnet.zone.id()),
+            "available-ip-address-count" => out.shows(subnet.available_ipv4()),
+            "cidr-block" | "cidr" | "cidrBlock" => out.shows(subnet.cidr),
+            "default-for-az" | "defaultForAz" => out.shows(false),
+            "ipv6-cidr-block-association.ipv6-cidr-block" => out.maybe(subnet.ipv6),
+            "ipv6-cidr-block-association.state" => out.maybe(subnet.ipv6.map(|_| "associated")),
+            "ipv6-native" => out.is("false"),
+            "map-public-ip-on-launch" => out.shows(false),
+            "owner-id" => out.shows(ask.caller.account),
+            "state" => out.is("available"),
+            "subnet-arn" => out.is(&super::arn(ask.caller, "subnet", id)),
+            _ => tag_fields(ask.tags(ResourceId::Subnet(*id)), name, out),
+        }
+    }
+
+    fn write(&self, ask: &Ask<'_>, xml: &mut Xml) {
+        write(ask, xml, self.0, self.1, "available");
+    }
+}
+
+fn write(ask: &Ask<'_>, xml: &mut Xml, id: SubnetId, subnet: &Subnet, state: &str) {
+    let region = ask.caller.region.as_str();
+    xml.text("subnetId", id);
+    xml.text("subnetArn", arn_of(ask.caller.account, region, "subnet", id));
+    xml.text("state", state);
+    xml.text("ownerId", ask.caller.account);
+    xml.text("vpcId", subnet.vpc);
+    xml.text("cidrBlock", subnet.cidr);
+    xml.text("availableIpAddressCount", subnet.available_ipv4());
+    xml.text("availabilityZone", subnet.zone.as_str());
+    xml.text("availabilityZoneId", subnet.zone.id());
+    xml.text("defaultForAz", false);
+    xml.text("mapPublicIpOnLaunch", false);
+    xml.text("assignIpv6AddressOnCreation", false);
+    xml.text("enableDns64", false);
+    xml.text("ipv6Native", false);
+    xml.text("mapCustomerOwnedIpOnLaunch", false);
+    write_tags(xml, ask.tags(ResourceId::Subnet(id)));
+}
+
+/// The zone that a request names.
+pub(super) fn zone(edit: &Edit<'_>) -> Result<Option<Zone>, Fault> {
+    if let Some(id) = edit.params.text("AvailabilityZoneId") {
+        let found = edit.caller.region.zones().find(|zone| zone.id() == id);
+        return found.map(Some).ok_or_else(|| Fault::value("availabilityZoneId", id));
+    }
+    let Some(text) = edit.params.text("AvailabilityZone") else { return Ok(None) };
+    let found = edit.caller.region.zones().find(|zone| zone.as_str() == text);
+    found.map(Some).ok_or_else(|| Fault::value("availabilityZone", text))
+}
+
+fn create(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
+    let vpc = edit.params.needed_id("VpcId")?;
+    let text = edit.params.needed("CidrBlock")?;
+    let cidr: Ipv4Net = text.parse().map_err(|_| Fault::value("cidrBlock", text))?;
+    let ipv6: Option<Ipv6Net> = edit.params.parsed("Ipv6CidrBlock")?;
+    let zone = zone(edit)?;
+    let tags = edit.new_tags("subnet")?;
+    let command = Command::CreateSubnet { vpc, cidr, ipv6, zone };
+    let id = edit.apply_for(&command, |change| match change {
+        Change::SubnetCreated { subnet, .. } => Some(*subnet),
+        _ => None,
+    })?;
+    edit.tag(ResourceId::Subnet(id), tags)?;
+    let ask = edit.ask();
+    let subnet = own(&ask, id)?;
+    xml.group("subnet", |xml| write(&ask, xml, id, subnet, "available"));
+    Ok(())
+}
+
+fn describe_subnets(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
+    let rows = chosen(
+        ask,
+        "SubnetId",
+        "subnet-id",
+        |id| Ok(SubnetRow(id, own(ask, id)?)),
+        || {
+            let subnets = vpcs(ask, "vpc-id")?.into_iter().flat_map(|(_, vpc)| vpc.subnets());
+            let row = |id: &SubnetId| Some(SubnetRow(*id, ask.cloud().subnet(*id)?));
+            Ok(subnets.filter_map(row).collect())
+        },
+    )?;
+    describe(ask, xml, "subnetSet", PageBounds::USUAL, rows)
+}
+
+fn delete(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
+    let subnet = edit.params.needed_id("SubnetId")?;
+    edit.apply(&Command::DeleteSubnet { subnet })?;
+    edit.forget(subnet);
+    done(xml);
+    Ok(())
+}
