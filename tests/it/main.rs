@@ -11,6 +11,8 @@ mod edges;
 mod files;
 #[cfg(feature = "scenario")]
 mod flow_logs;
+#[cfg(feature = "serve")]
+mod http;
 #[cfg(feature = "scenario")]
 mod json;
 mod lifecycle;
