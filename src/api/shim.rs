@@ -101,3 +101,37 @@ impl ViewShim for PeeringView<'_> {
         Some(Switch::Off)
     }
 }
+
+pub trait OwnShim {
+    fn gateways_of<'a>(
+        &'a self,
+        c: &crate::cloud::account::Caller,
+    ) -> std::vec::IntoIter<(crate::cloud::gateway::GatewayId, &'a crate::cloud::gateway::Gateway)>;
+    fn nat_gateways_of<'a>(
+        &'a self,
+        c: &crate::cloud::account::Caller,
+    ) -> std::vec::IntoIter<(NatGatewayId, &'a crate::cloud::gateway::NatGateway)>;
+}
+impl OwnShim for Cloud {
+    fn gateways_of<'a>(
+        &'a self,
+        c: &crate::cloud::account::Caller,
+    ) -> std::vec::IntoIter<(crate::cloud::gateway::GatewayId, &'a crate::cloud::gateway::Gateway)>
+    {
+        self.gateways()
+            .filter(|(_, g)| g.owner == c.account && g.region == c.region)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+    fn nat_gateways_of<'a>(
+        &'a self,
+        c: &crate::cloud::account::Caller,
+    ) -> std::vec::IntoIter<(NatGatewayId, &'a crate::cloud::gateway::NatGateway)> {
+        self.nat_gateways()
+            .filter(|(_, g)| {
+                self.vpc(g.vpc).is_some_and(|v| v.owner == c.account && v.region == c.region)
+            })
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+}

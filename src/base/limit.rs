@@ -196,6 +196,9 @@ pub const GROUP_NAME_CHARS_MAX: usize = 255;
 /// Flow logs of one VPC, subnet or interface (AWS; not adjustable).
 pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
 
+/// How long a deleted NAT gateway can be read (AWS: about an hour).
+pub const API_DELETED_NAT_GATEWAY_SHOWN: Span = Span::from_hours(1);
+
 /// Bytes that one `tcp` step sends (ours).
 pub const TCP_BYTES_MAX: u64 = 100_000_000_000;
 
