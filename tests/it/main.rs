@@ -1,5 +1,7 @@
 //! The integration tests, linked once: each module drives the library through its public interface.
 
+#[cfg(feature = "serve")]
+mod api;
 mod batches;
 #[cfg(feature = "scenario")]
 mod captures;
