@@ -196,6 +196,8 @@ pub const GROUP_NAME_CHARS_MAX: usize = 255;
 /// Flow logs of one VPC, subnet or interface (AWS; not adjustable).
 pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
 
+/// How long a deleted NAT gateway can be read (AWS: about an hour).
+pub const API_DELETED_NAT_GATEWAY_SHOWN: Span = Span::from_hours(1);
 /// Instances that one request may start (ours).
 pub const INSTANCES_PER_REQUEST_MAX: u16 = 1_000;
 /// Interfaces of one instance (AWS grants the largest types 15, counted from 0 to 14; here every

@@ -570,6 +570,16 @@ impl Cloud {
         Some(held.address)
     }
 
+    /// What holds the public address that stands for a private one of an interface.
+    pub fn public_allocation(
+        &self,
+        interface: InterfaceId,
+        private: Ipv4Addr,
+    ) -> Option<(AllocationId, &PublicAddress)> {
+        let allocation = *self.public_of.get(&(interface, private))?;
+        Some((allocation, self.public_addresses.get(&allocation)?))
+    }
+
     /// The interface, and its private address, for which a public one stands.
     pub fn behind_public(&self, public: Ipv4Addr) -> Option<(InterfaceId, Ipv4Addr)> {
         let held = self.public_addresses.get(self.allocations.get(&public)?)?;

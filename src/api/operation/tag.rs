@@ -81,6 +81,7 @@ impl Kind {
             Kind::InsightsAnalysis => "network-insights-analysis",
             Kind::Reservation => "reservation",
             Kind::KeyPair => "key-pair",
+            Kind::DeletedNatGateway => "natgateway",
         }
     }
 }
