@@ -66,22 +66,17 @@ const SIGNATURE: &[&str] = &[
     "X-Amz-Security-Token",
 ];
 
-static TABLE: LazyLock<BTreeMap<&'static str, (&'static str, &'static Operation)>> =
-    LazyLock::new(|| {
-        let rows = operation::AREAS.iter();
-        let rows =
-            rows.flat_map(|(area, rows)| rows.iter().map(move |row| (row.name, (*area, row))));
-        rows.collect()
-    });
+static TABLE: LazyLock<BTreeMap<&'static str, &'static Operation>> =
+    LazyLock::new(|| operations().map(|(_, operation)| (operation.name, operation)).collect());
 
-/// Every operation, with the area it belongs to, by name.
+/// Every operation, with the area it belongs to, in the order of the areas.
 pub fn operations() -> impl Iterator<Item = (&'static str, &'static Operation)> {
-    TABLE.values().copied()
+    operation::AREAS.iter().flat_map(|(area, rows)| rows.iter().map(move |row| (*area, row)))
 }
 
 /// The operation of this name.
 pub fn find(name: &str) -> Option<&'static Operation> {
-    TABLE.get(name).map(|(_, operation)| *operation)
+    TABLE.get(name).copied()
 }
 
 impl Operation {

@@ -8,7 +8,6 @@ use super::http::{Answer, Method, Request};
 use super::metrics::CONTENT_TYPE;
 use super::params::Params;
 use super::server::Server;
-use super::world::{State, World};
 use crate::base::time::Span;
 
 /// Where these pages are.
@@ -50,9 +49,7 @@ fn metrics(server: &Server) -> Result<Answer, Fault> {
 
 /// Empties the world: no account has ever asked for anything.
 async fn reset(server: &Server) -> Result<Answer, Fault> {
-    let profile = server.read()?.cloud().profile();
-    let upto = server.replace(World::new(State::empty(profile)))?;
-    server.kept(upto).await?;
+    server.kept(server.empty()?).await?;
     Ok(Answer::json(200, serde_json::json!({"reset": true}).to_string()))
 }
 

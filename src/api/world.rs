@@ -45,6 +45,13 @@ impl State {
 
     /// Carries out again what a request had changed.
     pub fn carry_out(&mut self, entry: &Entry) {
+        for record in &entry.records {
+            match record {
+                Record::Founded { profile } => *self = State::empty(*profile),
+                Record::Emptied => *self = State::empty(self.profile()),
+                _ => {}
+            }
+        }
         entry.events.iter().for_each(|event| self.cloud.carry_out(event));
         entry.records.iter().for_each(|record| self.records.carry_out(record));
     }

@@ -10,8 +10,6 @@ use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::params::Params;
 use crate::api::records::{Kind, Record};
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
 use crate::base::limit::TAGS_PER_RESOURCE_MAX;
 use crate::cloud::Cloud;
@@ -70,6 +68,7 @@ pub(super) fn resource_type(of: ResourceId) -> &'static str {
         ResourceId::Gateway(GatewayId::Endpoint(_)) => "vpc-endpoint",
         ResourceId::NatGateway(_) => "natgateway",
         ResourceId::FlowLog(_) => "vpc-flow-log",
+        ResourceId::Allocation(_) => "elastic-ip",
     }
 }
 
@@ -83,6 +82,7 @@ impl Kind {
             Kind::InsightsAnalysis => "network-insights-analysis",
             Kind::Reservation => "reservation",
             Kind::KeyPair => "key-pair",
+            Kind::DeletedNatGateway => "natgateway",
         }
     }
 }
@@ -105,6 +105,7 @@ fn resource(text: &str) -> Option<ResourceId> {
         "vpce" => ResourceId::Gateway(GatewayId::Endpoint(text.parse().ok()?)),
         "nat" => ResourceId::NatGateway(text.parse().ok()?),
         "fl" => ResourceId::FlowLog(text.parse().ok()?),
+        "eipalloc" => ResourceId::Allocation(text.parse().ok()?),
         _ => return None,
     })
 }

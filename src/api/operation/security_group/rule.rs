@@ -348,8 +348,6 @@ impl Row for RuleRow {
 
 /// Does the caller's VPC of this group count as a default one?
 pub(super) fn in_default_vpc(ask: &Ask<'_>, group: &SecurityGroup) -> bool {
-    #[allow(unused_imports)]
-    use crate::api::shim::*;
     own_vpc(ask, group.vpc).is_ok_and(|vpc| vpc.is_default())
 }
 
