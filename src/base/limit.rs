@@ -193,6 +193,12 @@ pub const TAG_KEY_CHARS_MAX: usize = 128;
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Characters of a security group's name (AWS).
 pub const GROUP_NAME_CHARS_MAX: usize = 255;
+/// Characters of the description of a security group or of one of its rules (AWS).
+pub const RULE_DESCRIPTION_CHARS_MAX: usize = 255;
+/// Entries that a managed prefix list can be made for (AWS).
+pub const PREFIX_LIST_ENTRIES_MAX: usize = 1_000;
+/// Versions of a managed prefix list whose entries are kept (ours).
+pub const PREFIX_LIST_VERSIONS_KEPT: u64 = 100;
 /// Flow logs of one VPC, subnet or interface (AWS; not adjustable).
 pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
 
