@@ -23,7 +23,7 @@ mod tests;
 pub use bounds::RunError;
 pub use link::{LinkOf, LinkSpec};
 pub use observe::{Happening, Observer, Subject, World};
-pub use traffic::{Datagrams, Leg, Load, Pace, ProbeId, ProbeTally, Source};
+pub use traffic::{Datagrams, Leg, Load, Pace, ProbeId, ProbeTally, Source, Tally};
 
 use ahead::{Foresight, Verdict};
 use bounds::Bounds;
