@@ -24,7 +24,6 @@ pub mod params;
 pub mod recorders;
 pub mod records;
 pub mod server;
-mod shim;
 pub mod signature;
 mod sts;
 pub mod traffic;

@@ -72,11 +72,7 @@ pub(super) fn vpcs<'a>(ask: &Ask<'a>, field: &str) -> Result<Vec<(VpcId, &'a Vpc
         Some(ids) => {
             Ok(ids.into_iter().filter_map(|id| Some((id, own_vpc(ask, id).ok()?))).collect())
         }
-        None => Ok(ask
-            .cloud()
-            .vpcs()
-            .filter(|(_, vpc)| vpc.owner == ask.caller.account && vpc.region == ask.caller.region)
-            .collect()),
+        None => Ok(ask.cloud().vpcs_of(ask.caller).collect()),
     }
 }
 

@@ -196,6 +196,17 @@ pub const GROUP_NAME_CHARS_MAX: usize = 255;
 /// Flow logs of one VPC, subnet or interface (AWS; not adjustable).
 pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
 
+/// Instances that one request may start (ours).
+pub const INSTANCES_PER_REQUEST_MAX: u16 = 1_000;
+/// Interfaces of one instance (AWS grants the largest types 15, counted from 0 to 14; here every
+/// instance is as large).
+pub const INTERFACES_PER_INSTANCE_MAX: usize = 15;
+/// How long a terminated instance can be read (AWS: about an hour, vpc-semantics 6.3).
+pub const TERMINATED_INSTANCE_SHOWN: Span = Span::from_hours(1);
+/// Ended peerings and terminated instances that one command forgets in passing (ours): more than it
+/// can end, so that they do not pile up, and few enough not to be noticed.
+pub const FORGOTTEN_PER_COMMAND_MAX: usize = 64;
+
 /// Bytes that one `tcp` step sends (ours).
 pub const TCP_BYTES_MAX: u64 = 100_000_000_000;
 

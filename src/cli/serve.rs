@@ -21,7 +21,6 @@ use crate::api::server::Server;
 use crate::api::world::{State, World};
 use crate::base::id::AccountId;
 use crate::base::limit::API_KEYS_FILE_BYTES_MAX;
-use crate::cloud::account::Region;
 use crate::cloud::profile::Profile;
 
 /// How often the journal is looked after.
@@ -54,9 +53,9 @@ pub(super) struct Args {
     /// Access keys with their accounts and secrets: `{"keys": [{"access_key", "account", "secret"}]}`
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// The account of callers whose key is none of an account
-    #[arg(long, value_name = "ACCOUNT", default_value = "123456789012")]
-    default_account: AccountId,
+    /// The account of callers whose key is none of an account [default: 123456789012]
+    #[arg(long, value_name = "ACCOUNT")]
+    default_account: Option<AccountId>,
     /// Answer for this name of a host too, beside the loopback ones; may be given several times
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
@@ -166,15 +165,12 @@ fn identities(args: &Args) -> Result<Identities, Trouble> {
         let text = std::fs::read_to_string(file).map_err(|error| trouble(&error))?;
         keys = keys.with_table(&text).map_err(|error| trouble(&error))?;
     }
-    Ok(Identities {
-        keys,
-        default_account: args.default_account,
-        default_region: Region::default(),
-        verification: match args.verify_signatures {
-            true => Verification::On,
-            false => Verification::Off,
-        },
-    })
+    let mut identities = Identities::new(keys);
+    identities.default_account = args.default_account.unwrap_or(identities.default_account);
+    if args.verify_signatures {
+        identities.verification = Verification::On;
+    }
+    Ok(identities)
 }
 
 /// Builds the world of a directory again.

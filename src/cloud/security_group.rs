@@ -218,7 +218,7 @@ impl Cloud {
     ) -> Result<Vec<Change>, Refusal> {
         let interface = self.own_interface(caller, id)?;
         match interface.host {
-            Host::Instance(_) => {}
+            Host::Instance(_) | Host::Nobody => {}
             Host::NatGateway(_) => return Err(Refusal::InterfaceManaged(id)),
         }
         if wanted.is_empty() {
@@ -251,7 +251,7 @@ impl Cloud {
     }
 
     /// A rule of a peer VPC's group is not in the way: it goes stale (2.5), and its owner is
-    /// somebody else (invariant S11). Linear in the number of interfaces.
+    /// somebody else (invariant S11). Linear in the number of interfaces of the VPC.
     pub(super) fn delete_group(
         &self,
         caller: &Caller,
@@ -268,7 +268,8 @@ impl Cloud {
         };
         let others = vpc.groups().iter().filter(|other| **other != id);
         let named = others.filter_map(|other| self.groups.get(other)).any(names_it);
-        if named || self.interfaces.values().any(|interface| interface.groups.contains(&id)) {
+        let mut residents = vpc.subnets().iter().flat_map(|subnet| self.interfaces_in(*subnet));
+        if named || residents.any(|(_, interface)| interface.groups.contains(&id)) {
             return Err(Refusal::GroupInUse(id));
         }
         Ok(vec![Change::SecurityGroupDeleted { group: id }])

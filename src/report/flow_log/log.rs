@@ -69,7 +69,7 @@ impl Station {
     fn window(&self, interval: Interval) -> Span {
         match self.host {
             Host::Instance(_) => Interval::Minute.span(),
-            Host::NatGateway(_) => interval.span(),
+            Host::NatGateway(_) | Host::Nobody => interval.span(),
         }
     }
 }
