@@ -13,8 +13,6 @@ use std::net::IpAddr;
 
 use super::fault::Fault;
 use super::params;
-#[allow(unused_imports)]
-use super::shim::*;
 use super::world::World;
 use crate::base::id::{InstanceId, InterfaceId};
 use crate::base::limit::*;

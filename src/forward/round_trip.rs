@@ -1,6 +1,6 @@
 //! One packet walked through the network as it stands, and its answer walked back.
 //!
-//! Holds the two walks, whether both passed, and what stands in their way. No time passes and no link
+//! Holds the two walks and whether both passed. No time passes and no link
 //! is asked: what is found is where the network's configuration leads the packet. Where nobody
 //! listens, the answer is a reset. An answer has passed if it comes from the address and port that
 //! were asked, whatever the protocol: nobody else's is taken for it. Refuses to put it into words.
@@ -49,11 +49,18 @@ pub struct RoundTrip {
     pub unserved: Option<u16>,
     /// Whether both passed.
     pub passed: Passed,
-    /// What stands in their way, and the smallest change that would let them through.
-    pub diagnosis: Diagnosis,
 }
 
 impl RoundTrip {
+    /// What stands in the way of the packet and its answer, and the smallest change that would let
+    /// them through. `ground` is what they were walked on. Costs a copy of the cloud, and more with
+    /// each blocker.
+    pub fn diagnose(&self, ground: Ground<'_>) -> Diagnosis {
+        let Journey { from, packet, meant, .. } = &self.there;
+        let intent = Intent { from: *from, packet, meant: *meant, ways: Ways::ThereAndBack };
+        diagnose(ground, intent)
+    }
+
     /// Did the answer arrive and is not taken for one?
     pub fn is_from_another(&self) -> bool {
         let arrived = |back: &Journey| back.walk.end == End::Delivered(self.there.from);
@@ -102,10 +109,8 @@ pub fn round_trip(
         }
         _ => None,
     };
-    let intent = Intent { from, packet, meant, ways: Ways::ThereAndBack };
-    let diagnosis = diagnose(ground, intent);
     let there = Journey { way: Way::There, from, packet: packet.clone(), meant, walk: there };
-    Some(RoundTrip { there, back, unserved, passed, diagnosis })
+    Some(RoundTrip { there, back, unserved, passed })
 }
 
 /// Is the address one of the host's?

@@ -6,13 +6,14 @@ use super::names::Names;
 use super::outcome::LegWalk;
 use super::remedy::Remedy;
 use super::told::{self, Ending, Line, Told};
-use crate::forward::repair::Way;
+use crate::forward::repair::{Ground, Way};
 use crate::forward::round_trip::{Journey, RoundTrip};
 use crate::forward::walk::End;
 use crate::sim::{Leg, World};
 
 /// The walks of a round trip, each with the names that things have now. What would help stands with
 /// the last: it is the one that did not end as it should, if any did not.
+/// Costs what a diagnosis does.
 pub fn walks(trip: &RoundTrip, world: World<'_>) -> Vec<LegWalk> {
     let mut walks = vec![leg(&trip.there, world)];
     if let Some(back) = &trip.back {
@@ -29,7 +30,9 @@ pub fn walks(trip: &RoundTrip, world: World<'_>) -> Vec<LegWalk> {
         walks.push(walk);
     }
     if let Some(last) = walks.last_mut() {
-        last.told.remedy = Remedy::of(&trip.diagnosis, world);
+        let World { cloud, rows, memory, now } = world;
+        let found = trip.diagnose(Ground { cloud, rows, memory, now });
+        last.told.remedy = Remedy::of(&found, world);
     }
     walks
 }
