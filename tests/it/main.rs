@@ -13,6 +13,8 @@ mod files;
 mod flow_logs;
 #[cfg(feature = "scenario")]
 mod json;
+#[cfg(feature = "cli")]
+mod kill;
 mod lifecycle;
 mod lifecycle_model;
 #[cfg(feature = "scenario")]
