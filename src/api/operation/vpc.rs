@@ -31,6 +31,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         takes: &["VpcId"],
         filters: &[
             "cidr",
+            "cidr-block",
             "cidrBlock",
             "cidr-block-association.cidr-block",
             "cidr-block-association.association-id",
@@ -101,7 +102,7 @@ impl Row for VpcRow<'_> {
         let v6 = || vpc.block_associations().filter(|(_, block)| matches!(block, IpNet::V6(_)));
         match name {
             "vpc-id" => out.shows(id),
-            "cidr" | "cidrBlock" => out.maybe(vpc.blocks().first()),
+            "cidr" | "cidr-block" | "cidrBlock" => out.maybe(vpc.blocks().first()),
             "cidr-block-association.cidr-block" => v4().for_each(|(_, block)| out.shows(block)),
             "cidr-block-association.association-id" => v4().for_each(|(id, _)| out.shows(id)),
             "cidr-block-association.state" => v4().for_each(|_| out.is(ASSOCIATED)),
