@@ -14,7 +14,7 @@ use crate::api::filter::Values;
 use crate::api::params;
 use crate::api::records::Fact;
 use crate::api::xml::Xml;
-use crate::base::id::{EndpointId, RouteTableId};
+use crate::base::id::{EndpointId, PrefixListId, RouteTableId};
 use crate::cloud::command::Command;
 use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::gateway::{Gateway, GatewayId};
@@ -370,6 +370,26 @@ fn describe_services(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
         rows.iter().filter(|row| filters.match_all(|name, out| row.field(ask, name, out)));
     xml.values("serviceNameSet", matching.map(|row| row.0.full_name(ask)));
     describe(ask, xml, "serviceDetailSet", PageBounds::USUAL, rows)
+}
+
+/// A prefix list of Amazon's: what a service has in the caller's region.
+pub(super) struct AmazonsList {
+    pub(super) id: PrefixListId,
+    pub(super) name: String,
+    pub(super) entries: Vec<IpNet>,
+}
+
+/// Amazon's lists in the caller's region.
+///
+/// # Errors
+/// None that is known.
+pub(super) fn amazons_lists(ask: &Ask<'_>) -> Result<Vec<AmazonsList>, Fault> {
+    let lists = SERVICES.into_iter().map(|service| {
+        let id = params::id(service.prefix_list)?;
+        let entries = vec![service.prefix(ask)?.into()];
+        Ok(AmazonsList { id, name: service.full_name(ask), entries })
+    });
+    lists.collect()
 }
 
 /// A service's prefixes, as AWS's own prefix list.
