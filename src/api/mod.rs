@@ -23,7 +23,6 @@ mod operation;
 pub mod params;
 pub mod records;
 pub mod server;
-mod shim;
 pub mod signature;
 mod sts;
 pub mod world;

@@ -4,9 +4,16 @@
 //! of the network: an operation turns parameters into a command of the cloud, and what the cloud says
 //! into elements.
 
+pub(super) mod account;
+pub(super) mod address;
 pub(super) mod dhcp;
 pub(super) mod endpoint;
+pub(super) mod image;
+pub(super) mod instance;
+pub(super) mod instance_type;
+pub(super) mod interface;
 pub(super) mod internet_gateway;
+pub(super) mod key_pair;
 pub(super) mod nat_gateway;
 pub(super) mod peering;
 pub(super) mod region;
@@ -36,11 +43,18 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Subnets", subnet::OPERATIONS),
     ("Route tables", route_table::OPERATIONS),
     ("Peering connections", peering::OPERATIONS),
+    ("Instances", instance::OPERATIONS),
+    ("Instance types", instance_type::OPERATIONS),
+    ("Images", image::OPERATIONS),
+    ("Key pairs", key_pair::OPERATIONS),
+    ("Network interfaces", interface::OPERATIONS),
+    ("Elastic IP addresses", address::OPERATIONS),
     ("Internet gateways", internet_gateway::OPERATIONS),
     ("NAT gateways", nat_gateway::OPERATIONS),
     ("Virtual private gateways", vpn_gateway::OPERATIONS),
     ("Endpoints", endpoint::OPERATIONS),
     ("Tags", tag::OPERATIONS),
+    ("Accounts", account::OPERATIONS),
 ];
 
 /// The primary private address of an interface.
@@ -91,11 +105,7 @@ pub(super) fn vpcs<'a>(ask: &Ask<'a>, field: &str) -> Result<Vec<(VpcId, &'a Vpc
         Some(ids) => {
             Ok(ids.into_iter().filter_map(|id| Some((id, own_vpc(ask, id).ok()?))).collect())
         }
-        None => Ok(ask
-            .cloud()
-            .vpcs()
-            .filter(|(_, vpc)| vpc.owner == ask.caller.account && vpc.region == ask.caller.region)
-            .collect()),
+        None => Ok(ask.cloud().vpcs_of(ask.caller).collect()),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::base::limit::API_PLACES_MAX;
 use crate::base::rng::mix;
 use crate::base::time::Instant;
 use crate::cloud::account::Caller;
+use crate::cloud::command::Command;
 
 /// The version of the API that a request without one is answered in.
 const VERSION: &str = "2016-11-15";
@@ -191,7 +192,7 @@ impl Server {
         let (account, region) = (caller.account, caller.region.clone());
         edit.record(Record::Seen { account, region });
         dhcp::make_default(&mut edit);
-        let welcomed = Ok(());
+        let welcomed = edit.apply(&Command::CreateDefaultVpc).map(drop);
         self.keep(edit)?;
         welcomed
     }

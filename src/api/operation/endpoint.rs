@@ -13,8 +13,6 @@ use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::params;
 use crate::api::records::Fact;
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
 use crate::base::id::{EndpointId, RouteTableId};
 use crate::cloud::command::Command;

@@ -4,8 +4,6 @@ use crate::api::describe::{PageBounds, Row, describe};
 use crate::api::dispatch::{Ask, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
 use crate::cloud::account::{Region, Zone};
 

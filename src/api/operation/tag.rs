@@ -9,8 +9,6 @@ use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::params::Params;
 use crate::api::records::{Kind, Record};
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
 use crate::base::limit::TAGS_PER_RESOURCE_MAX;
 use crate::cloud::Cloud;
@@ -69,6 +67,7 @@ pub(super) fn resource_type(of: ResourceId) -> &'static str {
         ResourceId::Gateway(GatewayId::Endpoint(_)) => "vpc-endpoint",
         ResourceId::NatGateway(_) => "natgateway",
         ResourceId::FlowLog(_) => "vpc-flow-log",
+        ResourceId::Allocation(_) => "elastic-ip",
     }
 }
 
@@ -105,6 +104,7 @@ fn resource(text: &str) -> Option<ResourceId> {
         "vpce" => ResourceId::Gateway(GatewayId::Endpoint(text.parse().ok()?)),
         "nat" => ResourceId::NatGateway(text.parse().ok()?),
         "fl" => ResourceId::FlowLog(text.parse().ok()?),
+        "eipalloc" => ResourceId::Allocation(text.parse().ok()?),
         _ => return None,
     })
 }
