@@ -8,6 +8,7 @@ pub(super) mod account;
 pub(super) mod address;
 pub(super) mod dhcp;
 pub(super) mod endpoint;
+pub(super) mod flow_log;
 pub(super) mod image;
 pub(super) mod instance;
 pub(super) mod instance_type;
@@ -15,9 +16,12 @@ pub(super) mod interface;
 pub(super) mod internet_gateway;
 pub(super) mod key_pair;
 pub(super) mod nat_gateway;
+pub(super) mod network_acl;
 pub(super) mod peering;
+pub(super) mod prefix_list;
 pub(super) mod region;
 pub(super) mod route_table;
+pub(super) mod security_group;
 pub(super) mod subnet;
 pub(super) mod tag;
 pub(super) mod vpc;
@@ -53,6 +57,10 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("NAT gateways", nat_gateway::OPERATIONS),
     ("Virtual private gateways", vpn_gateway::OPERATIONS),
     ("Endpoints", endpoint::OPERATIONS),
+    ("Security groups", security_group::OPERATIONS),
+    ("Prefix lists", prefix_list::OPERATIONS),
+    ("Network ACLs", network_acl::OPERATIONS),
+    ("Flow logs", flow_log::OPERATIONS),
     ("Tags", tag::OPERATIONS),
     ("Accounts", account::OPERATIONS),
 ];

@@ -95,6 +95,8 @@ pub enum Fact {
     AmazonSideAsn,
     Zone,
     Policy,
+    DestinationType,
+    PermissionArn,
 }
 
 /// One change of the records.

@@ -108,7 +108,8 @@ impl Server {
         Ok(self.seen())
     }
 
-    fn seen(&self) -> Position {
+    /// How far the journal has got with what the world shows.
+    pub(super) fn seen(&self) -> Position {
         self.journal.as_ref().map_or(Position::NONE, Journal::position)
     }
 

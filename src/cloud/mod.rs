@@ -341,16 +341,19 @@ impl Cloud {
             C::CreateSecurityGroup { vpc, name } => self.create_group(caller, *vpc, name),
             C::DeleteSecurityGroup { group } => self.delete_group(caller, *group),
             C::AuthorizeSecurityGroupIngress { group, rules } => {
-                self.authorize(caller, *group, Direction::Ingress, rules, now)
+                self.modify_rules(caller, *group, Direction::Ingress, &[], rules, now)
             }
             C::AuthorizeSecurityGroupEgress { group, rules } => {
-                self.authorize(caller, *group, Direction::Egress, rules, now)
+                self.modify_rules(caller, *group, Direction::Egress, &[], rules, now)
+            }
+            C::ModifySecurityGroupRules { group, direction, remove, add } => {
+                self.modify_rules(caller, *group, *direction, remove, add, now)
             }
             C::RevokeSecurityGroupIngress { group, rules } => {
-                self.revoke(caller, *group, Direction::Ingress, rules)
+                self.modify_rules(caller, *group, Direction::Ingress, rules, &[], now)
             }
             C::RevokeSecurityGroupEgress { group, rules } => {
-                self.revoke(caller, *group, Direction::Egress, rules)
+                self.modify_rules(caller, *group, Direction::Egress, rules, &[], now)
             }
             C::CreateManagedPrefixList { entries } => self.create_prefix_list(caller, entries),
             C::ModifyManagedPrefixList { list, add, remove } => {
@@ -537,6 +540,11 @@ impl Cloud {
     /// The network ACL at the boundary of a subnet.
     pub fn acl_of(&self, subnet: SubnetId) -> Option<NetworkAclId> {
         self.subnets.get(&subnet).map(|subnet| subnet.acl().1)
+    }
+
+    /// The list that an association puts its subnet behind.
+    pub fn acl_by_association(&self, id: AclAssociationId) -> Option<NetworkAclId> {
+        self.acl_of(*self.acl_associations.get(&id)?)
     }
 
     /// A gateway.

@@ -7,7 +7,6 @@ use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::xml::Xml;
 use crate::base::limit::INTERFACES_PER_INSTANCE_MAX;
-use crate::cloud::account::Zone;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -323,10 +322,10 @@ fn describe_offerings(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
         match ask.params.text("LocationType") {
             None | Some("region") => ("region", vec![region.to_string()]),
             Some("availability-zone") => {
-                ("availability-zone", region.zones().map(String::from).to_vec())
+                ("availability-zone", region.zones().map(String::from).collect())
             }
             Some("availability-zone-id") => {
-                ("availability-zone-id", region.zones().iter().map(Zone::id).collect())
+                ("availability-zone-id", region.zones().map(|zone| zone.id()).collect())
             }
             Some(other) => return Err(Fault::value("locationType", other)),
         };

@@ -107,7 +107,7 @@ pub(super) fn modify(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     let id: InstanceId = edit.params.needed_id("InstanceId")?;
     let ask = edit.ask();
     let state = State::of(own(&ask, id)?);
-    let interface = own(&ask, id)?.interface;
+    let primary = own(&ask, id)?.interface();
     let parameter = |name: &str| {
         let mut chars = name.chars();
         let first = chars.next().map(|c| c.to_ascii_uppercase());
@@ -150,19 +150,16 @@ pub(super) fn modify(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
             Err(Fault::new("IncorrectInstanceState", message))
         }
     };
+    let ended = Refusal::InstanceState { instance: id, action: "modified" };
     match attribute.as_str() {
         "sourceDestCheck" => {
             let on = yes_or_no()?;
             let source_dest_check = if on { SourceDestCheck::On } else { SourceDestCheck::Off };
-            if state == State::Terminated {
-                return Err(Refusal::InstanceState { instance: id, action: "modified" }.into());
-            }
+            let interface = primary.ok_or(ended)?;
             edit.apply(&Command::ModifyNetworkInterfaceAttribute { interface, source_dest_check })?;
         }
         "groupId" | "groupSet" => {
-            if state == State::Terminated {
-                return Err(Refusal::InstanceState { instance: id, action: "modified" }.into());
-            }
+            let interface = primary.ok_or(ended)?;
             let groups = edit.params.ids("GroupId")?;
             edit.apply(&Command::ModifyNetworkInterfaceGroups { interface, groups })?;
         }

@@ -97,10 +97,8 @@ impl<'a> InstanceRow<'a> {
 
     /// The primary interface; a terminated instance has none.
     pub(super) fn primary<'i>(&self, ask: &Ask<'i>) -> Option<(InterfaceId, &'i Interface)> {
-        if self.1.is_terminated() {
-            return None;
-        }
-        Some((self.1.interface, ask.cloud().interface(self.1.interface)?))
+        let id = self.1.interface()?;
+        Some((id, ask.cloud().interface(id)?))
     }
 
     fn interfaces<'i>(&self, ask: &Ask<'i>) -> Vec<(InterfaceId, &'i Interface)> {
