@@ -5,6 +5,7 @@
 //! into elements.
 
 pub(super) mod dhcp;
+pub(super) mod insights;
 pub(super) mod peering;
 pub(super) mod region;
 pub(super) mod route_table;
@@ -29,6 +30,7 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Subnets", subnet::OPERATIONS),
     ("Route tables", route_table::OPERATIONS),
     ("Peering connections", peering::OPERATIONS),
+    ("Network Insights", insights::OPERATIONS),
     ("Tags", tag::OPERATIONS),
 ];
 
