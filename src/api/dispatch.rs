@@ -230,9 +230,14 @@ impl<'a> Edit<'a> {
     /// Makes a resource that only the API has, of the caller in its region.
     pub fn make(&mut self, kind: Kind) -> String {
         let id = self.records().next_id(kind);
-        let (owner, region) = (self.caller.account, self.caller.region.clone());
-        self.record(Record::Made { kind, id: id.clone(), owner, region });
+        self.make_known(kind, &id);
         id
+    }
+
+    /// As [`Edit::make`], of a resource that has had this id all along.
+    pub fn make_known(&mut self, kind: Kind, id: &str) {
+        let (owner, region) = (self.caller.account, self.caller.region.clone());
+        self.record(Record::Made { kind, id: id.to_owned(), owner, region });
     }
 
     /// Forgets all that was remembered of a resource that is gone.

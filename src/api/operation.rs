@@ -6,12 +6,22 @@
 
 pub(super) mod dhcp;
 pub(super) mod insights;
+pub(super) mod endpoint;
+pub(super) mod flow_log;
+pub(super) mod internet_gateway;
+pub(super) mod nat_gateway;
+pub(super) mod network_acl;
 pub(super) mod peering;
+pub(super) mod prefix_list;
 pub(super) mod region;
 pub(super) mod route_table;
+pub(super) mod security_group;
 pub(super) mod subnet;
 pub(super) mod tag;
 pub(super) mod vpc;
+pub(super) mod vpn_gateway;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::dispatch::{Ask, Operation};
 use super::fault::Fault;
@@ -19,6 +29,7 @@ use super::params::WireId;
 use super::xml::Xml;
 use crate::base::id::{AccountId, VpcId};
 use crate::cloud::account::Caller;
+use crate::cloud::instance::Interface;
 use crate::cloud::refusal::Refusal;
 use crate::cloud::vpc::Vpc;
 
@@ -31,8 +42,24 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Route tables", route_table::OPERATIONS),
     ("Peering connections", peering::OPERATIONS),
     ("Network Insights", insights::OPERATIONS),
+    ("Internet gateways", internet_gateway::OPERATIONS),
+    ("NAT gateways", nat_gateway::OPERATIONS),
+    ("Virtual private gateways", vpn_gateway::OPERATIONS),
+    ("Endpoints", endpoint::OPERATIONS),
+    ("Security groups", security_group::OPERATIONS),
+    ("Prefix lists", prefix_list::OPERATIONS),
+    ("Network ACLs", network_acl::OPERATIONS),
+    ("Flow logs", flow_log::OPERATIONS),
     ("Tags", tag::OPERATIONS),
 ];
+
+/// The primary private address of an interface.
+pub(super) fn primary_ipv4(interface: &Interface) -> Option<Ipv4Addr> {
+    interface.addresses.iter().find_map(|address| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    })
+}
 
 /// The answer of an operation that has nothing to say.
 pub(super) fn done(xml: &mut Xml) {

@@ -29,17 +29,20 @@ pub enum Kind {
     Reservation,
     /// A key pair.
     KeyPair,
+    /// What can still be seen of a NAT gateway that is deleted, under its old id.
+    DeletedNatGateway,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 7] = [
         Kind::SecurityGroupRule,
         Kind::DhcpOptions,
         Kind::InsightsPath,
         Kind::InsightsAnalysis,
         Kind::Reservation,
         Kind::KeyPair,
+        Kind::DeletedNatGateway,
     ];
 
     /// The prefix of its ids, without the dash.
@@ -51,6 +54,7 @@ impl Kind {
             Kind::InsightsAnalysis => "nia",
             Kind::Reservation => "r",
             Kind::KeyPair => "key",
+            Kind::DeletedNatGateway => "nat",
         }
     }
 }
@@ -86,6 +90,13 @@ pub enum Fact {
     Findings,
     /// Further attributes, as `name=value` lines.
     Options,
+    /// When it was deleted, in nanoseconds since 1970.
+    Deleted,
+    AmazonSideAsn,
+    Zone,
+    Policy,
+    DestinationType,
+    PermissionArn,
 }
 
 /// One change of the records.

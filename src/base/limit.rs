@@ -193,9 +193,17 @@ pub const TAG_KEY_CHARS_MAX: usize = 128;
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Characters of a security group's name (AWS).
 pub const GROUP_NAME_CHARS_MAX: usize = 255;
+/// Characters of the description of a security group or of one of its rules (AWS).
+pub const RULE_DESCRIPTION_CHARS_MAX: usize = 255;
+/// Entries that a managed prefix list can be made for (AWS).
+pub const PREFIX_LIST_ENTRIES_MAX: usize = 1_000;
+/// Versions of a managed prefix list whose entries are kept (ours).
+pub const PREFIX_LIST_VERSIONS_KEPT: u64 = 100;
 /// Flow logs of one VPC, subnet or interface (AWS; not adjustable).
 pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
 
+/// How long a deleted NAT gateway can be read (AWS: about an hour).
+pub const API_DELETED_NAT_GATEWAY_SHOWN: Span = Span::from_hours(1);
 /// Instances that one request may start (ours).
 pub const INSTANCES_PER_REQUEST_MAX: u16 = 1_000;
 /// Interfaces of one instance (AWS grants the largest types 15, counted from 0 to 14; here every

@@ -148,6 +148,13 @@ pub enum Command {
     RevokeSecurityGroupIngress { group: SecurityGroupId, rules: Vec<GroupRule> },
     /// Takes away rules for what goes out: all of them or none.
     RevokeSecurityGroupEgress { group: SecurityGroupId, rules: Vec<GroupRule> },
+    /// Takes rules of one direction away and adds others: all of it or nothing.
+    ModifySecurityGroupRules {
+        group: SecurityGroupId,
+        direction: Direction,
+        remove: Vec<GroupRule>,
+        add: Vec<GroupRule>,
+    },
 
     /// Creates a prefix list in the caller's region.
     CreateManagedPrefixList { entries: Vec<IpNet> },

@@ -341,16 +341,19 @@ impl Cloud {
             C::CreateSecurityGroup { vpc, name } => self.create_group(caller, *vpc, name),
             C::DeleteSecurityGroup { group } => self.delete_group(caller, *group),
             C::AuthorizeSecurityGroupIngress { group, rules } => {
-                self.authorize(caller, *group, Direction::Ingress, rules, now)
+                self.modify_rules(caller, *group, Direction::Ingress, &[], rules, now)
             }
             C::AuthorizeSecurityGroupEgress { group, rules } => {
-                self.authorize(caller, *group, Direction::Egress, rules, now)
+                self.modify_rules(caller, *group, Direction::Egress, &[], rules, now)
+            }
+            C::ModifySecurityGroupRules { group, direction, remove, add } => {
+                self.modify_rules(caller, *group, *direction, remove, add, now)
             }
             C::RevokeSecurityGroupIngress { group, rules } => {
-                self.revoke(caller, *group, Direction::Ingress, rules)
+                self.modify_rules(caller, *group, Direction::Ingress, rules, &[], now)
             }
             C::RevokeSecurityGroupEgress { group, rules } => {
-                self.revoke(caller, *group, Direction::Egress, rules)
+                self.modify_rules(caller, *group, Direction::Egress, rules, &[], now)
             }
             C::CreateManagedPrefixList { entries } => self.create_prefix_list(caller, entries),
             C::ModifyManagedPrefixList { list, add, remove } => {
@@ -539,6 +542,11 @@ impl Cloud {
         self.subnets.get(&subnet).map(|subnet| subnet.acl().1)
     }
 
+    /// The list that an association puts its subnet behind.
+    pub fn acl_by_association(&self, id: AclAssociationId) -> Option<NetworkAclId> {
+        self.acl_of(*self.acl_associations.get(&id)?)
+    }
+
     /// A gateway.
     pub fn gateway(&self, id: GatewayId) -> Option<&Gateway> {
         self.gateways.get(&id)
@@ -568,6 +576,16 @@ impl Cloud {
     pub fn public_address(&self, interface: InterfaceId, private: Ipv4Addr) -> Option<Ipv4Addr> {
         let held = self.public_addresses.get(self.public_of.get(&(interface, private))?)?;
         Some(held.address)
+    }
+
+    /// What holds the public address that stands for a private one of an interface.
+    pub fn public_allocation(
+        &self,
+        interface: InterfaceId,
+        private: Ipv4Addr,
+    ) -> Option<(AllocationId, &PublicAddress)> {
+        let allocation = *self.public_of.get(&(interface, private))?;
+        Some((allocation, self.public_addresses.get(&allocation)?))
     }
 
     /// The interface, and its private address, for which a public one stands.

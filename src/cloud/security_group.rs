@@ -67,8 +67,9 @@ impl GroupRule {
         v4
     }
 
-    /// The rule with the host bits of its block cleared.
-    fn trunc(self) -> GroupRule {
+    /// The rule with the host bits of its block cleared: as a group keeps it.
+    #[must_use]
+    pub fn trunc(self) -> GroupRule {
         match self.peer {
             RulePeer::Block(block) => GroupRule { peer: RulePeer::Block(block.trunc()), ..self },
             RulePeer::PrefixList(_) | RulePeer::Group(_) => self,
@@ -275,43 +276,34 @@ impl Cloud {
         Ok(vec![Change::SecurityGroupDeleted { group: id }])
     }
 
-    pub(super) fn authorize(
+    /// Rules that go are taken away first, so one may come again as another.
+    pub(super) fn modify_rules(
         &self,
         caller: &Caller,
         id: SecurityGroupId,
         direction: Direction,
-        rules: &[GroupRule],
+        remove: &[GroupRule],
+        add: &[GroupRule],
         now: Instant,
     ) -> Result<Vec<Change>, Refusal> {
         let group = self.own_group(caller, id)?;
-        let mut all: BTreeSet<GroupRule> = group.rules(direction).iter().copied().collect();
+        let mut rules: BTreeSet<GroupRule> = group.rules(direction).iter().copied().collect();
         let mut changes = Vec::new();
-        for rule in rules.iter().map(|rule| rule.trunc()) {
+        for rule in remove.iter().map(|rule| rule.trunc()) {
+            if !rules.remove(&rule) {
+                return Err(Refusal::RuleNotFound(rule));
+            }
+            changes.push(Change::GroupRuleRevoked { group: id, direction, rule });
+        }
+        for rule in add.iter().map(|rule| rule.trunc()) {
             self.check_rule(caller, group.vpc, &rule, now)?;
-            if !all.insert(rule) {
+            if !rules.insert(rule) {
                 return Err(Refusal::RuleExists(rule));
             }
             changes.push(Change::GroupRuleAuthorized { group: id, direction, rule });
         }
-        self.check_rule_count(caller, &all, None)?;
-        Ok(changes)
-    }
-
-    pub(super) fn revoke(
-        &self,
-        caller: &Caller,
-        id: SecurityGroupId,
-        direction: Direction,
-        rules: &[GroupRule],
-    ) -> Result<Vec<Change>, Refusal> {
-        let group = self.own_group(caller, id)?;
-        let mut left: BTreeSet<GroupRule> = group.rules(direction).iter().copied().collect();
-        let mut changes = Vec::new();
-        for rule in rules.iter().map(|rule| rule.trunc()) {
-            if !left.remove(&rule) {
-                return Err(Refusal::RuleNotFound(rule));
-            }
-            changes.push(Change::GroupRuleRevoked { group: id, direction, rule });
+        if !add.is_empty() {
+            self.check_rule_count(caller, &rules, None)?;
         }
         Ok(changes)
     }
