@@ -117,6 +117,12 @@ class Server:
 
 
 @pytest.fixture(scope="session")
+def binary():
+    """The program."""
+    return BINARY
+
+
+@pytest.fixture(scope="session")
 def running():
     """The servers that are shared, by their options."""
     servers = {}

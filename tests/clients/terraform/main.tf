@@ -12,19 +12,15 @@ variable "endpoint" {
   type = string
 }
 
-# People who work against a local endpoint skip these checks; everything has to work without, too.
-variable "skip" {
-  type = bool
-}
-
+# As people write it who work against a local endpoint; `checked.tf` skips nothing.
 provider "aws" {
   region                      = "us-east-1"
   access_key                  = "111111111111"
   secret_key                  = "secret"
-  skip_credentials_validation = var.skip
+  skip_credentials_validation = true
   skip_metadata_api_check     = true
-  skip_region_validation      = var.skip
-  skip_requesting_account_id  = var.skip
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
   endpoints {
     ec2 = var.endpoint
     sts = var.endpoint
@@ -41,10 +37,10 @@ provider "aws" {
   region                      = "us-east-1"
   access_key                  = "222222222222"
   secret_key                  = "secret"
-  skip_credentials_validation = var.skip
+  skip_credentials_validation = true
   skip_metadata_api_check     = true
-  skip_region_validation      = var.skip
-  skip_requesting_account_id  = var.skip
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
   endpoints {
     ec2 = var.endpoint
     sts = var.endpoint
@@ -59,7 +55,6 @@ data "aws_availability_zones" "here" {
 
 data "aws_caller_identity" "accepter" {
   provider = aws.accepter
-  # Without a request for the account id the provider does not know it, but this one asks STS itself.
 }
 
 resource "aws_vpc" "near" {
