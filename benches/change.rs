@@ -28,7 +28,7 @@ use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Change;
 use vpclab::cloud::filter::{Direction, PortRange, Traffic};
 use vpclab::cloud::gateway::GatewayId;
-use vpclab::cloud::instance::SourceDestCheck;
+use vpclab::cloud::instance::NewInterface;
 use vpclab::cloud::network_acl::{AclAction, AclEntry, RuleNumber};
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::quota::{Quota, Quotas};
@@ -103,7 +103,12 @@ impl Home {
 
 fn run(subnet: SubnetId) -> Command {
     let (ipv4, ipv6, groups) = (None, None, Vec::new());
-    Command::RunInstances { subnet, ipv4, ipv6, source_dest_check: SourceDestCheck::On, groups }
+    Command::run_instance(NewInterface {
+        ipv4: ipv4.into_iter().collect(),
+        ipv6: ipv6.into(),
+        groups,
+        ..NewInterface::in_subnet(subnet)
+    })
 }
 
 fn request(requester: VpcId, accepter: VpcId) -> Command {
@@ -212,7 +217,10 @@ impl World {
         let interface_new = its;
         self.time(
             "instance, a further address",
-            &Command::AssignPrivateIpAddresses { interface: interface_new, addresses },
+            &Command::AssignPrivateIpAddresses {
+                interface: interface_new,
+                addresses: addresses.into(),
+            },
         );
         self.time("instance, terminated", &Command::TerminateInstances { instance: new });
 

@@ -23,7 +23,7 @@ use vpclab::cloud::Cloud;
 use vpclab::cloud::account::{Caller, Region};
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Change;
-use vpclab::cloud::instance::SourceDestCheck;
+use vpclab::cloud::instance::NewInterface;
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::quota::{Quota, Quotas};
 use vpclab::cloud::route_table::RouteTarget;
@@ -242,13 +242,7 @@ impl Builder {
     }
 
     fn host(&mut self, at: usize, subnet: SubnetId) -> (InterfaceId, IpAddr) {
-        let run = Command::RunInstances {
-            subnet,
-            ipv4: None,
-            ipv6: None,
-            source_dest_check: SourceDestCheck::On,
-            groups: Vec::new(),
-        };
+        let run = Command::run_instance(NewInterface::in_subnet(subnet));
         let Change::InstanceRun { interface, addresses, .. } = self.ask(at, &run) else {
             panic!("no instance")
         };

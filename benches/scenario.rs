@@ -28,7 +28,7 @@ use vpclab::cloud::Cloud;
 use vpclab::cloud::account::{Caller, Region};
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Change;
-use vpclab::cloud::instance::SourceDestCheck;
+use vpclab::cloud::instance::{NewInterface, SourceDestCheck};
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::route_table::RouteTarget;
 use vpclab::cloud::security_group::GroupRule;
@@ -274,13 +274,10 @@ impl Builder {
 
     fn host(&mut self, at: usize, subnet: SubnetId) -> (InterfaceId, IpAddr) {
         let source_dest_check = SourceDestCheck::On;
-        let run = Command::RunInstances {
-            subnet,
-            ipv4: None,
-            ipv6: None,
+        let run = Command::run_instance(NewInterface {
             source_dest_check,
-            groups: Vec::new(),
-        };
+            ..NewInterface::in_subnet(subnet)
+        });
         let Change::InstanceRun { interface, addresses, .. } = self.ask(at, &run) else {
             panic!("no instance")
         };

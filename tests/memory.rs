@@ -15,7 +15,7 @@ use vpclab::cloud::Cloud;
 use vpclab::cloud::account::{Caller, Region};
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Change;
-use vpclab::cloud::instance::SourceDestCheck;
+use vpclab::cloud::instance::{NewInterface, SourceDestCheck};
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::security_group::GroupRule;
 use vpclab::report::explain::Explainer;
@@ -87,13 +87,10 @@ fn network() -> (Cloud, Vec<(InterfaceId, IpAddr)>) {
     let subnet = Command::CreateSubnet { vpc, cidr, ipv6: None, zone: None };
     let Change::SubnetCreated { subnet, .. } = ask(subnet) else { panic!() };
     let source_dest_check = SourceDestCheck::On;
-    let run = Command::RunInstances {
-        subnet,
-        ipv4: None,
-        ipv6: None,
+    let run = Command::run_instance(NewInterface {
         source_dest_check,
-        groups: Vec::new(),
-    };
+        ..NewInterface::in_subnet(subnet)
+    });
     let hosts = (0..HOSTS).map(|_| {
         let Change::InstanceRun { interface, addresses, .. } = ask(run.clone()) else { panic!() };
         (interface, addresses[0])

@@ -66,22 +66,17 @@ const SIGNATURE: &[&str] = &[
     "X-Amz-Security-Token",
 ];
 
-static TABLE: LazyLock<BTreeMap<&'static str, (&'static str, &'static Operation)>> =
-    LazyLock::new(|| {
-        let rows = operation::AREAS.iter();
-        let rows =
-            rows.flat_map(|(area, rows)| rows.iter().map(move |row| (row.name, (*area, row))));
-        rows.collect()
-    });
+static TABLE: LazyLock<BTreeMap<&'static str, &'static Operation>> =
+    LazyLock::new(|| operations().map(|(_, operation)| (operation.name, operation)).collect());
 
-/// Every operation, with the area it belongs to, by name.
+/// Every operation, with the area it belongs to, in the order of the areas.
 pub fn operations() -> impl Iterator<Item = (&'static str, &'static Operation)> {
-    TABLE.values().copied()
+    operation::AREAS.iter().flat_map(|(area, rows)| rows.iter().map(move |row| (*area, row)))
 }
 
 /// The operation of this name.
 pub fn find(name: &str) -> Option<&'static Operation> {
-    TABLE.get(name).map(|(_, operation)| *operation)
+    TABLE.get(name).copied()
 }
 
 impl Operation {
@@ -235,9 +230,14 @@ impl<'a> Edit<'a> {
     /// Makes a resource that only the API has, of the caller in its region.
     pub fn make(&mut self, kind: Kind) -> String {
         let id = self.records().next_id(kind);
-        let (owner, region) = (self.caller.account, self.caller.region.clone());
-        self.record(Record::Made { kind, id: id.clone(), owner, region });
+        self.make_known(kind, &id);
         id
+    }
+
+    /// As [`Edit::make`], of a resource that has had this id all along.
+    pub fn make_known(&mut self, kind: Kind, id: &str) {
+        let (owner, region) = (self.caller.account, self.caller.region.clone());
+        self.record(Record::Made { kind, id: id.to_owned(), owner, region });
     }
 
     /// Forgets all that was remembered of a resource that is gone.

@@ -19,7 +19,7 @@ use super::signature::{self, Claim, Scope, Unsigned, session};
 use crate::base::id::AccountId;
 use crate::base::limit;
 use crate::base::time::{Instant, Span};
-use crate::cloud::account::Region;
+use crate::cloud::account::{Caller, Region};
 
 pub use super::signature::session::{MalformedName, RoleSession, Seed, SessionCredentials};
 
@@ -35,12 +35,10 @@ pub enum Principal {
 /// Who calls, and where to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
-    /// The account.
-    pub account: AccountId,
+    /// The account, and the region of the credential's scope or the default one.
+    pub caller: Caller,
     /// The name.
     pub principal: Principal,
-    /// The region of the credential's scope, or the default one.
-    pub region: Region,
     /// The service of the credential's scope, `ec2`; `None` without credentials.
     pub service: Option<String>,
     /// The access key; `None` without credentials.
@@ -48,10 +46,15 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Is the request meant for this service? Without credentials it is for `ec2`.
+    pub fn is_for(&self, service: &str) -> bool {
+        self.service.as_deref().unwrap_or("ec2") == service
+    }
+
     /// The ARN that GetCallerIdentity answers with.
     pub fn arn(&self) -> String {
         match &self.principal {
-            Principal::Root => format!("arn:aws:iam::{}:root", self.account),
+            Principal::Root => format!("arn:aws:iam::{}:root", self.caller.account),
             Principal::Role(session) => session.arn(),
         }
     }
@@ -59,7 +62,7 @@ impl Identity {
     /// The unique id that GetCallerIdentity answers with.
     pub fn user_id(&self) -> String {
         match &self.principal {
-            Principal::Root => self.account.to_string(),
+            Principal::Root => self.caller.account.to_string(),
             Principal::Role(session) => session.user_id(),
         }
     }
@@ -86,7 +89,7 @@ pub enum Verification {
     On,
 }
 
-/// The rules by which callers are recognised.
+/// The rules by which callers are recognised. By default nobody has to prove anything.
 #[derive(Debug)]
 pub struct Identities {
     /// The keys that are known.
@@ -100,6 +103,16 @@ pub struct Identities {
 }
 
 impl Identities {
+    /// These keys, without verification: the default account in the default region.
+    pub fn new(keys: Keys) -> Identities {
+        Identities {
+            keys,
+            default_account: AccountId::DEFAULT,
+            default_region: Region::default(),
+            verification: Verification::Off,
+        }
+    }
+
     /// Who sent this request, at this moment of the host's clock (not of a virtual one: clients sign
     /// with the time that they see).
     ///
@@ -115,9 +128,11 @@ impl Identities {
     fn believed(&self, request: &Request) -> Result<Identity, Denied> {
         let Some(named) = Named::of(request) else {
             return Ok(Identity {
-                account: self.default_account,
+                caller: Caller {
+                    account: self.default_account,
+                    region: self.default_region.clone(),
+                },
                 principal: Principal::Root,
-                region: self.default_region.clone(),
                 service: None,
                 access_key: None,
             });
@@ -135,8 +150,8 @@ impl Identities {
             Some(region) => region_of(region)?,
             None => self.default_region.clone(),
         };
-        let access_key = Some(named.key);
-        Ok(Identity { account, principal, region, service: named.service, access_key })
+        let caller = Caller { account, region };
+        Ok(Identity { caller, principal, service: named.service, access_key: Some(named.key) })
     }
 
     fn proved(&self, request: &Request, now: Instant) -> Result<Identity, Denied> {
@@ -161,9 +176,8 @@ impl Identities {
         };
         signature::verify(request, &claim, &secret, now)?;
         Ok(Identity {
-            account,
+            caller: Caller { account, region: region_of(&claim.scope.region)? },
             principal,
-            region: region_of(&claim.scope.region)?,
             service: Some(claim.scope.service),
             access_key: Some(claim.scope.key),
         })

@@ -3,12 +3,17 @@
 //! Holds the few routes and their JSON. Refuses to change the network: that is what the operations
 //! are for.
 
-use super::fault::Fault;
+mod recordings;
+mod traffic;
+
+use serde::de::DeserializeOwned;
+
+use super::fault::{Fault, Status};
 use super::http::{Answer, Method, Request};
 use super::metrics::CONTENT_TYPE;
 use super::params::Params;
 use super::server::Server;
-use super::world::{State, World};
+use traffic::What;
 use crate::base::time::Span;
 
 /// Where these pages are.
@@ -17,19 +22,42 @@ pub const ROOT: &str = "/_vpclab/";
 /// The answer to a request for one of these pages.
 pub(super) async fn answer(server: &Server, request: &Request) -> Answer {
     let page = request.path.strip_prefix(ROOT).unwrap_or_default();
+    let (noun, id) = page.split_once('/').map_or((page, None), |(noun, id)| (noun, Some(id)));
     let answered = match (request.method, page) {
         (Method::Get, "health") => health(server),
         (Method::Get, "metrics") => metrics(server),
         (Method::Post, "reset") => reset(server).await,
         (Method::Post, "clock/advance") => advance(server, request),
         (Method::Get, "clock") => clock(server),
-        _ => Err(Fault::new("NotFound", format!("there is no page {ROOT}{page} for this method"))
-            .with_status(super::fault::Status::NotFound)),
+        (Method::Post, "ping") => traffic::answer(server, request, What::Ping),
+        (Method::Post, "udp") => traffic::answer(server, request, What::Udp),
+        (Method::Post, "tcp") => traffic::answer(server, request, What::Tcp),
+        (Method::Post, "trace") => traffic::answer(server, request, What::Trace),
+        (Method::Get, _) if noun == "flow-logs" => recordings::flow_logs(server, id),
+        (method, _) if noun == "captures" => recordings::captures(server, method, id),
+        _ => Err(no_page(page)),
+    };
+    // What an answer tells of the network has to be on disk before it is told.
+    let answered = match answered {
+        Ok(answer) => server.kept(server.seen()).await.map(|()| answer),
+        refused => refused,
     };
     answered.unwrap_or_else(|fault| {
         let body = serde_json::json!({"code": fault.code(), "message": fault.message()});
         Answer::json(fault.status().number(), body.to_string())
     })
+}
+
+/// There is no such page.
+fn no_page(page: &str) -> Fault {
+    let message = format!("there is no page {ROOT}{page} for this method");
+    Fault::new("NotFound", message).with_status(Status::NotFound)
+}
+
+/// The body of a request.
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Fault> {
+    serde_json::from_slice(&request.body)
+        .map_err(|error| Fault::new("MalformedRequest", format!("the body is no request: {error}")))
 }
 
 fn health(server: &Server) -> Result<Answer, Fault> {
@@ -50,9 +78,7 @@ fn metrics(server: &Server) -> Result<Answer, Fault> {
 
 /// Empties the world: no account has ever asked for anything.
 async fn reset(server: &Server) -> Result<Answer, Fault> {
-    let profile = server.read()?.cloud().profile();
-    let upto = server.replace(World::new(State::empty(profile)))?;
-    server.kept(upto).await?;
+    server.kept(server.empty()?).await?;
     Ok(Answer::json(200, serde_json::json!({"reset": true}).to_string()))
 }
 

@@ -1,10 +1,13 @@
 //! What the server counts, in the text format that Prometheus reads.
 //!
 //! Holds the counters and histograms, and how they are written. Refuses labels that a client chooses:
-//! operations, codes, outcomes and reasons are words of this program (`&'static str`), so the number
-//! of series is bounded by its text. Gauges are not kept here: they are handed in when someone asks.
+//! operations, outcomes and reasons are words of this program (`&'static str`), and codes beyond a
+//! bound count as one, so the number of series is limited. Gauges are not kept here: they are handed in
+//! when someone asks.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -15,18 +18,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::http::Counts;
-use crate::base::time::Span;
 use crate::forward::DropReason;
 
 /// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum Outcome<'a> {
     /// It was answered.
     Answered,
     /// It was refused with this error code.
-    Refused(&'static str),
+    Refused(&'a str),
     /// It failed for a reason of ours, told by this code.
-    Failed(&'static str),
+    Failed(&'a str),
 }
 
 /// Where a packet ended.
@@ -43,6 +45,9 @@ pub enum PacketEnd {
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Error codes that are told apart (ours); EC2 has about four hundred.
+const CODES_MAX: usize = 512;
+
 /// The name under which an operation counts that nobody knows.
 pub const UNKNOWN_OPERATION: &str = "unknown";
 
@@ -54,7 +59,7 @@ struct RequestLabels {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct CodeLabels {
-    code: &'static str,
+    code: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -72,6 +77,8 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     refusals: Family<CodeLabels, Counter>,
+    /// Codes seen first so far; counts on when there are too many.
+    codes: AtomicUsize,
     durations: Histogram,
     journal: Histogram,
     packets: Family<OutcomeLabels, Counter>,
@@ -124,12 +131,13 @@ impl Metrics {
         registry.register("packets", "Packets by outcome", packets.clone());
         let drops = Family::default();
         registry.register("drops", "Dropped packets by reason", drops.clone());
-        Metrics { registry, requests, refusals, durations, journal, packets, drops }
+        let codes = AtomicUsize::new(0);
+        Metrics { registry, requests, refusals, codes, durations, journal, packets, drops }
     }
 
     /// A request of this operation of the dispatch table ended so after this long. For an operation
     /// that is not in it, pass [`UNKNOWN_OPERATION`].
-    pub fn request(&self, operation: &'static str, outcome: Outcome, took: Span) {
+    pub fn request(&self, operation: &'static str, outcome: Outcome<'_>, took: Duration) {
         let (outcome, code) = match outcome {
             Outcome::Answered => ("answered", None),
             Outcome::Refused(code) => ("refused", Some(code)),
@@ -137,13 +145,18 @@ impl Metrics {
         };
         self.requests.get_or_create(&RequestLabels { operation, outcome }).inc();
         if let Some(code) = code {
-            self.refusals.get_or_create(&CodeLabels { code }).inc();
+            let mut labels = CodeLabels { code: code.to_owned() };
+            let fresh = self.refusals.get(&labels).is_none();
+            if fresh && self.codes.fetch_add(1, Ordering::Relaxed) >= CODES_MAX {
+                labels.code = "other".to_owned();
+            }
+            self.refusals.get_or_create(&labels).inc();
         }
         self.durations.observe(took.as_secs_f64());
     }
 
     /// An answer waited so long until everything it had seen was durable.
-    pub fn journal_wait(&self, waited: Span) {
+    pub fn journal_wait(&self, waited: Duration) {
         self.journal.observe(waited.as_secs_f64());
     }
 
@@ -202,8 +215,20 @@ impl Metrics {
         let _ = encode_registry(&mut out, &self.registry)
             .and_then(|()| encode_registry(&mut out, &now))
             .and_then(|()| encode_eof(&mut out));
-        out
+        in_order(&out)
     }
+}
+
+/// The same text with the series of each family sorted: they come in the order of a hash. Those of a
+/// histogram have an order of their own already.
+fn in_order(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    for family in lines.chunk_by_mut(|a, b| a.starts_with('#') == b.starts_with('#')) {
+        if !family.iter().any(|line| line.starts_with('#') || line.contains("_bucket{")) {
+            family.sort_unstable();
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 fn shown(value: u64) -> i64 {
@@ -262,12 +287,16 @@ mod tests {
     #[test]
     fn everything_counted_is_told() {
         let metrics = Metrics::new();
-        metrics.request("CreateVpc", Outcome::Answered, Span::from_micros(70));
-        metrics.request("CreateVpc", Outcome::Answered, Span::from_micros(70));
-        metrics.request("DeleteVpc", Outcome::Refused("DependencyViolation"), Span::from_millis(3));
-        metrics.request(UNKNOWN_OPERATION, Outcome::Refused("InvalidAction"), Span::ZERO);
-        metrics.request("CreateVpc", Outcome::Failed("InternalError"), Span::from_secs(9));
-        metrics.journal_wait(Span::from_millis(2));
+        metrics.request("CreateVpc", Outcome::Answered, Duration::from_micros(70));
+        metrics.request("CreateVpc", Outcome::Answered, Duration::from_micros(70));
+        metrics.request(
+            "DeleteVpc",
+            Outcome::Refused("DependencyViolation"),
+            Duration::from_millis(3),
+        );
+        metrics.request(UNKNOWN_OPERATION, Outcome::Refused("InvalidAction"), Duration::ZERO);
+        metrics.request("CreateVpc", Outcome::Failed("InternalError"), Duration::from_secs(9));
+        metrics.journal_wait(Duration::from_millis(2));
         metrics.packets(PacketEnd::Delivered, 5);
         metrics.packets(PacketEnd::Dropped(DropReason::NoRoute), 2);
         let gauges = Gauges::new().with("vpcs", "VPCs", 3).with_rows(
@@ -277,6 +306,11 @@ mod tests {
             [("active", 1), ("deleted", 0)],
         );
         let text = metrics.render(&gauges, &Counts::default());
+        let first = text.lines().find(|line| line.starts_with("vpclab_requests_total"));
+        assert!(
+            first.is_some_and(|line| line.contains("CreateVpc\",outcome=\"answered")),
+            "{text}"
+        );
         for line in [
             "vpclab_requests_total{operation=\"CreateVpc\",outcome=\"answered\"} 2",
             "vpclab_requests_total{operation=\"CreateVpc\",outcome=\"failed\"} 1",
@@ -285,7 +319,7 @@ mod tests {
             "vpclab_refusals_total{code=\"DependencyViolation\"} 1",
             "vpclab_refusals_total{code=\"InternalError\"} 1",
             "vpclab_request_duration_seconds_count 5",
-            "vpclab_request_duration_seconds_bucket{le=\"5e-5\"} 1",
+            "vpclab_request_duration_seconds_bucket{le=\"0.00005\"} 1",
             "vpclab_request_duration_seconds_bucket{le=\"0.0001\"} 3",
             "vpclab_journal_wait_seconds_count 1",
             "vpclab_packets_total{outcome=\"delivered\"} 5",
@@ -300,6 +334,14 @@ mod tests {
         ] {
             assert!(text.lines().any(|have| have == line), "{line}\nis not in\n{text}");
         }
+        // Three have been seen above, and one more counts all the others.
+        for code in 0..2 * CODES_MAX {
+            let code = code.to_string();
+            metrics.request("CreateVpc", Outcome::Refused(&code), Duration::ZERO);
+        }
+        let many = metrics.render(&gauges, &Counts::default());
+        let series = many.lines().filter(|line| line.starts_with("vpclab_refusals_total{")).count();
+        assert_eq!(series, CODES_MAX + 1);
         assert!(text.ends_with("# EOF\n"));
         assert_eq!(text.matches("# EOF").count(), 1);
     }

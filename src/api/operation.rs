@@ -5,12 +5,22 @@
 //! into elements.
 
 pub(super) mod dhcp;
+pub(super) mod endpoint;
+pub(super) mod flow_log;
+pub(super) mod internet_gateway;
+pub(super) mod nat_gateway;
+pub(super) mod network_acl;
 pub(super) mod peering;
+pub(super) mod prefix_list;
 pub(super) mod region;
 pub(super) mod route_table;
+pub(super) mod security_group;
 pub(super) mod subnet;
 pub(super) mod tag;
 pub(super) mod vpc;
+pub(super) mod vpn_gateway;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::dispatch::{Ask, Operation};
 use super::fault::Fault;
@@ -18,6 +28,7 @@ use super::params::WireId;
 use super::xml::Xml;
 use crate::base::id::{AccountId, VpcId};
 use crate::cloud::account::Caller;
+use crate::cloud::instance::Interface;
 use crate::cloud::refusal::Refusal;
 use crate::cloud::vpc::Vpc;
 
@@ -29,8 +40,24 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Subnets", subnet::OPERATIONS),
     ("Route tables", route_table::OPERATIONS),
     ("Peering connections", peering::OPERATIONS),
+    ("Internet gateways", internet_gateway::OPERATIONS),
+    ("NAT gateways", nat_gateway::OPERATIONS),
+    ("Virtual private gateways", vpn_gateway::OPERATIONS),
+    ("Endpoints", endpoint::OPERATIONS),
+    ("Security groups", security_group::OPERATIONS),
+    ("Prefix lists", prefix_list::OPERATIONS),
+    ("Network ACLs", network_acl::OPERATIONS),
+    ("Flow logs", flow_log::OPERATIONS),
     ("Tags", tag::OPERATIONS),
 ];
+
+/// The primary private address of an interface.
+pub(super) fn primary_ipv4(interface: &Interface) -> Option<Ipv4Addr> {
+    interface.addresses.iter().find_map(|address| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    })
+}
 
 /// The answer of an operation that has nothing to say.
 pub(super) fn done(xml: &mut Xml) {
@@ -72,11 +99,7 @@ pub(super) fn vpcs<'a>(ask: &Ask<'a>, field: &str) -> Result<Vec<(VpcId, &'a Vpc
         Some(ids) => {
             Ok(ids.into_iter().filter_map(|id| Some((id, own_vpc(ask, id).ok()?))).collect())
         }
-        None => Ok(ask
-            .cloud()
-            .vpcs()
-            .filter(|(_, vpc)| vpc.owner == ask.caller.account && vpc.region == ask.caller.region)
-            .collect()),
+        None => Ok(ask.cloud().vpcs_of(ask.caller).collect()),
     }
 }
 

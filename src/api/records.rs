@@ -12,6 +12,7 @@ use crate::base::id::{AccountId, Digits};
 use crate::base::limit::API_CLIENT_TOKENS_MAX;
 use crate::base::rng::mix;
 use crate::cloud::account::Region;
+use crate::cloud::profile::Profile;
 
 /// A resource that only the API has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -28,17 +29,20 @@ pub enum Kind {
     Reservation,
     /// A key pair.
     KeyPair,
+    /// What can still be seen of a NAT gateway that is deleted, under its old id.
+    DeletedNatGateway,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 7] = [
         Kind::SecurityGroupRule,
         Kind::DhcpOptions,
         Kind::InsightsPath,
         Kind::InsightsAnalysis,
         Kind::Reservation,
         Kind::KeyPair,
+        Kind::DeletedNatGateway,
     ];
 
     /// The prefix of its ids, without the dash.
@@ -50,6 +54,7 @@ impl Kind {
             Kind::InsightsAnalysis => "nia",
             Kind::Reservation => "r",
             Kind::KeyPair => "key",
+            Kind::DeletedNatGateway => "nat",
         }
     }
 }
@@ -85,6 +90,13 @@ pub enum Fact {
     Findings,
     /// Further attributes, as `name=value` lines.
     Options,
+    /// When it was deleted, in nanoseconds since 1970.
+    Deleted,
+    AmazonSideAsn,
+    Zone,
+    Policy,
+    DestinationType,
+    PermissionArn,
 }
 
 /// One change of the records.
@@ -105,6 +117,10 @@ pub enum Record {
     Untagged { of: String, key: String },
     /// A request with a client token was answered.
     Answered { token: Token, request: u64, answer: String },
+    /// The world begins, under this rule book: the first record of a journal.
+    Founded { profile: Profile },
+    /// Everything is gone, the cloud's resources too: the world is as it was at first.
+    Emptied,
 }
 
 /// Whose client token, and for what.
@@ -194,6 +210,9 @@ impl Records {
                 self.order.push_back(token.clone());
                 self.answers.insert(token.clone(), (*request, answer.clone()));
             }
+            // The world's own business.
+            Record::Founded { .. } => {}
+            Record::Emptied => *self = Records::default(),
         }
     }
 

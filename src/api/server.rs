@@ -6,9 +6,11 @@
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use super::clock::Clock;
 use super::dispatch::{Ask, Edit, Operation, Run, find};
+use super::entry::Entry;
 use super::fault::{Fault, Status};
 use super::http::{Answer, Counts, Method, Request, Service};
 use super::identity::{Denied, Identities, Identity};
@@ -17,13 +19,14 @@ use super::metrics::{Gauges, Metrics, Outcome, UNKNOWN_OPERATION};
 use super::operation::dhcp;
 use super::params::Params;
 use super::records::{Record, Token};
-use super::world::World;
+use super::world::{State, World};
 use super::xml::Xml;
 use super::{local, sts};
 use crate::base::limit::API_PLACES_MAX;
 use crate::base::rng::mix;
-use crate::base::time::{Instant, Span};
+use crate::base::time::Instant;
 use crate::cloud::account::Caller;
+use crate::cloud::command::Command;
 
 /// The version of the API that a request without one is answered in.
 const VERSION: &str = "2016-11-15";
@@ -93,26 +96,20 @@ impl Server {
         self.world.write().map_err(|_| broken())
     }
 
-    /// Puts the world, empty or not, in place of the one that is there; the journal starts anew with
-    /// it.
+    /// Empties the world: no account has ever asked for anything.
     ///
     /// # Errors
     /// As [`Server::read`].
-    pub(super) fn replace(&self, world: World) -> Result<Position, Fault> {
-        let mut held = self.write()?;
-        *held = world;
-        match &self.journal {
-            None => Ok(Position::NONE),
-            Some(journal) => {
-                // An entry without anything marks the place; the snapshot there hides what was before.
-                let upto = journal.append(Vec::new());
-                journal.snapshot(upto, encode(&held)?);
-                Ok(upto)
-            }
-        }
+    pub(super) fn empty(&self) -> Result<Position, Fault> {
+        let mut world = self.write()?;
+        let profile = world.cloud().profile();
+        *world = World::new(State::empty(profile));
+        self.append(&Entry { events: Vec::new(), records: vec![Record::Emptied] })?;
+        Ok(self.seen())
     }
 
-    fn seen(&self) -> Position {
+    /// How far the journal has got with what the world shows.
+    pub(super) fn seen(&self) -> Position {
         self.journal.as_ref().map_or(Position::NONE, Journal::position)
     }
 
@@ -122,23 +119,31 @@ impl Server {
     /// `InternalError` if it cannot.
     pub(super) async fn kept(&self, upto: Position) -> Result<(), Fault> {
         let Some(journal) = &self.journal else { return Ok(()) };
-        let begun = Clock::Wall.now();
+        let begun = std::time::Instant::now();
         let kept = journal.durable(upto).await;
-        self.metrics.journal_wait(Clock::Wall.now().since(begun));
+        self.metrics.journal_wait(begun.elapsed());
         kept.map_err(|error| {
             tracing::error!(%error, "the journal cannot be written");
             internal("The change could not be kept")
         })
     }
 
-    /// Writes the state down if the journal has grown enough. Reads the world meanwhile.
+    /// Writes the state down if the journal has grown enough, so that a start stays short. Nothing
+    /// changes meanwhile.
     ///
     /// # Errors
     /// As [`Server::read`].
-    pub fn snapshot(&self) -> Result<(), Fault> {
-        let Some(journal) = &self.journal else { return Ok(()) };
+    pub fn tidy(&self) -> Result<(), Fault> {
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.wants_snapshot()) else {
+            return Ok(());
+        };
         let world = self.read()?;
-        journal.snapshot(journal.position(), encode(&world)?);
+        let upto = journal.position();
+        let state = world.state();
+        drop(world);
+        let state = state.encode().map_err(|error| internal(&error.to_string()))?;
+        tracing::info!(bytes = state.len(), position = upto.get(), "snapshot");
+        journal.snapshot(upto, state);
         Ok(())
     }
 
@@ -188,14 +193,18 @@ impl Server {
         let (account, region) = (caller.account, caller.region.clone());
         edit.record(Record::Seen { account, region });
         dhcp::make_default(&mut edit);
-        let welcomed = Ok(());
+        let welcomed = edit.apply(&Command::CreateDefaultVpc).map(drop);
         self.keep(edit)?;
         welcomed
     }
 
     /// Hands what an edit has changed to the journal.
     fn keep(&self, edit: Edit<'_>) -> Result<(), Fault> {
-        let entry = edit.finish();
+        self.append(&edit.finish())
+    }
+
+    /// Called while the world is held for changing, so that entries stand in the order of changes.
+    fn append(&self, entry: &Entry) -> Result<(), Fault> {
         if let Some(journal) = &self.journal
             && !entry.is_empty()
         {
@@ -244,12 +253,12 @@ impl Server {
 
     /// One request of EC2's protocol.
     async fn ec2(&self, params: &Params, identity: &Identity, request_id: &str) -> Answer {
-        let begun = Clock::Wall.now();
-        let caller = Caller { account: identity.account, region: identity.region.clone() };
+        let begun = std::time::Instant::now();
+        let caller = &identity.caller;
         let action = params.text("Action").unwrap_or_default();
         let operation = find(action);
         let outcome = match operation {
-            Some(operation) => self.carry_out(operation, &caller, params),
+            Some(operation) => self.carry_out(operation, caller, params),
             None if action.is_empty() => {
                 Err(Fault::new("MissingAction", "The request must contain the parameter Action"))
             }
@@ -274,7 +283,7 @@ impl Server {
             Err(fault) if fault.status() == Status::Internal => Outcome::Failed(fault.code()),
             Err(fault) => Outcome::Refused(fault.code()),
         };
-        self.metrics.request(name, told, Clock::Wall.now().since(begun));
+        self.metrics.request(name, told, begun.elapsed());
         let mut answer = match outcome {
             Ok(xml) => {
                 tracing::debug!(operation = name, account = %caller.account, "answered");
@@ -317,7 +326,7 @@ impl Server {
         let identity = match self.identities.of(request, Clock::Wall.now()) {
             Ok(identity) => identity,
             Err(Denied { code, status, message }) => {
-                self.metrics.request(UNKNOWN_OPERATION, Outcome::Refused(code), Span::ZERO);
+                self.metrics.request(UNKNOWN_OPERATION, Outcome::Refused(code), Duration::ZERO);
                 let fault = Fault::new(code, message);
                 return Answer::xml(status, fault.ec2_document(&id));
             }
@@ -380,11 +389,6 @@ fn fingerprint(params: &Params) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     params.hash(&mut hasher);
     mix(hasher.finish())
-}
-
-/// The state of a world as bytes.
-fn encode(world: &World) -> Result<Vec<u8>, Fault> {
-    world.state().encode().map_err(|error| internal(&error.to_string()))
 }
 
 /// Is it a version of the API: a date?

@@ -49,7 +49,7 @@ fn caller_identity(identity: &Identity) -> Xml {
     let mut xml = Xml::part();
     xml.text("Arn", identity.arn());
     xml.text("UserId", identity.user_id());
-    xml.text("Account", identity.account);
+    xml.text("Account", identity.caller.account);
     xml
 }
 

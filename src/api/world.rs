@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{self, Entry, UnreadableEntry};
 use super::metrics::Gauges;
+use super::recorders::Recorders;
 use super::records::{Record, Records};
 use crate::base::rng::Seed;
 use crate::base::time::{Instant, Span};
@@ -17,7 +18,7 @@ use crate::cloud::event::Event;
 use crate::cloud::peering::Status;
 use crate::cloud::profile::Profile;
 use crate::cloud::refusal::Refusal;
-use crate::sim::{Sim, Twin};
+use crate::sim::{Observer, ProbeId, RunError, Sim, Twin};
 
 /// How long transient states last: they show in the answer to the request that starts them and
 /// have settled by the next one, so that no client's waiter waits (vpc-semantics 2.1, 6.6).
@@ -28,6 +29,11 @@ pub const SETTLE: Span = Span::TICK;
 pub struct World {
     sim: Sim,
     records: Records,
+    recorders: Recorders,
+    /// Has the cloud changed since the recorders looked at it?
+    changed: bool,
+    /// Questions that packets were sent for, modulo 2^16: each has ports and identifiers of its own.
+    questions: u16,
 }
 
 /// The state of a world, as a snapshot keeps it.
@@ -45,6 +51,13 @@ impl State {
 
     /// Carries out again what a request had changed.
     pub fn carry_out(&mut self, entry: &Entry) {
+        for record in &entry.records {
+            match record {
+                Record::Founded { profile } => *self = State::empty(*profile),
+                Record::Emptied => *self = State::empty(self.profile()),
+                _ => {}
+            }
+        }
         entry.events.iter().for_each(|event| self.cloud.carry_out(event));
         entry.records.iter().for_each(|record| self.records.carry_out(record));
     }
@@ -80,7 +93,13 @@ impl World {
     /// The world in this state.
     pub fn new(state: State) -> World {
         // Nothing in a server's world is left to chance but what links lose, and they lose nothing.
-        World { sim: Sim::new(state.cloud, Seed(0), Twin::Compiled), records: state.records }
+        World {
+            sim: Sim::new(state.cloud, Seed(0), Twin::Compiled),
+            records: state.records,
+            recorders: Recorders::default(),
+            changed: true,
+            questions: 0,
+        }
     }
 
     /// Its state, for a snapshot.
@@ -98,16 +117,60 @@ impl World {
         &self.records
     }
 
-    /// The present of the world: no earlier than `moment`, nor than anything that has happened.
+    /// The present of the world: no earlier than `moment`, and later than anything that has happened,
+    /// so that what a request has started has settled by the next one.
     pub fn now(&self, moment: Instant) -> Instant {
-        moment.max(self.sim.now())
+        moment.max(self.sim.now() + Span::TICK)
     }
 
-    /// Moves the present on.
+    /// Moves the present on. What still happens by itself until then does: a host's TCP wakes, a
+    /// fragment whose packet is lost arrives.
     pub fn move_to(&mut self, moment: Instant) -> Instant {
-        // Packets on their way at that moment have arrived: traffic is always run to its end.
-        self.sim.move_to(moment);
+        let now = self.now(moment);
+        if self.sim.next_event().is_some_and(|at| at <= now) {
+            self.look();
+            if let Err(error) = self.sim.run_until(now, &mut self.recorders) {
+                tracing::error!(%error, "time stands still");
+                return self.sim.now();
+            }
+        }
+        self.sim.move_to(now);
         self.sim.now()
+    }
+
+    /// Tells the recorders what has changed, and what time it is.
+    pub fn look(&mut self) {
+        self.sim.look_around();
+        self.recorders.look(self.sim.world());
+        self.changed = false;
+    }
+
+    /// What listens to packets.
+    pub fn recorders(&mut self) -> &mut Recorders {
+        &mut self.recorders
+    }
+
+    /// A number for the next question.
+    pub(super) fn next_question(&mut self) -> u16 {
+        self.questions = self.questions.wrapping_add(1);
+        self.questions
+    }
+
+    /// Sends packets and lets them meet their fates; `hear` hears of them beside the recorders.
+    ///
+    /// # Errors
+    /// That of `start`, or of the run. What was started goes on then as time passes.
+    pub fn run<E: From<RunError>>(
+        &mut self,
+        start: impl FnOnce(&mut Sim) -> Result<ProbeId, E>,
+        hear: &mut impl Observer,
+    ) -> Result<ProbeId, E> {
+        if self.changed {
+            self.look();
+        }
+        let probe = start(&mut self.sim)?;
+        self.sim.run_probe(probe, &mut (&mut self.recorders, hear))?;
+        Ok(probe)
     }
 
     /// Asks the cloud, now.
@@ -115,6 +178,7 @@ impl World {
     /// # Errors
     /// The cloud's refusal; nothing has changed then.
     pub fn apply(&mut self, caller: &Caller, command: &Command) -> Result<Vec<Event>, Refusal> {
+        self.changed = true;
         self.sim.apply(caller, command)
     }
 

@@ -161,6 +161,12 @@ resource_id!(
     /// An association of a CIDR block with a VPC.
     CidrAssociationId, "vpc-cidr-assoc");
 resource_id!(
+    /// An association of an IPv6 block with a subnet.
+    SubnetCidrAssociationId, "subnet-cidr-assoc");
+resource_id!(
+    /// An attachment of a network interface to an instance.
+    AttachmentId, "eni-attach");
+resource_id!(
     /// A security group.
     SecurityGroupId, "sg");
 resource_id!(

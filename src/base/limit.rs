@@ -193,8 +193,27 @@ pub const TAG_KEY_CHARS_MAX: usize = 128;
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Characters of a security group's name (AWS).
 pub const GROUP_NAME_CHARS_MAX: usize = 255;
+/// Characters of the description of a security group or of one of its rules (AWS).
+pub const RULE_DESCRIPTION_CHARS_MAX: usize = 255;
+/// Entries that a managed prefix list can be made for (AWS).
+pub const PREFIX_LIST_ENTRIES_MAX: usize = 1_000;
+/// Versions of a managed prefix list whose entries are kept (ours).
+pub const PREFIX_LIST_VERSIONS_KEPT: u64 = 100;
 /// Flow logs of one VPC, subnet or interface (AWS; not adjustable).
 pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
+
+/// How long a deleted NAT gateway can be read (AWS: about an hour).
+pub const API_DELETED_NAT_GATEWAY_SHOWN: Span = Span::from_hours(1);
+/// Instances that one request may start (ours).
+pub const INSTANCES_PER_REQUEST_MAX: u16 = 1_000;
+/// Interfaces of one instance (AWS grants the largest types 15, counted from 0 to 14; here every
+/// instance is as large).
+pub const INTERFACES_PER_INSTANCE_MAX: usize = 15;
+/// How long a terminated instance can be read (AWS: about an hour, vpc-semantics 6.3).
+pub const TERMINATED_INSTANCE_SHOWN: Span = Span::from_hours(1);
+/// Ended peerings and terminated instances that one command forgets in passing (ours): more than it
+/// can end, so that they do not pile up, and few enough not to be noticed.
+pub const FORGOTTEN_PER_COMMAND_MAX: usize = 64;
 
 /// Bytes that one `tcp` step sends (ours).
 pub const TCP_BYTES_MAX: u64 = 100_000_000_000;
@@ -213,6 +232,34 @@ pub const API_FILTER_VALUES_MAX: usize = 200;
 pub const API_CLIENT_TOKENS_MAX: usize = 4_096;
 /// Accounts and regions in which somebody has asked for something (ours): each has a default VPC.
 pub const API_PLACES_MAX: usize = 10_000;
+
+// ---- traffic in a server ---------------------------------------------------------------------
+
+/// Packets that one request sends (ours).
+pub const API_PACKETS_MAX: u64 = 1_000;
+/// Bytes that one TCP connection of a request sends (ours).
+pub const API_TCP_BYTES_MAX: u64 = 16 << 20;
+/// Between two packets of one request (ours).
+pub const API_PACKET_GAP: Span = Span::from_micros(100);
+/// How long a TCP connection of a request waits for its first answer, and for any other (ours): the
+/// longest way there is takes a few tens of milliseconds.
+pub const API_TCP_CONNECT_SPAN: Span = Span::from_millis(500);
+/// The same while data are on their way (ours): three retransmissions.
+pub const API_TCP_SILENCE_SPAN: Span = Span::from_secs(8);
+/// Captures that run at a time in a server (ours).
+pub const API_CAPTURES_MAX: usize = 8;
+/// Packets that one of them keeps, the latest (ours).
+pub const API_CAPTURE_PACKETS_MAX: usize = 10_000;
+/// Bytes of packets that one of them keeps (ours).
+pub const API_CAPTURE_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one flow log in a server (ours); it ends with the last whole record before.
+pub const API_FLOW_LOG_BYTES_MAX: u64 = 4 << 20;
+/// Flows that all flow logs of a server hold in their present windows (ours).
+pub const API_FLOW_LOG_FLOWS_MAX: usize = 100_000;
+/// Bytes of all flow logs of a server (ours); records beyond it are counted, not kept.
+pub const API_FLOW_LOGS_BYTES_MAX: usize = 64 << 20;
+/// Flow logs that are deleted and can still be read, the latest (ours).
+pub const API_FLOW_LOGS_ENDED_MAX: usize = 64;
 
 // ---- what the data plane remembers -----------------------------------------------------------
 

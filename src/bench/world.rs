@@ -20,7 +20,7 @@ use crate::cloud::account::{Caller, Region};
 use crate::cloud::command::Command;
 use crate::cloud::event::{Change, Event};
 use crate::cloud::filter::{Direction, PortRange, Traffic};
-use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::instance::NewInterface;
 use crate::cloud::network_acl::{AclAction, AclEntry, RuleNumber};
 use crate::cloud::profile::Profile;
 use crate::cloud::quota::{Quota, Quotas};
@@ -389,13 +389,7 @@ impl Builder {
         }
         let mut hosts = Vec::with_capacity(self.shape.hosts);
         for subnet in subnets.into_iter().cycle().take(self.shape.hosts) {
-            let run = Command::RunInstances {
-                subnet,
-                ipv4: None,
-                ipv6: None,
-                source_dest_check: SourceDestCheck::On,
-                groups: Vec::new(),
-            };
+            let run = Command::run_instance(NewInterface::in_subnet(subnet));
             let Some(Change::InstanceRun { interface, addresses, .. }) = self.ask(run)? else {
                 return Err(BenchError::Shape);
             };

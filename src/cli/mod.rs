@@ -140,8 +140,14 @@ pub fn main() -> ExitCode {
         }
     };
     let mut out = Output::new(args.color);
-    if args.verbose {
-        log(out.error_colour());
+    // A server tells what it does; of the others only who asks for it hears anything.
+    let level = match (args.verbose, &args.command) {
+        (true, _) => Some(tracing::Level::DEBUG),
+        (false, Command::Serve(_)) => Some(tracing::Level::WARN),
+        (false, _) => None,
+    };
+    if let Some(level) = level {
+        log(level, out.error_colour());
     }
     let result = match args.command {
         Command::Run(args) => run::run(&args, &mut out),
@@ -166,9 +172,9 @@ pub fn main() -> ExitCode {
 }
 
 /// Events of the library go to standard error.
-fn log(colour: Colour) {
+fn log(level: tracing::Level, colour: Colour) {
     tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(colour == Colour::Ansi)
         .without_time()

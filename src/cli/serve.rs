@@ -15,13 +15,16 @@ use crate::api::clock::Clock;
 use crate::api::entry::{Entry, UnreadableEntry};
 use crate::api::http::{self, Front, Hosts, Limits, MalformedHost};
 use crate::api::identity::{Identities, Keys, Seed, Verification};
-use crate::api::journal::{Format, Journal, JournalError};
+use crate::api::journal::{Format, Journal, JournalError, Position};
+use crate::api::records::Record;
 use crate::api::server::Server;
 use crate::api::world::{State, World};
 use crate::base::id::AccountId;
 use crate::base::limit::API_KEYS_FILE_BYTES_MAX;
-use crate::cloud::account::Region;
 use crate::cloud::profile::Profile;
+
+/// How often the journal is looked after.
+const TIDY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What the entries of a journal are.
 const FORMAT: Format = Format { name: "vpclab-ec2", version: 1 };
@@ -38,9 +41,9 @@ pub(super) struct Args {
     /// Keep the network in this directory: a change is answered once it is on disk
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The rule book: `seed` for 2014-15, `today` for 2026
-    #[arg(long, value_name = "PROFILE", default_value = "seed")]
-    profile: Profile,
+    /// The rule book: `seed` for 2014-15, `today` for 2026 [default: that of --data, else seed]
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<Profile>,
     /// Where the time comes from
     #[arg(long, value_enum, default_value_t = Time::Wall, value_name = "CLOCK")]
     clock: Time,
@@ -50,9 +53,9 @@ pub(super) struct Args {
     /// Access keys with their accounts and secrets: `{"keys": [{"access_key", "account", "secret"}]}`
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// The account of callers whose key is none of an account
-    #[arg(long, value_name = "ACCOUNT", default_value = "123456789012")]
-    default_account: AccountId,
+    /// The account of callers whose key is none of an account [default: 123456789012]
+    #[arg(long, value_name = "ACCOUNT")]
+    default_account: Option<AccountId>,
     /// Answer for this name of a host too, beside the loopback ones; may be given several times
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
@@ -81,7 +84,7 @@ enum Trouble {
     Keys { file: PathBuf, why: String },
     #[error("{}: {why}", directory.display())]
     Data { directory: PathBuf, why: String },
-    #[error("{} follows the profile `{profile}`; give --profile {profile}", directory.display())]
+    #[error("{} follows the profile `{profile}`, which cannot be changed", directory.display())]
     OtherProfile { directory: PathBuf, profile: Profile },
 }
 
@@ -101,7 +104,7 @@ fn run(args: &Args, out: &mut Output) -> Result<(), Trouble> {
         return Err(Trouble::NotLoopback(args.listen));
     }
     let (state, journal) = match &args.data {
-        None => (State::empty(args.profile), None),
+        None => (State::empty(args.profile.unwrap_or_default()), None),
         Some(directory) => {
             let (state, journal) = recover(directory, args.profile)?;
             (state, Some(journal))
@@ -116,6 +119,7 @@ fn run(args: &Args, out: &mut Output) -> Result<(), Trouble> {
         hosts: Hosts::allowing(args.allow_host.iter().map(String::as_str))?,
         counts: Arc::default(),
     };
+    let profile = state.profile();
     let counts = Arc::clone(&front.counts);
     let world = World::new(state);
     let server = Arc::new(Server::new(world, journal, identities(args)?, clock, counts));
@@ -125,7 +129,20 @@ fn run(args: &Args, out: &mut Output) -> Result<(), Trouble> {
             .await
             .map_err(|error| Trouble::Listen(args.listen, error))?;
         let address = listener.local_addr()?;
-        out.print(&format!("EC2 on http://{address}, profile {}\n", args.profile))?;
+        out.print(&format!("EC2 on http://{address}, profile {profile}\n"))?;
+        let tidier = Arc::clone(&server);
+        tokio::spawn(async move {
+            let mut every = tokio::time::interval(TIDY);
+            every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                every.tick().await;
+                let server = Arc::clone(&tidier);
+                let tidied = tokio::task::spawn_blocking(move || server.tidy()).await;
+                if let Ok(Err(fault)) = tidied {
+                    tracing::error!(%fault, "no snapshot");
+                }
+            }
+        });
         http::serve(listener, Arc::clone(&server), front, stopped()).await;
         Ok::<(), Trouble>(())
     })?;
@@ -148,35 +165,37 @@ fn identities(args: &Args) -> Result<Identities, Trouble> {
         let text = std::fs::read_to_string(file).map_err(|error| trouble(&error))?;
         keys = keys.with_table(&text).map_err(|error| trouble(&error))?;
     }
-    Ok(Identities {
-        keys,
-        default_account: args.default_account,
-        default_region: Region::default(),
-        verification: match args.verify_signatures {
-            true => Verification::On,
-            false => Verification::Off,
-        },
-    })
+    let mut identities = Identities::new(keys);
+    identities.default_account = args.default_account.unwrap_or(identities.default_account);
+    if args.verify_signatures {
+        identities.verification = Verification::On;
+    }
+    Ok(identities)
 }
 
 /// Builds the world of a directory again.
-fn recover(directory: &Path, profile: Profile) -> Result<(State, Journal), Trouble> {
+fn recover(directory: &Path, profile: Option<Profile>) -> Result<(State, Journal), Trouble> {
     let trouble = |Damage(why)| Trouble::Data { directory: directory.to_owned(), why };
     let (journal, recovered) =
         Journal::open(directory, FORMAT).map_err(|error| trouble(error.into()))?;
+    let is_new = recovered.last() == Position::NONE;
     let mut state = match recovered.snapshot() {
-        None => State::empty(profile),
+        None => State::empty(profile.unwrap_or_default()),
         Some((_, bytes)) => State::decode(bytes).map_err(|error| trouble(error.into()))?,
     };
-    if state.profile() != profile {
-        let profile = state.profile();
-        return Err(Trouble::OtherProfile { directory: directory.to_owned(), profile });
-    }
     let replayed = recovered.replay(|_, bytes| {
         state.carry_out(&Entry::decode(bytes)?);
         Ok::<(), Damage>(())
     });
     replayed.map_err(trouble)?;
+    if is_new {
+        let founded = Record::Founded { profile: state.profile() };
+        let entry = Entry { events: Vec::new(), records: vec![founded] };
+        journal.append(entry.encode().map_err(|error| trouble(error.into()))?);
+    } else if profile.is_some_and(|wanted| wanted != state.profile()) {
+        let profile = state.profile();
+        return Err(Trouble::OtherProfile { directory: directory.to_owned(), profile });
+    }
     Ok((state, journal))
 }
 

@@ -3,7 +3,7 @@
 //! Holds the identity that every command is checked against. Refuses to hold credentials: a front
 //! door decides who the caller is, the cloud decides what the caller may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::gateway::GatewayId;
 use super::quota::Quotas;
-use crate::base::id::AccountId;
+use crate::base::id::*;
 
 /// A region such as `us-east-1`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +37,11 @@ impl Region {
     /// The region's first availability zone, `us-east-1a`.
     pub fn first_zone(&self) -> Zone {
         Zone(format!("{}a", self.0).into())
+    }
+
+    /// The region's availability zones: `a`, `b` and `c` in every one.
+    pub fn zones(&self) -> impl ExactSizeIterator<Item = Zone> + '_ {
+        ["a", "b", "c"].into_iter().map(|letter| Zone(format!("{}{letter}", self.0).into()))
     }
 }
 
@@ -163,17 +169,45 @@ pub struct Caller {
 pub struct Account {
     /// What it may have.
     pub quotas: Quotas,
-    /// What it has, by region: counted as it comes and goes, so that a quota costs no search.
-    pub(super) usage: BTreeMap<Region, Usage>,
+    /// What it has, by region: kept as it comes and goes, so that neither a quota nor a list costs a
+    /// search. A region where it has nothing is not there.
+    pub(super) holdings: BTreeMap<Region, Holdings>,
 }
 
 /// What an account has in one region.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Usage {
-    pub(super) vpcs: usize,
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Holdings {
+    pub(super) vpcs: BTreeSet<VpcId>,
+    pub(super) default_vpc: Option<VpcId>,
+    /// Those that it can see from here: either end is in this region, and it owns one.
+    pub(super) peerings: BTreeSet<PeeringId>,
+    /// Terminated ones included, until they are forgotten.
+    pub(super) instances: BTreeSet<InstanceId>,
+    pub(super) prefix_lists: BTreeSet<PrefixListId>,
+    pub(super) gateways: BTreeSet<GatewayId>,
+    pub(super) nat_gateways: BTreeSet<NatGatewayId>,
+    pub(super) public_addresses: BTreeSet<AllocationId>,
+    pub(super) flow_logs: BTreeSet<FlowLogId>,
     pub(super) interfaces: usize,
     /// Security groups, those that VPCs were born with not counted.
     pub(super) groups: usize,
+}
+
+impl Holdings {
+    /// What an account has that has nothing.
+    pub(super) const NONE: &'static Holdings = &Holdings {
+        vpcs: BTreeSet::new(),
+        default_vpc: None,
+        peerings: BTreeSet::new(),
+        instances: BTreeSet::new(),
+        prefix_lists: BTreeSet::new(),
+        gateways: BTreeSet::new(),
+        nat_gateways: BTreeSet::new(),
+        public_addresses: BTreeSet::new(),
+        flow_logs: BTreeSet::new(),
+        interfaces: 0,
+        groups: 0,
+    };
 }
 
 #[cfg(test)]

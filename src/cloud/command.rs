@@ -4,6 +4,7 @@
 //! noun (`vpc.rs`, `peering.rs`, ...). Front doors, fuzzers and model checkers all speak this type.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -13,11 +14,14 @@ use super::event::ResourceId;
 use super::filter::Direction;
 use super::flow_log::{Recording, Watched};
 use super::gateway::{GatewayId, Line};
-use super::instance::SourceDestCheck;
+use super::instance::{
+    DeviceIndex, InterfaceWish, NewInterface, OnTermination, SourceDestCheck, Wanted,
+};
 use super::network_acl::{AclEntry, RuleNumber};
 use super::quota::Quotas;
 use super::route_table::RouteTarget;
 use super::security_group::GroupRule;
+use super::subnet::SubnetAttribute;
 use crate::base::id::*;
 
 /// One request to the control plane. Applied whole or not at all.
@@ -29,6 +33,9 @@ pub enum Command {
 
     /// Creates a VPC in the caller's region, with its main route table.
     CreateVpc { cidr: Ipv4Net },
+    /// Creates the VPC that the account starts with in a region: 172.31.0.0/16 with an internet gateway
+    /// and a subnet in each zone. An account has one in a region at most.
+    CreateDefaultVpc,
     /// Deletes an empty VPC; its own peerings go with it (vpc-semantics 2.5).
     DeleteVpc { vpc: VpcId },
     /// Adds a secondary IPv4 block or an IPv6 block (`today`).
@@ -40,6 +47,12 @@ pub enum Command {
 
     /// Creates a subnet; without a zone, in the region's first.
     CreateSubnet { vpc: VpcId, cidr: Ipv4Net, ipv6: Option<Ipv6Net>, zone: Option<Zone> },
+    /// Sets an attribute of a subnet.
+    ModifySubnetAttribute { subnet: SubnetId, attribute: SubnetAttribute },
+    /// Gives a subnet that has none an IPv6 block (`today`).
+    AssociateSubnetCidrBlock { subnet: SubnetId, block: Ipv6Net },
+    /// Takes the IPv6 block from a subnet, once no interface has an address of it.
+    DisassociateSubnetCidrBlock { association: SubnetCidrAssociationId },
     /// Deletes a subnet without interfaces.
     DeleteSubnet { subnet: SubnetId },
 
@@ -82,23 +95,41 @@ pub enum Command {
         accepter: Option<Switch>,
     },
 
-    /// Starts one instance with one interface; without addresses it gets the lowest free ones.
+    /// Starts so many instances, all of them or none, each with these interfaces: the primary one at
+    /// device 0, further ones at other places in the same zone. What exists already, or has an address
+    /// that was asked for, can be of one instance only.
     RunInstances {
-        subnet: SubnetId,
-        ipv4: Option<Ipv4Addr>,
-        ipv6: Option<Ipv6Addr>,
-        source_dest_check: SourceDestCheck,
-        /// None is the VPC's default group.
-        groups: Vec<SecurityGroupId>,
+        count: NonZeroU16,
+        primary: InterfaceWish,
+        further: Vec<(DeviceIndex, InterfaceWish)>,
     },
     /// Stops a running instance; its interface keeps its addresses.
     StopInstances { instance: InstanceId },
     /// Starts a stopped instance.
     StartInstances { instance: InstanceId },
-    /// Ends an instance; its interfaces go with it.
+    /// Ends an instance. Its interfaces go with it or stand free, as their attachments say; it can be
+    /// read for another hour.
     TerminateInstances { instance: InstanceId },
+    /// Creates an interface that belongs to nobody.
+    CreateNetworkInterface { wanted: NewInterface },
+    /// Deletes an interface that belongs to nobody.
+    DeleteNetworkInterface { interface: InterfaceId },
+    /// Gives an instance an interface that belongs to nobody, in its VPC and zone.
+    AttachNetworkInterface { interface: InterfaceId, instance: InstanceId, device: DeviceIndex },
+    /// Takes a further interface from its instance.
+    DetachNetworkInterface { attachment: AttachmentId },
+    /// Says what becomes of an interface when its instance ends: `ModifyNetworkInterfaceAttribute`,
+    /// which changes one attribute at a time.
+    ModifyNetworkInterfaceAttachment { interface: InterfaceId, on_termination: OnTermination },
     /// Gives an interface further IPv4 addresses of its subnet.
-    AssignPrivateIpAddresses { interface: InterfaceId, addresses: Vec<Ipv4Addr> },
+    AssignPrivateIpAddresses { interface: InterfaceId, addresses: Wanted<Ipv4Addr> },
+    /// Takes IPv4 addresses from an interface, but for the primary one; public addresses that stand for
+    /// them stand for nothing then.
+    UnassignPrivateIpAddresses { interface: InterfaceId, addresses: Vec<Ipv4Addr> },
+    /// Gives an interface IPv6 addresses of its subnet (`today`).
+    AssignIpv6Addresses { interface: InterfaceId, addresses: Wanted<Ipv6Addr> },
+    /// Takes IPv6 addresses from an interface.
+    UnassignIpv6Addresses { interface: InterfaceId, addresses: Vec<Ipv6Addr> },
     /// Switches an interface's source/destination check.
     ModifyNetworkInterfaceAttribute { interface: InterfaceId, source_dest_check: SourceDestCheck },
     /// Gives an interface other groups: the same call of EC2's, which changes one attribute at a
@@ -117,6 +148,13 @@ pub enum Command {
     RevokeSecurityGroupIngress { group: SecurityGroupId, rules: Vec<GroupRule> },
     /// Takes away rules for what goes out: all of them or none.
     RevokeSecurityGroupEgress { group: SecurityGroupId, rules: Vec<GroupRule> },
+    /// Takes rules of one direction away and adds others: all of it or nothing.
+    ModifySecurityGroupRules {
+        group: SecurityGroupId,
+        direction: Direction,
+        remove: Vec<GroupRule>,
+        add: Vec<GroupRule>,
+    },
 
     /// Creates a prefix list in the caller's region.
     CreateManagedPrefixList { entries: Vec<IpNet> },
@@ -211,4 +249,13 @@ pub enum Command {
     CreateTags { resource: ResourceId, tags: Vec<(String, String)> },
     /// Removes tags by key.
     DeleteTags { resource: ResourceId, keys: Vec<String> },
+}
+
+impl Command {
+    /// One instance with one new interface, which goes with it.
+    pub fn run_instance(wanted: NewInterface) -> Command {
+        let on_termination = OnTermination::Delete;
+        let primary = InterfaceWish::New { wanted, on_termination };
+        Command::RunInstances { count: NonZeroU16::MIN, primary, further: Vec::new() }
+    }
 }

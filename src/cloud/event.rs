@@ -14,13 +14,15 @@ use super::account::{Region, Zone};
 use super::dns::{Switch, VpcAttribute};
 use super::filter::Direction;
 use super::flow_log::{Recording, Watched};
-use super::gateway::{Gateway, GatewayId};
-use super::instance::SourceDestCheck;
+use super::gateway::{AddressKind, Gateway, GatewayId};
+use super::instance::{DeviceIndex, OnTermination, SourceDestCheck};
 use super::network_acl::{AclEntry, RuleNumber};
 use super::peering::{End, Party, State};
 use super::quota::Quotas;
 use super::route_table::RouteTarget;
 use super::security_group::GroupRule;
+use super::subnet::{SubnetAttribute, SubnetKind};
+use super::vpc::VpcKind;
 use crate::base::id::*;
 use crate::base::time::Instant;
 
@@ -40,6 +42,7 @@ pub enum ResourceId {
     Gateway(GatewayId),
     NatGateway(NatGatewayId),
     FlowLog(FlowLogId),
+    Allocation(AllocationId),
 }
 
 impl fmt::Display for ResourceId {
@@ -57,6 +60,7 @@ impl fmt::Display for ResourceId {
             ResourceId::Gateway(id) => id.fmt(f),
             ResourceId::NatGateway(id) => id.fmt(f),
             ResourceId::FlowLog(id) => id.fmt(f),
+            ResourceId::Allocation(id) => id.fmt(f),
         }
     }
 }
@@ -88,6 +92,7 @@ pub enum Change {
         main_association: AssociationId,
         default_acl: NetworkAclId,
         default_group: SecurityGroupId,
+        kind: VpcKind,
     },
     /// What it was born with is gone too.
     VpcDeleted {
@@ -97,6 +102,7 @@ pub enum Change {
     },
     VpcBlockAssociated {
         vpc: VpcId,
+        association: CidrAssociationId,
         block: IpNet,
     },
     VpcBlockDisassociated {
@@ -115,8 +121,21 @@ pub enum Change {
         ipv6: Option<Ipv6Net>,
         zone: Zone,
         acl_association: AclAssociationId,
+        kind: SubnetKind,
     },
     SubnetDeleted {
+        subnet: SubnetId,
+    },
+    SubnetAttributeSet {
+        subnet: SubnetId,
+        attribute: SubnetAttribute,
+    },
+    SubnetBlockAssociated {
+        subnet: SubnetId,
+        association: SubnetCidrAssociationId,
+        block: Ipv6Net,
+    },
+    SubnetBlockDisassociated {
         subnet: SubnetId,
     },
 
@@ -172,9 +191,18 @@ pub enum Change {
         dns_from_peer: Switch,
     },
 
+    /// Nobody can see it any more.
+    PeeringForgotten {
+        peering: PeeringId,
+    },
+
+    /// An instance runs. Its primary interface is new, unless one with this id stands free: that one
+    /// has what it has.
     InstanceRun {
         instance: InstanceId,
         interface: InterfaceId,
+        attachment: AttachmentId,
+        on_termination: OnTermination,
         subnet: SubnetId,
         addresses: Vec<IpAddr>,
         source_dest_check: SourceDestCheck,
@@ -186,11 +214,45 @@ pub enum Change {
     InstanceStarted {
         instance: InstanceId,
     },
+    /// Its primary interface goes with it, or stands free from now on: as its attachment says.
     InstanceTerminated {
         instance: InstanceId,
         interface: InterfaceId,
     },
+    /// Nobody can see it any more.
+    InstanceForgotten {
+        instance: InstanceId,
+    },
+    /// An interface that nobody is behind.
+    InterfaceCreated {
+        interface: InterfaceId,
+        subnet: SubnetId,
+        addresses: Vec<IpAddr>,
+        source_dest_check: SourceDestCheck,
+        groups: Vec<SecurityGroupId>,
+    },
+    InterfaceDeleted {
+        interface: InterfaceId,
+    },
+    InterfaceAttached {
+        interface: InterfaceId,
+        instance: InstanceId,
+        device: DeviceIndex,
+        attachment: AttachmentId,
+        on_termination: OnTermination,
+    },
+    InterfaceDetached {
+        interface: InterfaceId,
+    },
+    OnTerminationSet {
+        interface: InterfaceId,
+        on_termination: OnTermination,
+    },
     AddressesAssigned {
+        interface: InterfaceId,
+        addresses: Vec<IpAddr>,
+    },
+    AddressesUnassigned {
         interface: InterfaceId,
         addresses: Vec<IpAddr>,
     },
@@ -301,6 +363,7 @@ pub enum Change {
         owner: AccountId,
         region: Region,
         address: Ipv4Addr,
+        kind: AddressKind,
     },
     AddressAssociated {
         association: AddressAssociationId,

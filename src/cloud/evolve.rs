@@ -1,28 +1,29 @@
 //! Carrying events out: the only place that changes a cloud.
 //!
-//! Holds [`Cloud::evolve`], one arm for each change; what the longer arms do for gateways stands in
-//! `evolve/gateway.rs`. Refuses to hold any rule: an event is a decision
+//! Holds [`Cloud::evolve`], one arm for each change; what the longer arms do for gateways and
+//! instances stands in `evolve/`. Refuses to hold any rule: an event is a decision
 //! already taken, so nothing here can be refused.
 
 mod gateway;
+mod instance;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::Cloud;
-use super::account::Usage;
+use super::account::{Account, Holdings, Region};
 use super::dns::{DnsAttributes, VpcAttribute};
 use super::event::{Change, Event, ResourceId};
 use super::flow_log::{FlowLog, Watched};
-use super::instance::{Host, Instance, InstanceState, Interface};
+use super::instance::{Attachment, DeviceIndex, InstanceState};
 use super::network_acl::{AclKind, NetworkAcl};
 use super::peering::Peering;
 use super::prefix_list::PrefixList;
 use super::route_table::RouteTable;
 use super::security_group::SecurityGroup;
-use super::subnet::Subnet;
-use super::vpc::Vpc;
+use super::subnet::{Subnet, SubnetAttribute};
+use super::vpc::{Vpc, VpcKind};
 use crate::base::id::*;
+use crate::base::time::Instant;
 
 impl Cloud {
     /// Carries an event out. Every reference it makes was checked by the decision that made it; one
@@ -43,14 +44,23 @@ impl Cloud {
                 main_association,
                 default_acl,
                 default_group,
+                kind,
             } => {
                 self.minted += 5;
-                let account = self.accounts.entry(*owner).or_default();
-                account.usage.entry(region.clone()).or_default().vpcs += 1;
+                let has = self.holdings(*owner, region);
+                has.vpcs.insert(*vpc);
+                if *kind == VpcKind::Default {
+                    has.default_vpc = Some(*vpc);
+                }
+                let block_id = CidrAssociationId::new(vpc.digits());
+                self.block_associations.insert(block_id, *vpc);
+                self.main_associations.insert(*main_association, *vpc);
                 let new = Vpc {
                     owner: *owner,
                     region: region.clone(),
+                    kind: *kind,
                     blocks: vec![(*block).into()],
+                    block_ids: vec![block_id],
                     main: (*main_association, *main_table),
                     tables: vec![*main_table],
                     subnets: Vec::new(),
@@ -68,10 +78,15 @@ impl Cloud {
                 self.tables.insert(*main_table, RouteTable::new(*vpc));
             }
             Change::VpcDeleted { vpc, .. } => {
-                if let Some(usage) = self.usage_of(*vpc) {
-                    usage.vpcs = usage.vpcs.saturating_sub(1);
-                }
                 if let Some(gone) = self.vpcs.remove(vpc) {
+                    self.lose(gone.owner, &gone.region, |has| {
+                        has.default_vpc = has.default_vpc.filter(|id| id != vpc);
+                        has.vpcs.remove(vpc)
+                    });
+                    self.main_associations.remove(&gone.main.0);
+                    for id in &gone.block_ids {
+                        self.block_associations.remove(id);
+                    }
                     self.tables.remove(&gone.main_table());
                     self.acls.remove(&gone.default_acl);
                     self.groups.remove(&gone.default_group);
@@ -82,14 +97,20 @@ impl Cloud {
                     self.untag(ResourceId::SecurityGroup(gone.default_group));
                 }
             }
-            Change::VpcBlockAssociated { vpc, block } => {
-                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+            Change::VpcBlockAssociated { vpc: id, association, block } => {
+                self.minted += 1;
+                if let Some(vpc) = self.vpcs.get_mut(id) {
                     vpc.blocks.push(*block);
+                    vpc.block_ids.push(*association);
+                    self.block_associations.insert(*association, *id);
                 }
             }
             Change::VpcBlockDisassociated { vpc, block } => {
-                if let Some(vpc) = self.vpcs.get_mut(vpc) {
-                    vpc.blocks.retain(|b| b != block);
+                if let Some(vpc) = self.vpcs.get_mut(vpc)
+                    && let Some(place) = vpc.blocks.iter().position(|b| b == block)
+                {
+                    vpc.blocks.remove(place);
+                    self.block_associations.remove(&vpc.block_ids.remove(place));
                 }
             }
             Change::VpcAttributeSet { vpc, attribute } => {
@@ -101,12 +122,25 @@ impl Cloud {
                 }
             }
 
-            Change::SubnetCreated { subnet, vpc: vpc_id, cidr, ipv6, zone, acl_association } => {
+            Change::SubnetCreated {
+                subnet,
+                vpc: vpc_id,
+                cidr,
+                ipv6,
+                zone,
+                acl_association,
+                kind,
+            } => {
                 self.minted += 2;
                 let Some(vpc) = self.vpcs.get_mut(vpc_id) else { return };
                 vpc.subnets.push(*subnet);
                 let acl = (*acl_association, vpc.default_acl);
-                let new = Subnet::new(*vpc_id, *cidr, *ipv6, zone.clone(), acl);
+                let mut new = Subnet::new(*vpc_id, *cidr, *ipv6, zone.clone(), acl, *kind);
+                if ipv6.is_some() {
+                    let association = SubnetCidrAssociationId::new(subnet.digits());
+                    new.ipv6_association = Some(association);
+                    self.subnet_block_associations.insert(association, *subnet);
+                }
                 self.subnets.insert(*subnet, new);
                 self.acl_associations.insert(*acl_association, *subnet);
             }
@@ -116,8 +150,39 @@ impl Cloud {
                         vpc.subnets.retain(|s| s != subnet);
                     }
                     self.acl_associations.remove(&gone.acl().0);
+                    if let Some(association) = gone.ipv6_association {
+                        self.subnet_block_associations.remove(&association);
+                    }
                     self.untag(ResourceId::Subnet(*subnet));
                     self.unwatch(Watched::Subnet(*subnet));
+                }
+            }
+
+            Change::SubnetAttributeSet { subnet, attribute } => {
+                if let Some(subnet) = self.subnets.get_mut(subnet) {
+                    match attribute {
+                        SubnetAttribute::PublicOnLaunch(switch) => {
+                            subnet.public_on_launch = *switch
+                        }
+                        SubnetAttribute::Ipv6OnCreation(switch) => {
+                            subnet.ipv6_on_creation = *switch
+                        }
+                    }
+                }
+            }
+            Change::SubnetBlockAssociated { subnet: id, association, block } => {
+                self.minted += 1;
+                if let Some(subnet) = self.subnets.get_mut(id) {
+                    subnet.set_ipv6(Some((*association, *block)));
+                    self.subnet_block_associations.insert(*association, *id);
+                }
+            }
+            Change::SubnetBlockDisassociated { subnet } => {
+                if let Some(subnet) = self.subnets.get_mut(subnet) {
+                    if let Some(association) = subnet.ipv6_association {
+                        self.subnet_block_associations.remove(&association);
+                    }
+                    subnet.set_ipv6(None);
                 }
             }
 
@@ -154,9 +219,11 @@ impl Cloud {
                     subnet.association = None;
                 }
             }
-            Change::MainRouteTableReplaced { vpc, association, table } => {
+            Change::MainRouteTableReplaced { vpc: id, association, table } => {
                 self.minted += 1;
-                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                if let Some(vpc) = self.vpcs.get_mut(id) {
+                    self.main_associations.remove(&vpc.main.0);
+                    self.main_associations.insert(*association, *id);
                     vpc.main = (*association, *table);
                 }
             }
@@ -182,14 +249,22 @@ impl Cloud {
                     }
                 }
                 let new = Peering::new(*peering, requester.clone(), accepter.clone(), *state);
+                self.expect(&new);
+                for (account, region) in new.seen_from() {
+                    self.holdings(account, &region).peerings.insert(*peering);
+                }
                 self.peerings.insert(*peering, new);
             }
             Change::PeeringFound { .. } => {}
             Change::PeeringMoved { peering, to } => {
-                if let Some(peering) = self.peerings.get_mut(peering) {
-                    peering.move_to(*to);
+                if let Some(mut moved) = self.peerings.remove(peering) {
+                    self.expect_no_more(&moved);
+                    moved.move_to(*to);
+                    self.expect(&moved);
+                    self.peerings.insert(*peering, moved);
                 }
             }
+            Change::PeeringForgotten { peering } => self.peering_forgotten(*peering),
             Change::PeeringOptionSet { peering, end, dns_from_peer } => {
                 if let Some(peering) = self.peerings.get_mut(peering) {
                     peering.set_dns_from_peer(*end, *dns_from_peer);
@@ -199,27 +274,22 @@ impl Cloud {
             Change::InstanceRun {
                 instance,
                 interface,
+                attachment,
+                on_termination,
                 subnet,
                 addresses,
                 source_dest_check,
                 groups,
             } => {
                 self.minted += 2;
-                let Some(home) = self.subnets.get(subnet) else { return };
-                let vpc = home.vpc;
-                self.instances.insert(
-                    *instance,
-                    Instance { interface: *interface, state: InstanceState::Running },
-                );
-                let new = Interface {
-                    vpc,
-                    subnet: *subnet,
-                    host: Host::Instance(*instance),
-                    addresses: Vec::new(),
-                    source_dest_check: *source_dest_check,
-                    groups: groups.clone(),
-                };
-                self.insert_interface(*interface, new, addresses);
+                if !self.interfaces.contains_key(interface) {
+                    let (check, groups) = (*source_dest_check, groups);
+                    self.interface_created(*interface, *subnet, addresses, check, groups);
+                }
+                let (device, since) = (DeviceIndex::PRIMARY, event.at);
+                let (id, on_termination) = (*attachment, *on_termination);
+                let attachment = Attachment { id, device, on_termination, since };
+                self.instance_run(*instance, *interface, attachment);
             }
             Change::InstanceStopped { instance } => {
                 self.set_state(*instance, InstanceState::Stopped)
@@ -228,12 +298,47 @@ impl Cloud {
                 self.set_state(*instance, InstanceState::Running)
             }
             Change::InstanceTerminated { instance, .. } => {
-                let Some(gone) = self.instances.remove(instance) else { return };
-                self.untag(ResourceId::Instance(*instance));
-                self.remove_interface(gone.interface);
+                self.instance_terminated(*instance, event.at);
+            }
+            Change::InstanceForgotten { instance } => self.instance_forgotten(*instance),
+            Change::InterfaceCreated {
+                interface,
+                subnet,
+                addresses,
+                source_dest_check,
+                groups,
+            } => {
+                self.minted += 1;
+                let check = *source_dest_check;
+                self.interface_created(*interface, *subnet, addresses, check, groups);
+            }
+            Change::InterfaceDeleted { interface } => self.remove_interface(*interface),
+            Change::InterfaceAttached {
+                interface,
+                instance,
+                device,
+                attachment,
+                on_termination,
+            } => {
+                // One that was made together with its instance has its interface's digits.
+                self.minted += u64::from(attachment.digits() != interface.digits());
+                let (id, device, since) = (*attachment, *device, event.at);
+                let on_termination = *on_termination;
+                let attachment = Attachment { id, device, on_termination, since };
+                self.interface_attached(*interface, *instance, attachment);
+            }
+            Change::InterfaceDetached { interface } => self.interface_detached(*interface),
+            Change::OnTerminationSet { interface, on_termination } => {
+                let found = self.interfaces.get_mut(interface);
+                if let Some(attachment) = found.and_then(|i| i.attachment.as_mut()) {
+                    attachment.on_termination = *on_termination;
+                }
             }
             Change::AddressesAssigned { interface, addresses } => {
                 self.give_addresses(*interface, addresses);
+            }
+            Change::AddressesUnassigned { interface, addresses } => {
+                self.take_addresses(*interface, addresses);
             }
             Change::SourceDestCheckSet { interface, source_dest_check } => {
                 if let Some(interface) = self.interfaces.get_mut(interface) {
@@ -249,8 +354,8 @@ impl Cloud {
             Change::SecurityGroupCreated { group, vpc, name } => {
                 self.minted += 1;
                 self.groups.insert(*group, SecurityGroup::new(*vpc, name.clone()));
-                if let Some(usage) = self.usage_of(*vpc) {
-                    usage.groups += 1;
+                if let Some(has) = self.holdings_of(*vpc) {
+                    has.groups += 1;
                 }
                 if let Some(vpc) = self.vpcs.get_mut(vpc) {
                     vpc.groups.push(*group);
@@ -258,8 +363,8 @@ impl Cloud {
             }
             Change::SecurityGroupDeleted { group } => {
                 let Some(gone) = self.groups.remove(group) else { return };
-                if let Some(usage) = self.usage_of(gone.vpc) {
-                    usage.groups = usage.groups.saturating_sub(1);
+                if let Some(has) = self.holdings_of(gone.vpc) {
+                    has.groups = has.groups.saturating_sub(1);
                 }
                 if let Some(vpc) = self.vpcs.get_mut(&gone.vpc) {
                     vpc.groups.retain(|g| g != group);
@@ -279,6 +384,7 @@ impl Cloud {
 
             Change::PrefixListCreated { list, owner, region, entries } => {
                 self.minted += 1;
+                self.holdings(*owner, region).prefix_lists.insert(*list);
                 let (owner, region, entries) = (*owner, region.clone(), entries.clone());
                 self.prefix_lists.insert(*list, PrefixList { owner, region, entries });
             }
@@ -288,7 +394,9 @@ impl Cloud {
                 }
             }
             Change::PrefixListDeleted { list } => {
-                self.prefix_lists.remove(list);
+                if let Some(gone) = self.prefix_lists.remove(list) {
+                    self.lose(gone.owner, &gone.region, |has| has.prefix_lists.remove(list));
+                }
                 self.untag(ResourceId::PrefixList(*list));
             }
 
@@ -347,9 +455,9 @@ impl Cloud {
                 self.nat_gateway_created(*gateway, *interface, *subnet, *address);
             }
             Change::NatGatewayDeleted { gateway, .. } => self.nat_gateway_deleted(*gateway),
-            Change::AddressAllocated { allocation, owner, region, address } => {
+            Change::AddressAllocated { allocation, owner, region, address, kind } => {
                 self.minted += 1;
-                self.address_allocated(*allocation, *owner, region, *address);
+                self.address_allocated(*allocation, *owner, region, (*address, *kind));
             }
             Change::AddressAssociated { association, allocation, interface, private } => {
                 self.minted += 1;
@@ -372,12 +480,11 @@ impl Cloud {
                     recording: recording.clone(),
                     created: *created,
                 };
+                self.holdings(*owner, region).flow_logs.insert(*log);
+                self.watched.entry(*of).or_default().insert(*log);
                 self.flow_logs.insert(*log, new);
             }
-            Change::FlowLogDeleted { log } => {
-                self.flow_logs.remove(log);
-                self.untag(ResourceId::FlowLog(*log));
-            }
+            Change::FlowLogDeleted { log } => self.flow_log_deleted(*log),
 
             Change::TagSet { resource, account, key, value } => {
                 self.tags
@@ -386,73 +493,114 @@ impl Cloud {
                     .insert(key.clone(), value.clone());
             }
             Change::TagRemoved { resource, account, key } => {
-                if let Some(tags) = self.tags.get_mut(&(*resource, *account)) {
+                let of = (*resource, *account);
+                if let Some(tags) = self.tags.get_mut(&of) {
                     tags.remove(key);
+                    if tags.is_empty() {
+                        self.tags.remove(&of);
+                    }
                 }
             }
         }
     }
 
-    /// The count of what the owner of a VPC has in the VPC's region.
-    fn usage_of(&mut self, vpc: VpcId) -> Option<&mut Usage> {
+    /// What an account has in a region.
+    fn holdings(&mut self, owner: AccountId, region: &Region) -> &mut Holdings {
+        self.accounts.entry(owner).or_default().holdings.entry(region.clone()).or_default()
+    }
+
+    /// What the owner of a VPC has in the VPC's region.
+    fn holdings_of(&mut self, vpc: VpcId) -> Option<&mut Holdings> {
         let vpc = self.vpcs.get(&vpc)?;
-        self.accounts.get_mut(&vpc.owner)?.usage.get_mut(&vpc.region)
+        self.accounts.get_mut(&vpc.owner)?.holdings.get_mut(&vpc.region)
     }
 
-    fn insert_interface(&mut self, id: InterfaceId, new: Interface, addresses: &[IpAddr]) {
-        let (vpc, subnet) = (new.vpc, new.subnet);
-        self.interfaces.insert(id, new);
-        self.give_addresses(id, addresses);
-        if let Some(home) = self.subnets.get_mut(&subnet) {
-            home.interfaces += 1;
+    /// An account has something no more, in a region where it may have had nothing else.
+    fn lose(
+        &mut self,
+        owner: AccountId,
+        region: &Region,
+        remove: impl FnOnce(&mut Holdings) -> bool,
+    ) {
+        let Some(account) = self.accounts.get_mut(&owner) else { return };
+        let Some(has) = account.holdings.get_mut(region) else { return };
+        remove(has);
+        if has == Holdings::NONE {
+            account.holdings.remove(region);
         }
-        if let Some(usage) = self.usage_of(vpc) {
-            usage.interfaces += 1;
-        }
-    }
-
-    fn remove_interface(&mut self, id: InterfaceId) {
-        let Some(interface) = self.interfaces.remove(&id) else { return };
-        self.untag(ResourceId::Interface(id));
-        self.unwatch(Watched::Interface(id));
-        if let Some(usage) = self.usage_of(interface.vpc) {
-            usage.interfaces = usage.interfaces.saturating_sub(1);
-        }
-        if let Some(subnet) = self.subnets.get_mut(&interface.subnet) {
-            subnet.interfaces = subnet.interfaces.saturating_sub(1);
-            for address in &interface.addresses {
-                subnet.release(*address);
-            }
-        }
-        for address in interface.addresses {
-            self.owners.remove(&(interface.vpc, address));
+        // An account that nobody opened is only what it has.
+        if *account == Account::default() {
+            self.accounts.remove(&owner);
         }
     }
 
     /// The flow logs of what is gone go with it.
     fn unwatch(&mut self, gone: Watched) {
-        let of_it = self.flow_logs.iter().filter(|(_, log)| log.of == gone);
-        let logs: Vec<FlowLogId> = of_it.map(|(id, _)| *id).collect();
-        for log in logs {
-            self.flow_logs.remove(&log);
-            self.untag(ResourceId::FlowLog(log));
+        for log in self.watched.remove(&gone).unwrap_or_default() {
+            self.flow_log_deleted(log);
         }
     }
 
-    fn give_addresses(&mut self, interface: InterfaceId, addresses: &[IpAddr]) {
-        let Some(owner) = self.interfaces.get_mut(&interface) else { return };
-        let Some(subnet) = self.subnets.get_mut(&owner.subnet) else { return };
-        for address in addresses {
-            owner.addresses.push(*address);
-            subnet.take(*address);
-            self.owners.insert((owner.vpc, *address), interface);
+    fn flow_log_deleted(&mut self, id: FlowLogId) {
+        if let Some(gone) = self.flow_logs.remove(&id) {
+            self.lose(gone.owner, &gone.region, |has| has.flow_logs.remove(&id));
+            if let Some(logs) = self.watched.get_mut(&gone.of) {
+                logs.remove(&id);
+                if logs.is_empty() {
+                    self.watched.remove(&gone.of);
+                }
+            }
+        }
+        self.untag(ResourceId::FlowLog(id));
+    }
+
+    /// Notes when passing time changes a peering, and when nobody sees it any more.
+    fn expect(&mut self, peering: &Peering) {
+        for at in peering.deadlines() {
+            self.deadlines.entry(at).or_default().insert(peering.id());
+        }
+        self.forget_at(peering.forgotten_at(), ResourceId::Peering(peering.id()));
+    }
+
+    fn expect_no_more(&mut self, peering: &Peering) {
+        for at in peering.deadlines() {
+            if let Some(then) = self.deadlines.get_mut(&at) {
+                then.remove(&peering.id());
+                if then.is_empty() {
+                    self.deadlines.remove(&at);
+                }
+            }
+        }
+        self.forget_not(peering.forgotten_at(), ResourceId::Peering(peering.id()));
+    }
+
+    fn forget_at(&mut self, at: Instant, resource: ResourceId) {
+        if at < Instant::NEVER {
+            self.fading.entry(at).or_default().insert(resource);
         }
     }
 
-    fn set_state(&mut self, instance: InstanceId, state: InstanceState) {
-        if let Some(instance) = self.instances.get_mut(&instance) {
-            instance.state = state;
+    fn forget_not(&mut self, at: Instant, resource: ResourceId) {
+        if let Some(then) = self.fading.get_mut(&at) {
+            then.remove(&resource);
+            if then.is_empty() {
+                self.fading.remove(&at);
+            }
         }
+    }
+
+    fn peering_forgotten(&mut self, id: PeeringId) {
+        let Some(gone) = self.peerings.remove(&id) else { return };
+        self.expect_no_more(&gone);
+        for end in [gone.requester(), gone.accepter()] {
+            if let Some(vpc) = self.vpcs.get_mut(&end.vpc) {
+                vpc.peerings.remove(&id);
+            }
+        }
+        for (account, region) in gone.seen_from() {
+            self.lose(account, &region, |has| has.peerings.remove(&id));
+        }
+        self.untag(ResourceId::Peering(id));
     }
 
     fn untag(&mut self, resource: ResourceId) {

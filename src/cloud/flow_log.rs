@@ -169,8 +169,7 @@ impl Cloud {
             .ok_or(Refusal::FlowLogNotFound(id))
     }
 
-    /// Only the owner of a resource may log it; another's does not exist for the caller. Linear in
-    /// the number of flow logs.
+    /// Only the owner of a resource may log it; another's does not exist for the caller.
     pub(super) fn create_flow_log(
         &self,
         caller: &Caller,
@@ -183,7 +182,8 @@ impl Cloud {
             Watched::Subnet(id) => self.own_subnet(caller, id).map(drop)?,
             Watched::Interface(id) => self.own_interface(caller, id).map(drop)?,
         }
-        let of_same = || self.flow_logs.values().filter(|log| log.of == of);
+        let ids = || self.watched.get(&of).into_iter().flatten();
+        let of_same = || ids().filter_map(|id| self.flow_logs.get(id));
         if of_same().any(|log| log.recording == *recording) {
             return Err(Refusal::FlowLogExists(of));
         }

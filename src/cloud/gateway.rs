@@ -113,6 +113,17 @@ pub struct NatGateway {
     pub interface: InterfaceId,
 }
 
+/// Whose a public address is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum AddressKind {
+    /// The account's, until it releases it: an Elastic IP address.
+    #[default]
+    Elastic,
+    /// Amazon's, lent for as long as the interface belongs to its instance. Nobody can name its
+    /// allocation.
+    Lent,
+}
+
 /// A public address that an account holds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PublicAddress {
@@ -122,6 +133,8 @@ pub struct PublicAddress {
     pub region: Region,
     /// The address.
     pub address: Ipv4Addr,
+    /// Whose it is.
+    pub kind: AddressKind,
     /// What it stands for, if it is associated.
     pub association: Option<(AddressAssociationId, InterfaceId, Ipv4Addr)>,
 }
@@ -169,7 +182,7 @@ impl GatewayId {
 
 impl Gateway {
     /// A gateway that is attached to nothing and leads everywhere.
-    fn new(caller: &Caller) -> Gateway {
+    pub(super) fn new(caller: &Caller) -> Gateway {
         let (owner, region) = (caller.account, caller.region.clone());
         Gateway { owner, region, vpc: None, line: None, service: None, beyond: Vec::new() }
     }

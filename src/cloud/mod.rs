@@ -17,10 +17,13 @@ pub mod flow_log;
 pub mod gateway;
 pub mod hostname;
 pub mod instance;
+mod interface;
 mod mtu;
 pub mod network_acl;
+mod owned;
 pub mod peering;
 mod peering_commands;
+pub mod peering_view;
 pub mod prefix_list;
 pub mod profile;
 pub mod quota;
@@ -34,20 +37,22 @@ pub mod vpc;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
-use account::{Account, Caller, Usage};
+use account::{Account, Caller, Holdings};
 use command::Command;
 use event::{Change, Event, ResourceId};
 use filter::Direction;
-use flow_log::FlowLog;
+use flow_log::{FlowLog, Watched};
 use gateway::{Gateway, GatewayId, NatGateway, OutsideHost, PublicAddress, Site};
 use instance::{Host, Instance, InstanceState, Interface};
 use network_acl::NetworkAcl;
 use peering::{Pace, Peering};
+pub use peering_view::PeeringView;
 use prefix_list::PrefixList;
 use profile::{Feature, Profile};
 use quota::Quota;
@@ -58,6 +63,7 @@ use subnet::Subnet;
 use vpc::Vpc;
 
 use crate::base::id::*;
+use crate::base::limit::FORGOTTEN_PER_COMMAND_MAX;
 use crate::base::rng::mix;
 use crate::base::time::{Instant, Span};
 
@@ -72,6 +78,7 @@ pub struct Cloud {
     subnets: BTreeMap<SubnetId, Subnet>,
     tables: BTreeMap<RouteTableId, RouteTable>,
     associations: BTreeMap<AssociationId, SubnetId>,
+    main_associations: BTreeMap<AssociationId, VpcId>,
     peerings: BTreeMap<PeeringId, Peering>,
     instances: BTreeMap<InstanceId, Instance>,
     interfaces: BTreeMap<InterfaceId, Interface>,
@@ -90,6 +97,15 @@ pub struct Cloud {
     outside_hosts: BTreeMap<InterfaceId, OutsideHost>,
     outside_owners: BTreeMap<(Site, IpAddr), InterfaceId>,
     flow_logs: BTreeMap<FlowLogId, FlowLog>,
+    /// The flow logs of what is watched.
+    watched: BTreeMap<Watched, BTreeSet<FlowLogId>>,
+    block_associations: BTreeMap<CidrAssociationId, VpcId>,
+    subnet_block_associations: BTreeMap<SubnetCidrAssociationId, SubnetId>,
+    attachments: BTreeMap<AttachmentId, InterfaceId>,
+    /// When passing time alone changes which peerings.
+    deadlines: BTreeMap<Instant, BTreeSet<PeeringId>>,
+    /// From when on nobody can see what any more.
+    fading: BTreeMap<Instant, BTreeSet<ResourceId>>,
     tags: BTreeMap<(ResourceId, AccountId), BTreeMap<String, String>>,
     /// Ids handed out so far; the next one follows from it.
     minted: u64,
@@ -121,6 +137,7 @@ impl Cloud {
             subnets: BTreeMap::new(),
             tables: BTreeMap::new(),
             associations: BTreeMap::new(),
+            main_associations: BTreeMap::new(),
             peerings: BTreeMap::new(),
             instances: BTreeMap::new(),
             interfaces: BTreeMap::new(),
@@ -137,6 +154,12 @@ impl Cloud {
             outside_hosts: BTreeMap::new(),
             outside_owners: BTreeMap::new(),
             flow_logs: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            block_associations: BTreeMap::new(),
+            subnet_block_associations: BTreeMap::new(),
+            attachments: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+            fading: BTreeMap::new(),
             tags: BTreeMap::new(),
             minted: 0,
             latest: Instant::START,
@@ -162,7 +185,8 @@ impl Cloud {
 
     /// The one way in: `caller` asks for `command` at `now`. Either every change is made and
     /// returned, or none and the refusal says why. `now` must not go back; an earlier one is
-    /// treated as the moment of the last event.
+    /// treated as the moment of the last event. In passing some of what nobody can see any more is
+    /// forgotten, which makes events too, behind those of the command.
     ///
     /// # Errors
     /// A [`Refusal`] with its exact EC2 error code.
@@ -173,7 +197,8 @@ impl Cloud {
         now: Instant,
     ) -> Result<Vec<Event>, Refusal> {
         let at = now.max(self.latest);
-        let changes = self.decide(caller, command, at)?;
+        let mut changes = self.decide(caller, command, at)?;
+        changes.extend(self.forgettable(at));
         let events: Vec<Event> = changes.into_iter().map(|change| Event { at, change }).collect();
         for event in &events {
             self.evolve(event);
@@ -221,6 +246,7 @@ impl Cloud {
                 Ok(vec![Change::AccountOpened { account: caller.account, quotas: quotas.clone() }])
             }
             C::CreateVpc { cidr } => self.create_vpc(caller, *cidr),
+            C::CreateDefaultVpc => self.create_default_vpc(caller),
             C::DeleteVpc { vpc } => self.delete_vpc(caller, *vpc, now),
             C::AssociateVpcCidrBlock { vpc, block } => {
                 self.associate_block(caller, *vpc, *block, now)
@@ -233,6 +259,15 @@ impl Cloud {
             }
             C::CreateSubnet { vpc, cidr, ipv6, zone } => {
                 self.create_subnet(caller, *vpc, *cidr, *ipv6, zone.clone())
+            }
+            C::ModifySubnetAttribute { subnet, attribute } => {
+                self.modify_subnet_attribute(caller, *subnet, *attribute)
+            }
+            C::AssociateSubnetCidrBlock { subnet, block } => {
+                self.associate_subnet_block(caller, *subnet, *block)
+            }
+            C::DisassociateSubnetCidrBlock { association } => {
+                self.disassociate_subnet_block(caller, *association)
             }
             C::DeleteSubnet { subnet } => self.delete_subnet(caller, *subnet),
             C::CreateRouteTable { vpc } => self.create_table(caller, *vpc),
@@ -270,14 +305,32 @@ impl Cloud {
             C::ModifyVpcPeeringConnectionOptions { peering, requester, accepter } => {
                 self.modify_peering_options(caller, *peering, *requester, *accepter, now)
             }
-            C::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups } => {
-                self.run_instance(caller, *subnet, *ipv4, *ipv6, *source_dest_check, groups)
+            C::RunInstances { count, primary, further } => {
+                self.run_instances(caller, *count, primary, further)
             }
-            C::StopInstances { instance } => self.stop_instance(caller, *instance),
-            C::StartInstances { instance } => self.start_instance(caller, *instance),
-            C::TerminateInstances { instance } => self.terminate_instance(caller, *instance),
+            C::StopInstances { instance } => self.stop_instance(caller, *instance, now),
+            C::StartInstances { instance } => self.start_instance(caller, *instance, now),
+            C::TerminateInstances { instance } => self.terminate_instance(caller, *instance, now),
+            C::CreateNetworkInterface { wanted } => self.create_interface(caller, wanted),
+            C::DeleteNetworkInterface { interface } => self.delete_interface(caller, *interface),
+            C::AttachNetworkInterface { interface, instance, device } => {
+                self.attach_interface(caller, *interface, *instance, *device, now)
+            }
+            C::DetachNetworkInterface { attachment } => self.detach_interface(caller, *attachment),
+            C::ModifyNetworkInterfaceAttachment { interface, on_termination } => {
+                self.set_on_termination(caller, *interface, *on_termination)
+            }
             C::AssignPrivateIpAddresses { interface, addresses } => {
-                self.assign_addresses(caller, *interface, addresses)
+                self.assign_ipv4(caller, *interface, addresses)
+            }
+            C::UnassignPrivateIpAddresses { interface, addresses } => {
+                self.unassign(caller, *interface, addresses.iter().copied().map(IpAddr::V4))
+            }
+            C::AssignIpv6Addresses { interface, addresses } => {
+                self.assign_ipv6(caller, *interface, addresses)
+            }
+            C::UnassignIpv6Addresses { interface, addresses } => {
+                self.unassign(caller, *interface, addresses.iter().copied().map(IpAddr::V6))
             }
             C::ModifyNetworkInterfaceAttribute { interface, source_dest_check } => {
                 self.set_source_dest_check(caller, *interface, *source_dest_check)
@@ -288,16 +341,19 @@ impl Cloud {
             C::CreateSecurityGroup { vpc, name } => self.create_group(caller, *vpc, name),
             C::DeleteSecurityGroup { group } => self.delete_group(caller, *group),
             C::AuthorizeSecurityGroupIngress { group, rules } => {
-                self.authorize(caller, *group, Direction::Ingress, rules, now)
+                self.modify_rules(caller, *group, Direction::Ingress, &[], rules, now)
             }
             C::AuthorizeSecurityGroupEgress { group, rules } => {
-                self.authorize(caller, *group, Direction::Egress, rules, now)
+                self.modify_rules(caller, *group, Direction::Egress, &[], rules, now)
+            }
+            C::ModifySecurityGroupRules { group, direction, remove, add } => {
+                self.modify_rules(caller, *group, *direction, remove, add, now)
             }
             C::RevokeSecurityGroupIngress { group, rules } => {
-                self.revoke(caller, *group, Direction::Ingress, rules)
+                self.modify_rules(caller, *group, Direction::Ingress, rules, &[], now)
             }
             C::RevokeSecurityGroupEgress { group, rules } => {
-                self.revoke(caller, *group, Direction::Egress, rules)
+                self.modify_rules(caller, *group, Direction::Egress, rules, &[], now)
             }
             C::CreateManagedPrefixList { entries } => self.create_prefix_list(caller, entries),
             C::ModifyManagedPrefixList { list, add, remove } => {
@@ -420,7 +476,7 @@ impl Cloud {
         self.peerings.get(&id)
     }
 
-    /// Every peering that ever was, ordered by id.
+    /// Every peering that somebody may still see, ordered by id.
     pub fn peerings(&self) -> impl Iterator<Item = &Peering> {
         self.peerings.values()
     }
@@ -486,6 +542,11 @@ impl Cloud {
         self.subnets.get(&subnet).map(|subnet| subnet.acl().1)
     }
 
+    /// The list that an association puts its subnet behind.
+    pub fn acl_by_association(&self, id: AclAssociationId) -> Option<NetworkAclId> {
+        self.acl_of(*self.acl_associations.get(&id)?)
+    }
+
     /// A gateway.
     pub fn gateway(&self, id: GatewayId) -> Option<&Gateway> {
         self.gateways.get(&id)
@@ -515,6 +576,16 @@ impl Cloud {
     pub fn public_address(&self, interface: InterfaceId, private: Ipv4Addr) -> Option<Ipv4Addr> {
         let held = self.public_addresses.get(self.public_of.get(&(interface, private))?)?;
         Some(held.address)
+    }
+
+    /// What holds the public address that stands for a private one of an interface.
+    pub fn public_allocation(
+        &self,
+        interface: InterfaceId,
+        private: Ipv4Addr,
+    ) -> Option<(AllocationId, &PublicAddress)> {
+        let allocation = *self.public_of.get(&(interface, private))?;
+        Some((allocation, self.public_addresses.get(&allocation)?))
     }
 
     /// The interface, and its private address, for which a public one stands.
@@ -562,24 +633,30 @@ impl Cloud {
         })
     }
 
-    /// Does what is behind an interface send and receive? A stopped instance does not; a NAT gateway
-    /// and a host outside the cloud always do.
+    /// Does what is behind an interface send and receive? A stopped instance does not, and nobody does
+    /// not; a NAT gateway and a host outside the cloud always do.
     pub fn runs(&self, interface: InterfaceId) -> bool {
         match self.interfaces.get(&interface).map(|interface| interface.host) {
             Some(Host::Instance(id)) => {
                 self.instances.get(&id).is_some_and(|i| i.state == InstanceState::Running)
             }
             Some(Host::NatGateway(_)) => true,
+            Some(Host::Nobody) => false,
             None => self.outside_hosts.contains_key(&interface),
         }
     }
 
+    /// The interface of an attachment.
+    pub fn interface_by_attachment(&self, id: AttachmentId) -> Option<InterfaceId> {
+        self.attachments.get(&id).copied()
+    }
+
     /// The next moment after `now` at which passing time alone changes something (a request
-    /// expires, a transient state settles); [`Instant::NEVER`] if there is none. Linear in the
+    /// expires, a transient state settles); [`Instant::NEVER`] if there is none. Logarithmic in the
     /// number of peerings.
     pub fn next_deadline(&self, now: Instant) -> Instant {
-        let deadlines = self.peerings.values().filter_map(|p| p.state(now).deadline());
-        deadlines.filter(|at| *at > now).min().unwrap_or(Instant::NEVER)
+        let later = (Bound::Excluded(now), Bound::Unbounded);
+        self.deadlines.range(later).next().map_or(Instant::NEVER, |(at, _)| *at)
     }
 
     // ---- reading: for an account ----------------------------------------------------------------
@@ -598,44 +675,27 @@ impl Cloud {
         Ok(self.view(peering, caller.account, now))
     }
 
-    /// `DescribeVpcPeeringConnections`: what the caller sees, live ones first, then by id.
+    /// `DescribeVpcPeeringConnections`: what the caller sees, live ones first, then by id. Costs what
+    /// the caller has, not what others have.
     pub fn describe_peerings(&self, caller: &Caller, now: Instant) -> Vec<PeeringView<'_>> {
-        let visible = self.peerings.values().filter_map(|p| {
-            let peering = self.visible_peering(caller, p.id(), now).ok()?;
-            Some((!peering.is_live(now), self.view(peering, caller.account, now)))
-        });
-        let mut rows: Vec<_> = visible.collect();
-        rows.sort_by_key(|(ended, view)| (*ended, view.peering.id()));
-        rows.into_iter().map(|(_, view)| view).collect()
-    }
-
-    /// vpc-semantics 2.4: which blocks a party is shown.
-    fn view<'c>(
-        &'c self,
-        peering: &'c Peering,
-        account: AccountId,
-        now: Instant,
-    ) -> PeeringView<'c> {
-        use peering::Status;
-        let status = peering.status(now);
-        let blocks = |vpc: VpcId| self.vpcs.get(&vpc).map_or(&[][..], |v| v.blocks());
-        let (requester, accepter) = (peering.requester().vpc, peering.accepter().vpc);
-        let (requester_blocks, accepter_blocks) = match status {
-            Status::Active => (blocks(requester), blocks(accepter)),
-            Status::InitiatingRequest | Status::PendingAcceptance | Status::Provisioning => {
-                (blocks(requester), &[][..])
-            }
-            _ => (&[][..], &[][..]),
-        };
-        let expires_at = match peering.state(now) {
-            peering::State::PendingAcceptance { expires_at } => Some(expires_at),
-            _ => None,
-        };
-        let tags = self.tags(ResourceId::Peering(peering.id()), account);
-        PeeringView { peering, status, requester_blocks, accepter_blocks, expires_at, tags }
+        let visible = self.peerings_of(caller, now);
+        let mut rows: Vec<_> = visible.map(|p| (!p.is_live(now), p)).collect();
+        rows.sort_by_key(|(ended, peering)| (*ended, peering.id()));
+        rows.into_iter().map(|(_, peering)| self.view(peering, caller.account, now)).collect()
     }
 
     // ---- helpers of the decisions ---------------------------------------------------------------
+
+    /// What nobody can see any more, the longest gone first, not too much at a time.
+    fn forgettable(&self, now: Instant) -> impl Iterator<Item = Change> {
+        let faded = self.fading.range(..=now).flat_map(|(_, resources)| resources);
+        let forgotten = faded.filter_map(|resource| match *resource {
+            ResourceId::Peering(peering) => Some(Change::PeeringForgotten { peering }),
+            ResourceId::Instance(instance) => Some(Change::InstanceForgotten { instance }),
+            _ => None,
+        });
+        forgotten.take(FORGOTTEN_PER_COMMAND_MAX)
+    }
 
     fn mint(&self) -> Mint {
         Mint(self.minted)
@@ -646,9 +706,9 @@ impl Cloud {
     }
 
     /// What the caller has in its region.
-    fn usage(&self, caller: &Caller) -> Usage {
+    fn usage(&self, caller: &Caller) -> &Holdings {
         let account = self.accounts.get(&caller.account);
-        account.and_then(|a| a.usage.get(&caller.region)).copied().unwrap_or_default()
+        account.and_then(|a| a.holdings.get(&caller.region)).unwrap_or(Holdings::NONE)
     }
 
     /// May the account have one more, having as many as `count` finds?
@@ -673,21 +733,4 @@ impl Cloud {
         let account = self.accounts.get(&account);
         account.map_or(quota.default_limit(), |account| account.quotas.limit(quota))
     }
-}
-
-/// A peering as one party sees it (vpc-semantics 2.4).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PeeringView<'c> {
-    /// Ids, owners and regions of both ends: always shown.
-    pub peering: &'c Peering,
-    /// The status code.
-    pub status: peering::Status,
-    /// The requester's blocks: shown until the peering ends.
-    pub requester_blocks: &'c [ipnet::IpNet],
-    /// The accepter's blocks: shown while active.
-    pub accepter_blocks: &'c [ipnet::IpNet],
-    /// The deadline: shown while pending.
-    pub expires_at: Option<Instant>,
-    /// The party's own tags.
-    pub tags: &'c BTreeMap<String, String>,
 }

@@ -17,6 +17,7 @@
 //! Passing time is not an event that someone could forget to send: it is asked for with
 //! [`State::at`]. Source: vpc-semantics 2.1 and 2.2; ties at one instant go to the deadline.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -450,25 +451,51 @@ impl Peering {
     /// Can the account see it at `now` (2.1, last column but one)? Terminal states fade: to the
     /// second, and for each side by itself.
     pub fn is_visible_to(&self, account: AccountId, now: Instant) -> bool {
+        now < self.fades(account, self.state(now))
+    }
+
+    /// The first moment at which an account cannot see it in this state.
+    fn fades(&self, account: AccountId, state: State) -> Instant {
         const HOURS_2: Span = Span::from_hours(2);
         const DAYS_2: Span = Span::from_days(2);
-        let role = self.role(account);
-        let (since, window) = match (self.state(now), role) {
-            (_, Role::Stranger) => return false,
+        match (state, self.role(account)) {
+            (_, Role::Stranger) => Instant::START,
             // The accepter hears of a request once it has passed the checks, and never of a failed one.
-            (State::InitiatingRequest { .. }, role) => return role != Role::Accepter,
-            (State::Failed { .. }, Role::Accepter) => return false,
-            (State::Failed { at, .. }, _) => (at, HOURS_2),
-            (State::Expired { at }, _) => (at, DAYS_2),
-            (State::Rejected { at }, Role::Requester) => (at, DAYS_2),
-            (State::Rejected { at }, _) => (at, HOURS_2),
-            (State::Deleted { at, by }, Role::Requester | Role::Accepter) if by != account => {
-                (at, DAYS_2)
+            (State::InitiatingRequest { .. } | State::Failed { .. }, Role::Accepter) => {
+                Instant::START
             }
-            (State::Deleted { at, .. }, _) => (at, HOURS_2),
-            _ => return true,
-        };
-        now < since + window
+            (State::Failed { at, .. }, _) => at + HOURS_2,
+            (State::Expired { at }, _) => at + DAYS_2,
+            (State::Rejected { at }, Role::Requester) => at + DAYS_2,
+            (State::Rejected { at }, _) => at + HOURS_2,
+            (State::Deleted { at, by }, Role::Requester | Role::Accepter) if by != account => {
+                at + DAYS_2
+            }
+            (State::Deleted { at, .. }, _) => at + HOURS_2,
+            _ => Instant::NEVER,
+        }
+    }
+
+    /// From when on nobody can see it, if nobody does anything more to it; [`Instant::NEVER`] while it
+    /// is active or going to be.
+    pub(super) fn forgotten_at(&self) -> Instant {
+        let last = self.state.at(Instant::NEVER);
+        let fades = |party: &Party| self.fades(party.account, last);
+        fades(&self.requester).max(fades(&self.accepter))
+    }
+
+    /// Every moment at which passing time alone changes it.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = Instant> + use<> {
+        let first = self.state.deadline();
+        let then = first.and_then(|at| self.state.at(at).deadline());
+        first.into_iter().chain(then)
+    }
+
+    /// The accounts that may see it, each in both regions: none twice.
+    pub(super) fn seen_from(&self) -> BTreeSet<(AccountId, Region)> {
+        let ends = [&self.requester, &self.accepter];
+        let regions = |party: &Party| ends.map(|end| (party.account, end.region.clone()));
+        ends.into_iter().flat_map(regions).collect()
     }
 
     /// The proof that packets may cross at `now`.

@@ -4,6 +4,8 @@
 //! Holds the decisions that look beyond one peering (overlap, duplicates, quotas, authority).
 //! Refuses to hold the life of a peering itself, which is the table in `peering.rs`.
 
+use std::collections::BTreeSet;
+
 use super::account::{Caller, Region};
 use super::dns::Switch;
 use super::event::Change;
@@ -117,7 +119,11 @@ impl Cloud {
             p.is_live(now)
                 && matches!(status, Status::InitiatingRequest | Status::PendingAcceptance)
         };
-        self.peerings.values().filter(|p| p.requester().account == account).filter(waiting).count()
+        let Some(account_now) = self.accounts.get(&account) else { return 0 };
+        let seen: BTreeSet<PeeringId> =
+            account_now.holdings.values().flat_map(|has| &has.peerings).copied().collect();
+        let seen = seen.iter().filter_map(|id| self.peerings.get(id));
+        seen.filter(|p| p.requester().account == account).filter(waiting).count()
     }
 
     /// What accepting and rejecting share: it must be the accepter's to answer, and in the region

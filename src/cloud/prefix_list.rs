@@ -75,7 +75,7 @@ impl Cloud {
         }
         let kept: Vec<IpNet> = kept.into_iter().collect();
         let entries = self.with_entries(caller, &kept, add)?;
-        for group in self.groups_naming(id) {
+        for group in self.groups_naming(caller, id) {
             for direction in Direction::ALL {
                 self.check_rule_count(caller, group.rules(direction), Some((id, &entries)))?;
             }
@@ -90,7 +90,7 @@ impl Cloud {
         id: PrefixListId,
     ) -> Result<Vec<Change>, Refusal> {
         self.own_prefix_list(caller, id)?;
-        if self.groups_naming(id).next().is_some() {
+        if self.groups_naming(caller, id).next().is_some() {
             return Err(Refusal::PrefixListInUse(id));
         }
         Ok(vec![Change::PrefixListDeleted { list: id }])
@@ -112,9 +112,15 @@ impl Cloud {
         Ok(all.into_iter().collect())
     }
 
-    fn groups_naming(&self, id: PrefixListId) -> impl Iterator<Item = &SecurityGroup> {
+    /// The groups whose rules name the list: only its owner's in its region may.
+    fn groups_naming(
+        &self,
+        caller: &Caller,
+        id: PrefixListId,
+    ) -> impl Iterator<Item = &SecurityGroup> {
         let named = RulePeer::PrefixList(id);
-        self.groups.values().filter(move |group| {
+        let own = self.vpcs_of(caller).flat_map(|(_, vpc)| vpc.groups());
+        own.filter_map(|group| self.groups.get(group)).filter(move |group| {
             Direction::ALL.iter().any(|d| group.rules(*d).iter().any(|rule| rule.peer == named))
         })
     }

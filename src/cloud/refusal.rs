@@ -81,6 +81,12 @@ pub enum Refusal {
     /// The public address stands for nothing.
     #[error("Address {0} is not associated with anything")]
     AddressNotAssociated(Ipv4Addr),
+    /// No such association of an IPv6 block with a subnet.
+    #[error("The subnet CIDR block association ID '{0}' does not exist")]
+    SubnetCidrAssociationNotFound(SubnetCidrAssociationId),
+    /// No such attachment of an interface.
+    #[error("An attachment with ID '{0}' does not exist")]
+    AttachmentNotFound(AttachmentId),
     /// No such flow log.
     #[error("The flow log '{0}' does not exist")]
     FlowLogNotFound(FlowLogId),
@@ -140,6 +146,17 @@ pub enum Refusal {
     /// A subnet's block overlaps another subnet.
     #[error("The CIDR '{0}' conflicts with another subnet")]
     SubnetBlockConflict(IpNet),
+    /// The account has a default VPC in the region.
+    #[error("A Default VPC already exists for this account in this region: {0}")]
+    DefaultVpcExists(VpcId),
+    /// The subnet has an IPv6 block, and can have one. AWS's code is not known;
+    /// `Resource.AlreadyAssociated` is a choice.
+    #[error("The subnet '{0}' has an IPv6 CIDR block already")]
+    SubnetHasIpv6(SubnetId),
+    /// The subnet has no IPv6 block to take an address from. AWS's code is not known;
+    /// `InvalidParameterValue` is a choice.
+    #[error("The subnet '{0}' has no IPv6 CIDR block")]
+    SubnetWithoutIpv6(SubnetId),
     /// The zone is not one of the region.
     #[error("The availability zone '{0}' does not exist in this region")]
     ZoneNotFound(String),
@@ -159,9 +176,12 @@ pub enum Refusal {
     AddressNotOfInterface {
         /// The interface.
         interface: InterfaceId,
-        /// The address asked for; none if the interface has no IPv4 address.
-        address: Ipv4Addr,
+        /// The address asked for.
+        address: IpAddr,
     },
+    /// An interface keeps its primary private address as long as it lives.
+    #[error("Address {0} is the primary address of the interface and cannot be unassigned")]
+    PrimaryAddressStays(IpAddr),
     /// The public address, or the private one, has its counterpart already.
     #[error("resource {0} is already associated with an address")]
     AddressAlreadyAssociated(String),
@@ -202,6 +222,53 @@ pub enum Refusal {
     /// The list still guards a subnet.
     #[error("The networkAcl '{0}' has dependencies and cannot be deleted.")]
     AclInUse(NetworkAclId),
+
+    // ---- instances and interfaces -----------------------------------------------------------
+    /// The instance has ended.
+    #[error("The instance '{instance}' is not in a state from which it can be {action}.")]
+    InstanceState {
+        /// The instance.
+        instance: InstanceId,
+        /// What was asked.
+        action: &'static str,
+    },
+    /// The interface belongs to somebody.
+    #[error("Network interface '{0}' is currently in use.")]
+    InterfaceInUse(InterfaceId),
+    /// The interface belongs to nobody, so it has no attachment to change. AWS's code is not known;
+    /// `InvalidParameterValue` is a choice.
+    #[error("Network interface '{0}' is not attached to an instance")]
+    InterfaceNotAttached(InterfaceId),
+    /// The primary interface stays as long as its instance.
+    #[error("The network interface at device index 0 cannot be detached: {0}")]
+    PrimaryInterfaceStays(AttachmentId),
+    /// The place is taken. AWS's code is not known; `InvalidParameterValue` is a choice.
+    #[error("Instance '{instance}' already has an interface attached at device index '{device}'.")]
+    DeviceTaken {
+        /// The instance.
+        instance: InstanceId,
+        /// The place.
+        device: u8,
+    },
+    /// One place, two interfaces.
+    #[error("Each network interface requires a unique device index: {0} is given twice")]
+    DeviceNamedTwice(u8),
+    /// An instance and its interfaces are in one VPC and one zone.
+    #[error(
+        "You may not attach a network interface to an instance of another network or availability zone"
+    )]
+    InterfaceElsewhere,
+    /// More interfaces than an instance can have.
+    #[error("Interface count exceeds the limit of the instance")]
+    TooManyInterfaces,
+    /// More instances than one request may ask for (the emulator's own bound).
+    #[error("You have requested more instances than your limit of {0} in one request")]
+    TooManyInstances(u16),
+    /// What only one instance can have was asked for several.
+    #[error(
+        "Network interfaces and addresses of your choice cannot be given to more than one instance"
+    )]
+    ForOneInstance,
 
     // ---- security groups and prefix lists -----------------------------------------------------
     /// The group is the caller's, but of a VPC whose groups cannot be used here.

@@ -361,8 +361,8 @@ impl Cloud {
 
     /// The VPC of which this is the main association, if it is the caller's.
     fn own_main_association(&self, caller: &Caller, id: AssociationId) -> Option<VpcId> {
-        let main = self.vpcs.iter().find(|(_, vpc)| vpc.main_association() == id)?;
-        self.own_vpc(caller, *main.0).is_ok().then_some(*main.0)
+        let vpc = *self.main_associations.get(&id)?;
+        self.own_vpc(caller, vpc).is_ok().then_some(vpc)
     }
 
     pub(super) fn disassociate_table(

@@ -67,8 +67,9 @@ impl GroupRule {
         v4
     }
 
-    /// The rule with the host bits of its block cleared.
-    fn trunc(self) -> GroupRule {
+    /// The rule with the host bits of its block cleared: as a group keeps it.
+    #[must_use]
+    pub fn trunc(self) -> GroupRule {
         match self.peer {
             RulePeer::Block(block) => GroupRule { peer: RulePeer::Block(block.trunc()), ..self },
             RulePeer::PrefixList(_) | RulePeer::Group(_) => self,
@@ -218,7 +219,7 @@ impl Cloud {
     ) -> Result<Vec<Change>, Refusal> {
         let interface = self.own_interface(caller, id)?;
         match interface.host {
-            Host::Instance(_) => {}
+            Host::Instance(_) | Host::Nobody => {}
             Host::NatGateway(_) => return Err(Refusal::InterfaceManaged(id)),
         }
         if wanted.is_empty() {
@@ -251,7 +252,7 @@ impl Cloud {
     }
 
     /// A rule of a peer VPC's group is not in the way: it goes stale (2.5), and its owner is
-    /// somebody else (invariant S11). Linear in the number of interfaces.
+    /// somebody else (invariant S11). Linear in the number of interfaces of the VPC.
     pub(super) fn delete_group(
         &self,
         caller: &Caller,
@@ -268,49 +269,41 @@ impl Cloud {
         };
         let others = vpc.groups().iter().filter(|other| **other != id);
         let named = others.filter_map(|other| self.groups.get(other)).any(names_it);
-        if named || self.interfaces.values().any(|interface| interface.groups.contains(&id)) {
+        let mut residents = vpc.subnets().iter().flat_map(|subnet| self.interfaces_in(*subnet));
+        if named || residents.any(|(_, interface)| interface.groups.contains(&id)) {
             return Err(Refusal::GroupInUse(id));
         }
         Ok(vec![Change::SecurityGroupDeleted { group: id }])
     }
 
-    pub(super) fn authorize(
+    /// Rules that go are taken away first, so one may come again as another.
+    pub(super) fn modify_rules(
         &self,
         caller: &Caller,
         id: SecurityGroupId,
         direction: Direction,
-        rules: &[GroupRule],
+        remove: &[GroupRule],
+        add: &[GroupRule],
         now: Instant,
     ) -> Result<Vec<Change>, Refusal> {
         let group = self.own_group(caller, id)?;
-        let mut all: BTreeSet<GroupRule> = group.rules(direction).iter().copied().collect();
+        let mut rules: BTreeSet<GroupRule> = group.rules(direction).iter().copied().collect();
         let mut changes = Vec::new();
-        for rule in rules.iter().map(|rule| rule.trunc()) {
+        for rule in remove.iter().map(|rule| rule.trunc()) {
+            if !rules.remove(&rule) {
+                return Err(Refusal::RuleNotFound(rule));
+            }
+            changes.push(Change::GroupRuleRevoked { group: id, direction, rule });
+        }
+        for rule in add.iter().map(|rule| rule.trunc()) {
             self.check_rule(caller, group.vpc, &rule, now)?;
-            if !all.insert(rule) {
+            if !rules.insert(rule) {
                 return Err(Refusal::RuleExists(rule));
             }
             changes.push(Change::GroupRuleAuthorized { group: id, direction, rule });
         }
-        self.check_rule_count(caller, &all, None)?;
-        Ok(changes)
-    }
-
-    pub(super) fn revoke(
-        &self,
-        caller: &Caller,
-        id: SecurityGroupId,
-        direction: Direction,
-        rules: &[GroupRule],
-    ) -> Result<Vec<Change>, Refusal> {
-        let group = self.own_group(caller, id)?;
-        let mut left: BTreeSet<GroupRule> = group.rules(direction).iter().copied().collect();
-        let mut changes = Vec::new();
-        for rule in rules.iter().map(|rule| rule.trunc()) {
-            if !left.remove(&rule) {
-                return Err(Refusal::RuleNotFound(rule));
-            }
-            changes.push(Change::GroupRuleRevoked { group: id, direction, rule });
+        if !add.is_empty() {
+            self.check_rule_count(caller, &rules, None)?;
         }
         Ok(changes)
     }

@@ -11,12 +11,33 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use super::account::{Caller, Zone};
+use super::dns::Switch;
 use super::event::Change;
 use super::profile::Feature;
 use super::quota::Quota;
 use super::refusal::Refusal;
+use super::vpc::Vpc;
 use super::{Cloud, cidr};
 use crate::base::id::*;
+
+/// Whether a subnet was born with a default VPC.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum SubnetKind {
+    /// Somebody created it.
+    #[default]
+    Custom,
+    /// It was: whoever names only its zone means it.
+    DefaultForZone,
+}
+
+/// An attribute of a subnet and its new value. One at a time, as of a VPC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SubnetAttribute {
+    /// `mapPublicIpOnLaunch`: a new instance gets a public address.
+    PublicOnLaunch(Switch),
+    /// `assignIpv6AddressOnCreation`: a new interface gets an IPv6 address.
+    Ipv6OnCreation(Switch),
+}
 
 /// A subnet: a part of one VPC block, in one zone.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -29,6 +50,11 @@ pub struct Subnet {
     pub ipv6: Option<Ipv6Net>,
     /// Its zone.
     pub zone: Zone,
+    /// Where it comes from.
+    pub kind: SubnetKind,
+    pub(super) ipv6_association: Option<SubnetCidrAssociationId>,
+    pub(super) public_on_launch: Switch,
+    pub(super) ipv6_on_creation: Switch,
     pub(super) association: Option<(AssociationId, RouteTableId)>,
     pub(super) acl: (AclAssociationId, NetworkAclId),
     /// How many interfaces it has.
@@ -45,20 +71,49 @@ impl Subnet {
         ipv6: Option<Ipv6Net>,
         zone: Zone,
         acl: (AclAssociationId, NetworkAclId),
+        kind: SubnetKind,
     ) -> Subnet {
         let start = u32::from(cidr.network()).saturating_add(4);
-        let start6 = ipv6.map(|block| u128::from(block.network()) + cidr::RESERVED_AT_START);
         Subnet {
             vpc,
             cidr,
             ipv6,
             zone,
+            kind,
+            ipv6_association: None,
+            public_on_launch: Switch::Off,
+            ipv6_on_creation: Switch::Off,
             association: None,
             acl,
             interfaces: 0,
             taken: BTreeSet::new(),
-            free_from: (start.into(), start6.map(Ipv6Addr::from)),
+            free_from: (start.into(), ipv6.map(first_ipv6)),
         }
+    }
+
+    /// From now on it has this IPv6 block, or none.
+    pub(super) fn set_ipv6(&mut self, block: Option<(SubnetCidrAssociationId, Ipv6Net)>) {
+        self.ipv6 = block.map(|(_, block)| block);
+        self.ipv6_association = block.map(|(id, _)| id);
+        self.free_from.1 = self.ipv6.map(first_ipv6);
+        if block.is_none() {
+            self.ipv6_on_creation = Switch::Off;
+        }
+    }
+
+    /// The association of its IPv6 block, if it has one.
+    pub fn ipv6_association(&self) -> Option<SubnetCidrAssociationId> {
+        self.ipv6_association
+    }
+
+    /// `mapPublicIpOnLaunch`.
+    pub fn public_on_launch(&self) -> Switch {
+        self.public_on_launch
+    }
+
+    /// `assignIpv6AddressOnCreation`.
+    pub fn ipv6_on_creation(&self) -> Switch {
+        self.ipv6_on_creation
     }
 
     /// Its blocks, IPv4 first.
@@ -127,13 +182,31 @@ impl Subnet {
 
     /// The lowest free IPv4 address, if one is left.
     pub fn next_ipv4(&self) -> Option<Ipv4Addr> {
-        let address = self.free_from.0;
+        self.next_ipv4_from(None)
+    }
+
+    /// The lowest free IPv4 address that is not below `from`.
+    pub(super) fn next_ipv4_from(&self, from: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+        let lowest = self.free_from.0;
+        let address = match from {
+            Some(from) if from > lowest => self.first_free_v4(from),
+            _ => lowest,
+        };
         cidr::is_assignable(self.cidr.into(), address.into()).then_some(address)
     }
 
     /// The lowest free IPv6 address, if the subnet has an IPv6 block and one is left.
     pub fn next_ipv6(&self) -> Option<Ipv6Addr> {
-        let (block, address) = (self.ipv6?, self.free_from.1?);
+        self.next_ipv6_from(None)
+    }
+
+    /// The lowest free IPv6 address that is not below `from`.
+    pub(super) fn next_ipv6_from(&self, from: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
+        let (block, lowest) = (self.ipv6?, self.free_from.1?);
+        let address = match from {
+            Some(from) if from > lowest => self.first_free_v6(from),
+            _ => lowest,
+        };
         cidr::is_assignable(block.into(), address.into()).then_some(address)
     }
 
@@ -147,6 +220,11 @@ impl Subnet {
         }
         Ok(())
     }
+}
+
+/// The first address of a block that can be given out.
+fn first_ipv6(block: Ipv6Net) -> Ipv6Addr {
+    (u128::from(block.network()) + cidr::RESERVED_AT_START).into()
 }
 
 impl Cloud {
@@ -196,7 +274,85 @@ impl Cloud {
         let mut mint = self.mint();
         let subnet = SubnetId::new(mint.next());
         let acl_association = AclAssociationId::new(mint.next());
-        Ok(vec![Change::SubnetCreated { subnet, vpc: vpc_id, cidr, ipv6, zone, acl_association }])
+        let kind = SubnetKind::Custom;
+        Ok(vec![Change::SubnetCreated {
+            subnet,
+            vpc: vpc_id,
+            cidr,
+            ipv6,
+            zone,
+            acl_association,
+            kind,
+        }])
+    }
+
+    pub(super) fn modify_subnet_attribute(
+        &self,
+        caller: &Caller,
+        id: SubnetId,
+        attribute: SubnetAttribute,
+    ) -> Result<Vec<Change>, Refusal> {
+        let subnet = self.own_subnet(caller, id)?;
+        match attribute {
+            SubnetAttribute::PublicOnLaunch(_) => {}
+            SubnetAttribute::Ipv6OnCreation(_) if !self.profile.has(Feature::Ipv6) => {
+                return Err(Refusal::UnknownParameter("AssignIpv6AddressOnCreation"));
+            }
+            SubnetAttribute::Ipv6OnCreation(switch) if switch.is_on() && subnet.ipv6.is_none() => {
+                return Err(Refusal::SubnetWithoutIpv6(id));
+            }
+            SubnetAttribute::Ipv6OnCreation(_) => {}
+        }
+        Ok(vec![Change::SubnetAttributeSet { subnet: id, attribute }])
+    }
+
+    pub(super) fn associate_subnet_block(
+        &self,
+        caller: &Caller,
+        id: SubnetId,
+        block: Ipv6Net,
+    ) -> Result<Vec<Change>, Refusal> {
+        let subnet = self.own_subnet(caller, id)?;
+        let vpc = self.own_vpc(caller, subnet.vpc)?;
+        let block = block.trunc();
+        if !self.profile.has(Feature::Ipv6) {
+            return Err(Refusal::UnknownParameter("Ipv6CidrBlock"));
+        }
+        if subnet.ipv6.is_some() {
+            return Err(Refusal::SubnetHasIpv6(id));
+        }
+        self.check_subnet_ipv6(vpc, block)?;
+        let association = SubnetCidrAssociationId::new(self.mint().next());
+        Ok(vec![Change::SubnetBlockAssociated { subnet: id, association, block }])
+    }
+
+    /// Is the block a subnet's, in the VPC, and nobody else's?
+    fn check_subnet_ipv6(&self, vpc: &Vpc, block: Ipv6Net) -> Result<(), Refusal> {
+        let net = IpNet::V6(block);
+        if !cidr::is_subnet_ipv6_size(block) || !vpc.blocks().iter().any(|b| b.contains(&net)) {
+            return Err(Refusal::SubnetBlockInvalid(net));
+        }
+        let siblings = vpc.subnets().iter().filter_map(|s| self.subnets.get(s));
+        match siblings.filter_map(|s| s.ipv6).any(|b| cidr::any_overlap(&[b.into()], &[net])) {
+            true => Err(Refusal::SubnetBlockConflict(net)),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn disassociate_subnet_block(
+        &self,
+        caller: &Caller,
+        association: SubnetCidrAssociationId,
+    ) -> Result<Vec<Change>, Refusal> {
+        let (id, subnet) = self
+            .subnet_block_associations
+            .get(&association)
+            .and_then(|id| Some((*id, self.own_subnet(caller, *id).ok()?)))
+            .ok_or(Refusal::SubnetCidrAssociationNotFound(association))?;
+        if subnet.taken().any(|address| address.is_ipv6()) {
+            return Err(Refusal::SubnetInUse(id));
+        }
+        Ok(vec![Change::SubnetBlockDisassociated { subnet: id }])
     }
 
     pub(super) fn delete_subnet(

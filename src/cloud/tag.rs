@@ -3,7 +3,7 @@
 //! Holds the commands and the `Name` convention that reports read. Refuses to give tags any other
 //! meaning. Tags of a peering are each party's own (vpc-semantics 2.4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Cloud;
 use super::account::Caller;
@@ -43,6 +43,14 @@ impl Cloud {
             .map(String::as_str)
     }
 
+    /// Can a new resource have these tags?
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidTag`] and [`Refusal::TooManyTags`], as `CreateTags` would refuse them.
+    pub fn check_tags(tags: &[(String, String)]) -> Result<(), Refusal> {
+        check_tags(std::iter::empty(), tags)
+    }
+
     fn own_resource(&self, caller: &Caller, id: ResourceId, now: Instant) -> Result<(), Refusal> {
         let found = match id {
             ResourceId::Vpc(id) => self.own_vpc(caller, id).is_ok(),
@@ -51,10 +59,8 @@ impl Cloud {
                 self.tables.get(&id).is_some_and(|t| self.own_vpc(caller, t.vpc).is_ok())
             }
             ResourceId::Peering(id) => self.visible_peering(caller, id, now).is_ok(),
-            ResourceId::Instance(id) => self
-                .instances
-                .get(&id)
-                .is_some_and(|i| self.own_interface(caller, i.interface).is_ok()),
+            ResourceId::Instance(id) => self.own_instance(caller, id, now).is_ok(),
+            ResourceId::Allocation(id) => self.own_address(caller, id).is_ok(),
             ResourceId::Interface(id) => {
                 self.own_interface(caller, id).is_ok() || self.own_outside_host(caller, id).is_ok()
             }
@@ -79,22 +85,7 @@ impl Cloud {
     ) -> Result<Vec<Change>, Refusal> {
         self.own_resource(caller, resource, now)?;
         let account = caller.account;
-        let mut keys: Vec<&String> = self.tags(resource, account).keys().collect();
-        for (key, value) in tags {
-            let key_ok = !key.is_empty() && key.chars().count() <= TAG_KEY_CHARS_MAX;
-            if !key_ok || key.to_ascii_lowercase().starts_with("aws:") {
-                return Err(Refusal::InvalidTag(key.clone()));
-            }
-            if value.chars().count() > TAG_VALUE_CHARS_MAX {
-                return Err(Refusal::InvalidTag(value.clone()));
-            }
-            keys.push(key);
-        }
-        keys.sort_unstable();
-        keys.dedup();
-        if keys.len() > TAGS_PER_RESOURCE_MAX {
-            return Err(Refusal::TooManyTags);
-        }
+        check_tags(self.tags(resource, account).keys(), tags)?;
         let set = |(key, value): &(String, String)| Change::TagSet {
             resource,
             account,
@@ -117,4 +108,23 @@ impl Cloud {
         let gone = keys.iter().filter(|key| have.contains_key(*key));
         Ok(gone.map(|key| Change::TagRemoved { resource, account, key: key.clone() }).collect())
     }
+}
+
+/// Can a resource with tags of these keys have these as well?
+fn check_tags<'t>(
+    have: impl Iterator<Item = &'t String>,
+    tags: &'t [(String, String)],
+) -> Result<(), Refusal> {
+    let mut keys: BTreeSet<&String> = have.collect();
+    for (key, value) in tags {
+        let key_ok = !key.is_empty() && key.chars().count() <= TAG_KEY_CHARS_MAX;
+        if !key_ok || key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(Refusal::InvalidTag(key.clone()));
+        }
+        if value.chars().count() > TAG_VALUE_CHARS_MAX {
+            return Err(Refusal::InvalidTag(value.clone()));
+        }
+        keys.insert(key);
+    }
+    if keys.len() > TAGS_PER_RESOURCE_MAX { Err(Refusal::TooManyTags) } else { Ok(()) }
 }

@@ -5,8 +5,10 @@
 
 mod dns;
 mod flow_log;
+mod forgetting;
 mod gateway;
 mod instance;
+mod interface;
 mod network_acl;
 mod peering;
 mod properties;
@@ -25,8 +27,10 @@ use super::Cloud;
 use super::account::{Caller, Region};
 use super::command::Command;
 use super::event::{Change, Event};
-use super::instance::SourceDestCheck;
-use super::peering::Status;
+use super::instance::{
+    DeviceIndex, InterfaceWish, Ipv6Wish, NewInterface, OnTermination, SourceDestCheck, Wanted,
+};
+use super::peering::{End, Status};
 use super::profile::Profile;
 use super::quota::{Quota, Quotas};
 use super::route_table::RouteTarget;
@@ -219,6 +223,18 @@ impl Build {
         }
     }
 
+    /// An instance that comes with more than itself.
+    fn instance_with_more(
+        &mut self,
+        caller: &Caller,
+        subnet: SubnetId,
+    ) -> (InstanceId, InterfaceId) {
+        match self.act(caller, run(subnet, None))[..] {
+            [Change::InstanceRun { instance, interface, .. }, ..] => (instance, interface),
+            ref other => panic!("{other:?}"),
+        }
+    }
+
     /// An active peering with a VPC in the region of `peer`.
     fn abroad(&mut self, caller: &Caller, from: VpcId, to: VpcId, peer: &Caller) -> PeeringId {
         let command = Command::CreateVpcPeeringConnection {
@@ -245,13 +261,10 @@ impl Build {
 }
 
 fn run(subnet: SubnetId, ipv4: Option<&str>) -> Command {
-    Command::RunInstances {
-        subnet,
-        ipv4: ipv4.map(net),
-        ipv6: None,
-        source_dest_check: SourceDestCheck::On,
-        groups: Vec::new(),
-    }
+    Command::run_instance(NewInterface {
+        ipv4: ipv4.map(net).into_iter().collect(),
+        ..NewInterface::in_subnet(subnet)
+    })
 }
 
 fn ask(requester: VpcId, accepter: VpcId, peer: &Caller) -> Command {

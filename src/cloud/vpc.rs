@@ -9,16 +9,28 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use super::account::{Caller, Region};
-use super::dns::DnsAttributes;
+use super::dns::{DnsAttributes, Switch, VpcAttribute};
 use super::event::Change;
-use super::gateway::GatewayId;
+use super::gateway::{Gateway, GatewayId};
 use super::peering::{Action, FailureCause, Role, Status};
 use super::profile::Feature;
 use super::quota::Quota;
 use super::refusal::Refusal;
-use super::{Cloud, cidr};
+use super::route_table::RouteTarget;
+use super::subnet::{SubnetAttribute, SubnetKind};
+use super::{Cloud, Mint, cidr};
 use crate::base::id::*;
 use crate::base::time::Instant;
+
+/// Whether somebody created a VPC, or an account started with it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum VpcKind {
+    /// Somebody created it.
+    #[default]
+    Custom,
+    /// The account's default VPC in its region.
+    Default,
+}
 
 /// A VPC.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,7 +39,11 @@ pub struct Vpc {
     pub owner: AccountId,
     /// The region.
     pub region: Region,
+    /// Where it comes from.
+    pub kind: VpcKind,
     pub(super) blocks: Vec<IpNet>,
+    /// The associations of the blocks, in the same order.
+    pub(super) block_ids: Vec<CidrAssociationId>,
     pub(super) main: (AssociationId, RouteTableId),
     pub(super) tables: Vec<RouteTableId>,
     pub(super) subnets: Vec<SubnetId>,
@@ -44,6 +60,18 @@ impl Vpc {
     /// Its address blocks, the primary one first, then in order of association. Never overlapping.
     pub fn blocks(&self) -> &[IpNet] {
         &self.blocks
+    }
+
+    /// Its blocks with their associations, in the same order.
+    pub fn block_associations(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (CidrAssociationId, IpNet)> + '_ {
+        self.block_ids.iter().copied().zip(self.blocks.iter().copied())
+    }
+
+    /// Is it its account's default VPC in its region?
+    pub fn is_default(&self) -> bool {
+        self.kind == VpcKind::Default
     }
 
     /// The main route table.
@@ -91,7 +119,7 @@ impl Vpc {
         self.dns
     }
 
-    /// Every peering it ever was a party to, ordered by id.
+    /// The peerings it is or was a party to, as long as anybody can see them, ordered by id.
     pub fn peerings(&self) -> impl Iterator<Item = PeeringId> + '_ {
         self.peerings.iter().copied()
     }
@@ -112,6 +140,50 @@ impl Vpc {
     }
 }
 
+/// The ids that a new VPC and what it is born with have.
+struct BornWith {
+    vpc: VpcId,
+    main_table: RouteTableId,
+    main_association: AssociationId,
+    default_acl: NetworkAclId,
+    default_group: SecurityGroupId,
+}
+
+impl BornWith {
+    fn new(mint: &mut Mint) -> BornWith {
+        BornWith {
+            vpc: VpcId::new(mint.next()),
+            main_table: RouteTableId::new(mint.next()),
+            main_association: AssociationId::new(mint.next()),
+            default_acl: NetworkAclId::new(mint.next()),
+            default_group: SecurityGroupId::new(mint.next()),
+        }
+    }
+
+    fn created(self, caller: &Caller, block: Ipv4Net, kind: VpcKind) -> Change {
+        let BornWith { vpc, main_table, main_association, default_acl, default_group } = self;
+        Change::VpcCreated {
+            vpc,
+            owner: caller.account,
+            region: caller.region.clone(),
+            block,
+            main_table,
+            main_association,
+            default_acl,
+            default_group,
+            kind,
+        }
+    }
+}
+
+/// The block of every default VPC.
+const DEFAULT_VPC_BLOCK: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(172, 31, 0, 0), 16);
+
+/// The blocks of its subnets, one for each zone.
+fn default_subnets() -> impl Iterator<Item = Ipv4Net> {
+    DEFAULT_VPC_BLOCK.subnets(20).into_iter().flatten()
+}
+
 impl Cloud {
     /// The VPC, if it is the caller's and in the caller's region.
     pub(super) fn own_vpc(&self, caller: &Caller, id: VpcId) -> Result<&Vpc, Refusal> {
@@ -130,18 +202,64 @@ impl Cloud {
         if !cidr::is_vpc_ipv4_block(block) {
             return Err(Refusal::VpcBlockInvalid(block.into()));
         }
-        self.within(caller.account, Quota::VpcsPerRegion, || self.usage(caller).vpcs)?;
+        self.within(caller.account, Quota::VpcsPerRegion, || self.usage(caller).vpcs.len())?;
         let mut mint = self.mint();
-        Ok(vec![Change::VpcCreated {
-            vpc: VpcId::new(mint.next()),
-            owner: caller.account,
-            region: caller.region.clone(),
-            block,
-            main_table: RouteTableId::new(mint.next()),
-            main_association: AssociationId::new(mint.next()),
-            default_acl: NetworkAclId::new(mint.next()),
-            default_group: SecurityGroupId::new(mint.next()),
-        }])
+        let new = BornWith::new(&mut mint);
+        Ok(vec![new.created(caller, block, VpcKind::Custom)])
+    }
+
+    /// What AWS makes for an account in each region (user guide, default VPC components).
+    pub(super) fn create_default_vpc(&self, caller: &Caller) -> Result<Vec<Change>, Refusal> {
+        if let Some(vpc) = self.default_vpc(caller) {
+            return Err(Refusal::DefaultVpcExists(vpc));
+        }
+        self.within(caller.account, Quota::VpcsPerRegion, || self.usage(caller).vpcs.len())?;
+        let mut mint = self.mint();
+        let new = BornWith::new(&mut mint);
+        let (vpc, table) = (new.vpc, new.main_table);
+        let gateway = GatewayId::Internet(InternetGatewayId::new(mint.next()));
+        let hostnames = VpcAttribute::DnsHostnames(Switch::On);
+        let mut changes = vec![
+            new.created(caller, DEFAULT_VPC_BLOCK, VpcKind::Default),
+            Change::VpcAttributeSet { vpc, attribute: hostnames },
+            Change::GatewayCreated { id: gateway, gateway: Gateway::new(caller) },
+            Change::GatewayAttached { gateway, vpc },
+            Change::RouteSet {
+                table,
+                destination: Ipv4Net::default().into(),
+                target: RouteTarget::Gateway(gateway),
+            },
+        ];
+        for (zone, cidr) in caller.region.zones().zip(default_subnets()) {
+            let subnet = SubnetId::new(mint.next());
+            let acl_association = AclAssociationId::new(mint.next());
+            let attribute = SubnetAttribute::PublicOnLaunch(Switch::On);
+            let kind = SubnetKind::DefaultForZone;
+            changes.push(Change::SubnetCreated {
+                subnet,
+                vpc,
+                cidr,
+                ipv6: None,
+                zone,
+                acl_association,
+                kind,
+            });
+            changes.push(Change::SubnetAttributeSet { subnet, attribute });
+        }
+        Ok(changes)
+    }
+
+    /// The caller's default VPC in its region.
+    pub fn default_vpc(&self, caller: &Caller) -> Option<VpcId> {
+        self.usage(caller).default_vpc
+    }
+
+    /// The VPC and the block of an association. Whose it is, is for whoever asks to check.
+    pub fn block_by_association(&self, id: CidrAssociationId) -> Option<(VpcId, IpNet)> {
+        let vpc = *self.block_associations.get(&id)?;
+        let (_, block) =
+            self.vpcs.get(&vpc)?.block_associations().find(|(known, _)| *known == id)?;
+        Some((vpc, block))
     }
 
     pub(super) fn delete_vpc(
@@ -229,7 +347,8 @@ impl Cloud {
             vpc.blocks.iter().filter(same_family).count()
         })?;
 
-        let mut changes = vec![Change::VpcBlockAssociated { vpc: id, block }];
+        let association = CidrAssociationId::new(self.mint().next());
+        let mut changes = vec![Change::VpcBlockAssociated { vpc: id, association, block }];
         for peering in vpc.peerings.iter().filter_map(|p| self.peerings.get(p)) {
             let peer = peering.other_end(id).and_then(|other| self.vpcs.get(&other));
             let overlaps = peer.is_some_and(|peer| cidr::any_overlap(&peer.blocks, &[block]));

@@ -129,7 +129,8 @@ impl Middleboxes {
                 }
             }
             (Host::Instance(_), Some(Role::Router)) if !own => one_hop(packet),
-            (Host::Instance(_), _) => Next::Received,
+            // Nobody gets nothing: no packet is let in there.
+            (Host::Instance(_) | Host::Nobody, _) => Next::Received,
         }
     }
 

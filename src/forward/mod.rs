@@ -37,6 +37,7 @@ mod notice;
 pub mod reason;
 pub mod reference;
 pub mod repair;
+pub mod round_trip;
 pub mod rows;
 pub mod verdict;
 pub mod walk;

@@ -332,7 +332,7 @@ impl Checked<'_> {
         let judgement = match interface.host {
             // Without groups there is nothing to remember.
             Host::NatGateway(_) => Judgement::ByRule,
-            Host::Instance(_) => memory.judge(row, direction, packet, || word),
+            Host::Instance(_) | Host::Nobody => memory.judge(row, direction, packet, || word),
         };
         steps.record(|| Step::Groups { interface: id, direction, judgement, rule });
         match judgement {

@@ -136,6 +136,7 @@ impl Rows {
                     self.peerings.add(peering, PeeringIdx::from_row);
                 }
                 Change::InstanceRun { interface, .. }
+                | Change::InterfaceCreated { interface, .. }
                 | Change::NatGatewayCreated { interface, .. }
                 | Change::OutsideHostPlaced { host: interface, .. } => {
                     self.interfaces.add(interface, InterfaceIdx::from_row);

@@ -15,7 +15,7 @@ use crate::cloud::Cloud;
 use crate::cloud::account::{Caller, Region};
 use crate::cloud::command::Command;
 use crate::cloud::event::Change;
-use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::instance::{DeviceIndex, NewInterface, SourceDestCheck};
 use crate::cloud::profile::Profile;
 use crate::cloud::route_table::RouteTarget;
 use crate::cloud::security_group::GroupRule;
@@ -33,7 +33,8 @@ pub(super) const NOW: Instant = Instant::START;
 
 impl World {
     /// One line a change: `vpc A 10.0.0.0/16` (with host `a`), `peer AB`, `ask AB`, `end AB`,
-    /// `route A 10.1.0.0/16 AB` (or a host for a peering), `stop a`, `terminate a`, `check-off a`.
+    /// `route A 10.1.0.0/16 AB` (or a host for a peering), `stop a`, `terminate a`, `check-off a`, `eni a ae` (an interface
+    /// of nobody beside `a`), `attach ae` (to `a`), `detach ae`.
     pub(super) fn of(lines: &str) -> World {
         let cloud = Cloud::new(Profile::Seed, Span::ZERO);
         let (vpcs, hosts, peerings) = Default::default();
@@ -81,6 +82,27 @@ impl World {
                 let (table, destination) = (self.vpcs[*vpc].1, destination.parse().unwrap());
                 self.ask(&Command::CreateRoute { table, destination, target });
             }
+            ["eni", beside, name] => {
+                let (near, instance, _) = self.hosts[*beside];
+                let subnet = self.cloud.interface(near).unwrap().subnet;
+                let wanted = NewInterface::in_subnet(subnet);
+                let changes = self.ask(&Command::CreateNetworkInterface { wanted });
+                let [Change::InterfaceCreated { interface, ref addresses, .. }] = changes[..]
+                else {
+                    panic!("{name}")
+                };
+                self.hosts.insert((*name).to_owned(), (interface, instance, addresses[0]));
+            }
+            ["attach", name] => {
+                let (interface, instance, _) = self.hosts[*name];
+                let device = DeviceIndex::new(1);
+                self.ask(&Command::AttachNetworkInterface { interface, instance, device });
+            }
+            ["detach", name] => {
+                let interface = self.cloud.interface(self.hosts[*name].0).unwrap();
+                let attachment = interface.attachment.unwrap().id;
+                self.ask(&Command::DetachNetworkInterface { attachment });
+            }
             [verb, host] => {
                 let (interface, instance, _) = self.hosts[*host];
                 let source_dest_check = SourceDestCheck::Off;
@@ -114,13 +136,10 @@ impl World {
         // A router `x` beside host `a`, for tables that name one.
         for host in [name.to_lowercase(), format!("{}x", name.to_lowercase())] {
             let source_dest_check = SourceDestCheck::On;
-            let run = Command::RunInstances {
-                subnet,
-                ipv4: None,
-                ipv6: None,
+            let run = Command::run_instance(NewInterface {
                 source_dest_check,
-                groups: Vec::new(),
-            };
+                ..NewInterface::in_subnet(subnet)
+            });
             let [Change::InstanceRun { interface, instance, ref addresses, .. }] =
                 self.ask(&run)[..]
             else {
@@ -197,6 +216,13 @@ fn a_walk_names_what_decided() {
         ("stop a", "b", "a", "Dropped(InterfaceDown, Interface(a))"),
         ("stop b", "b", "a", "Dropped(InterfaceDown, Interface(b))"),
         ("terminate a", "b", "a", "Dropped(NoSuchHost, Vpc(A))"),
+        ("eni a ae", "b", "ae", "Dropped(InterfaceDown, Interface(ae))"),
+        ("eni a ae", "ae", "b", "Dropped(InterfaceDown, Interface(ae))"),
+        ("eni a ae; attach ae", "b", "ae", "Delivered(ae)"),
+        ("eni a ae; attach ae", "ae", "b", "Delivered(b)"),
+        ("eni a ae; attach ae; stop a", "b", "ae", "Dropped(InterfaceDown, Interface(ae))"),
+        ("eni a ae; attach ae; detach ae", "b", "ae", "Dropped(InterfaceDown, Interface(ae))"),
+        ("eni a ae; attach ae; terminate a", "b", "ae", "Dropped(InterfaceDown, Interface(ae))"),
     ] {
         let lines = if more.is_empty() { HUB.to_owned() } else { format!("{HUB}; {more}") };
         let world = World::of(&lines);

@@ -13,6 +13,8 @@
 //! observer and the names of capture files. Refuses to open them, and to stop a run: an error of
 //! the sink is kept until [`Capture::finish`].
 
+pub mod ring;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::io;
@@ -124,32 +126,37 @@ struct Seen<'a> {
 
 impl<W: io::Write> Observer for Capture<W> {
     fn see(&mut self, world: World<'_>, subject: Subject, what: Happening<'_>) {
-        let (at, direction, bytes, comment) = match what {
-            Happening::Left { packet, from, .. } => {
-                (Block::Interface(from), Direction::Outbound, packet.bytes(), None)
-            }
-            Happening::Malformed { bytes, drop, wrong } => {
-                let comment = format!("{}: {wrong}", dropped(world, drop));
-                (Block::Interface(subject.sender), Direction::Outbound, bytes, Some(comment))
-            }
-            Happening::NotSent { packet, from, drop } => {
-                let comment = Some(dropped(world, drop));
-                (Block::Interface(from), Direction::Outbound, packet.bytes(), comment)
-            }
-            Happening::Lost { packet, drop, .. } => {
-                (Block::Fabric, Direction::Inbound, packet.bytes(), Some(dropped(world, drop)))
-            }
-            Happening::Relayed { packet, at, .. } => {
-                (Block::Interface(at), Direction::Inbound, packet.bytes(), None)
-            }
-            Happening::Arrived { packet, at, .. } => {
-                let astray = subject.meant.filter(|meant| *meant != at);
-                let comment = astray.map(|meant| misdelivered(world, meant));
-                (Block::Interface(at), Direction::Inbound, packet.bytes(), comment)
-            }
-        };
-        self.put(world, Seen { at, direction, bytes, comment });
+        self.put(world, seen(world, subject, what));
     }
+}
+
+/// What a capture shows of a happening.
+fn seen<'a>(world: World<'_>, subject: Subject, what: Happening<'a>) -> Seen<'a> {
+    let (at, direction, bytes, comment) = match what {
+        Happening::Left { packet, from, .. } => {
+            (Block::Interface(from), Direction::Outbound, packet.bytes(), None)
+        }
+        Happening::Malformed { bytes, drop, wrong } => {
+            let comment = format!("{}: {wrong}", dropped(world, drop));
+            (Block::Interface(subject.sender), Direction::Outbound, bytes, Some(comment))
+        }
+        Happening::NotSent { packet, from, drop } => {
+            let comment = Some(dropped(world, drop));
+            (Block::Interface(from), Direction::Outbound, packet.bytes(), comment)
+        }
+        Happening::Lost { packet, drop, .. } => {
+            (Block::Fabric, Direction::Inbound, packet.bytes(), Some(dropped(world, drop)))
+        }
+        Happening::Relayed { packet, at, .. } => {
+            (Block::Interface(at), Direction::Inbound, packet.bytes(), None)
+        }
+        Happening::Arrived { packet, at, .. } => {
+            let astray = subject.meant.filter(|meant| *meant != at);
+            let comment = astray.map(|meant| misdelivered(world, meant));
+            (Block::Interface(at), Direction::Inbound, packet.bytes(), comment)
+        }
+    };
+    Seen { at, direction, bytes, comment }
 }
 
 /// The name and the description of a block.

@@ -104,6 +104,32 @@ pub struct Written<W> {
     pub tally: Tally,
 }
 
+/// A file while its log is kept, or after that.
+#[derive(Debug)]
+pub struct SoFar<'a, W> {
+    /// Its name.
+    pub name: &'a str,
+    /// The flow log.
+    pub log: FlowLogId,
+    /// The sink.
+    pub sink: &'a W,
+    /// What the sink has yet to get.
+    pub rest: &'a [u8],
+    /// What sink and rest hold.
+    pub tally: Tally,
+    /// Whether records come to it.
+    pub kept: Kept,
+}
+
+/// Whether a flow log is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// It is.
+    On,
+    /// It has been deleted.
+    Ended,
+}
+
 /// A file could not be written.
 #[derive(Debug, Error)]
 #[error("cannot write the flow log `{name}`: {source}")]
@@ -187,6 +213,42 @@ impl<W: io::Write, F: FnMut(&str) -> io::Result<W>> FlowLogs<W, F> {
             return Err(error);
         }
         self.logs.into_iter().map(Log::finish).collect()
+    }
+
+    /// Writes what all present windows hold so far; the windows go on. A flow that goes on has a
+    /// further record then, as one whose window ends has.
+    pub fn write_early(&mut self) {
+        for row in self.present.values() {
+            self.flows -= self.logs[*row].write_early(self.start);
+        }
+        self.keep_error();
+    }
+
+    /// The files so far, in the order in which their logs began.
+    pub fn so_far(&self) -> impl Iterator<Item = SoFar<'_, W>> {
+        self.logs.iter().map(|log| {
+            let (sink, rest) = log.so_far();
+            let kept = if self.present.contains_key(&log.id()) { Kept::On } else { Kept::Ended };
+            SoFar { name: log.name(), log: log.id(), sink, rest, tally: log.tally(), kept }
+        })
+    }
+
+    /// Forgets files of logs that have ended, the oldest first, until `most` of them are left.
+    pub fn forget_ended(&mut self, most: usize) {
+        let has_ended = |log: &Log<W>| !self.present.contains_key(&log.id());
+        let mut excess = self.logs.iter().filter(|log| has_ended(log)).count().saturating_sub(most);
+        if excess == 0 {
+            return;
+        }
+        let present = &self.present;
+        self.logs.retain(|log| {
+            let goes = excess > 0 && !present.contains_key(&log.id());
+            excess -= usize::from(goes);
+            !goes
+        });
+        let rows = self.logs.iter().enumerate().map(|(row, log)| (log.id(), row));
+        self.present = rows.filter(|(id, _)| self.present.contains_key(id)).collect();
+        self.watching.clear();
     }
 
     /// The logs that are to be kept by the cloud as it is now.

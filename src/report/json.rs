@@ -136,7 +136,8 @@ fn step(step: &StepOutcome) -> Value {
     })
 }
 
-fn traffic(traffic: &Traffic) -> Value {
+/// What became of packets: the part of a step that bears the same name in [`run_document`].
+pub fn traffic(traffic: &Traffic) -> Value {
     json!({
         "sent": traffic.sent,
         "delivered": traffic.delivered,

@@ -7,7 +7,7 @@
 pub mod capture;
 pub mod explain;
 pub mod flow_log;
-#[cfg(feature = "scenario")]
+#[cfg(any(feature = "scenario", feature = "serve"))]
 pub mod json;
 pub mod junit;
 pub mod lint;
@@ -18,4 +18,5 @@ pub mod remedy;
 pub mod resolved;
 pub mod terminal;
 pub mod told;
+pub mod trace;
 pub mod xml;

@@ -8,7 +8,7 @@ use crate::cloud::Cloud;
 use crate::cloud::event::ResourceId;
 use crate::cloud::filter::Direction;
 use crate::cloud::gateway::GatewayId;
-use crate::cloud::instance::Host;
+use crate::cloud::instance::{DeviceIndex, Host};
 use crate::cloud::route_table::{Hop, RouteTarget};
 use crate::cloud::security_group::{GroupRule, RulePeer};
 use crate::forward::Location;
@@ -52,12 +52,17 @@ impl Names<'_> {
         }
     }
 
-    /// An interface, by the name of what it belongs to; of a host outside the cloud by its own.
+    /// An interface, by the name of what it belongs to; a further one of an instance, one of nobody
+    /// and that of a host outside the cloud by their own.
     pub fn interface(self, id: InterfaceId) -> String {
-        let host = match self.0.interface(id).map(|interface| interface.host) {
-            Some(Host::Instance(instance)) => ResourceId::Instance(instance),
+        let found = self.0.interface(id);
+        let place = found.and_then(|interface| interface.attachment).map(|a| a.device);
+        let host = match found.map(|interface| interface.host) {
+            Some(Host::Instance(instance)) if place == Some(DeviceIndex::PRIMARY) => {
+                ResourceId::Instance(instance)
+            }
             Some(Host::NatGateway(nat)) => ResourceId::NatGateway(nat),
-            None => ResourceId::Interface(id),
+            Some(Host::Instance(_) | Host::Nobody) | None => ResourceId::Interface(id),
         };
         self.0.name(host).map_or_else(|| id.to_string(), str::to_owned)
     }

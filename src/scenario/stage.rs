@@ -23,7 +23,7 @@ use crate::cloud::command::Command;
 use crate::cloud::dns::{Switch, VpcAttribute};
 use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::hostname::{Hostname, Kind};
-use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::instance::{NewInterface, SourceDestCheck};
 use crate::cloud::peering::Peering;
 use crate::cloud::refusal::Refusal;
 use crate::cloud::route_table::RouteTarget;
@@ -537,7 +537,13 @@ impl Stage {
         if let Some(vpc) = vpc {
             groups = self.groups_of_interface(caller, vpc, groups)?;
         }
-        let command = Command::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups };
+        let command = Command::run_instance(NewInterface {
+            ipv4: ipv4.into_iter().collect(),
+            ipv6: ipv6.into(),
+            source_dest_check,
+            groups,
+            ..NewInterface::in_subnet(subnet)
+        });
         let changes = self.ask(caller, &command)?;
         let (known, id) = made(changes, |c| match c {
             Change::InstanceRun { instance, interface, addresses, .. } => {

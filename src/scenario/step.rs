@@ -371,7 +371,7 @@ impl Desk<'_> {
             caller.region = accepter.region;
         }
         let now = self.stage.sim.now();
-        let status: Status = self.stage.sim.cloud().describe_peering(&caller, id, now)?.status;
+        let status: Status = self.stage.sim.cloud().describe_peering(&caller, id, now)?.status();
         Ok(Doing::Looked(status.code()))
     }
 

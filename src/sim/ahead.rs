@@ -141,13 +141,13 @@ impl Sim {
             self.foresight.pause = length.saturating_sub(1);
             return;
         }
-        let mut awaits = awaited.map(|probe| (probe, self.probes[probe.number()].1.awaited()));
+        let mut awaits = awaited.map(|probe| (probe, self.probes[probe].tally.awaited()));
         let mut run = upcoming().take_while(alike).map_while(|(key, flight)| {
             let coming = match flight {
                 None => self.sources.get(key.source() as usize)?.1.foreseen()?,
                 Some(flight) => flight.foreseen()?,
             };
-            let datagrams = self.probes[coming.probe.number()].0;
+            let datagrams = self.probes[coming.probe].datagrams;
             let is_answered =
                 coming.leg == Leg::Request && host::answers(coming.packet.protocol(), datagrams);
             if kind == Kind::Arrive && is_answered {

@@ -203,7 +203,7 @@ impl Sim {
         let subject = source.subject();
         let emission = source.emit();
         self.unsent -= 1;
-        self.probes[subject.probe.number()].1.unsent -= 1;
+        self.probes[subject.probe].tally.unsent -= 1;
         self.schedule_source(row as usize);
         match emission {
             Emission::Packet(packet) => {
@@ -504,7 +504,7 @@ impl Sim {
         at: InterfaceIdx,
         observer: &mut (impl Observer + ?Sized),
     ) {
-        let datagrams = self.probes[subject.probe.number()].0;
+        let datagrams = self.probes[subject.probe].datagrams;
         let has_tcp = self.tcp_at(at).is_some();
         let is_asked = subject.leg == Leg::Request && host::answers(packet.protocol(), datagrams);
         // Most packets end here, so whose the address is comes second: that is a longer look.
@@ -552,7 +552,7 @@ impl Sim {
     }
 
     /// The TCP of a host that has one.
-    fn tcp_at(&mut self, at: InterfaceIdx) -> Option<&mut host::Tcp> {
+    pub(super) fn tcp_at(&mut self, at: InterfaceIdx) -> Option<&mut host::Tcp> {
         self.hosts.get_mut(at.row())?.as_deref_mut()?.tcp.as_deref_mut()
     }
 
@@ -591,7 +591,7 @@ impl Sim {
             self.wake_at(at, next);
         }
         for probe in ended {
-            self.probes[probe.number()].1.unsent = 0;
+            self.probes[probe].tally.unsent = 0;
         }
     }
 

@@ -115,6 +115,24 @@ impl Tcp {
         out
     }
 
+    /// Whatever this host has said or heard in this probe is forgotten, its connections with it.
+    pub(super) fn forget(&mut self, probe: ProbeId) {
+        let Tcp { stack, subjects, probes, .. } = self;
+        subjects.retain(|flow, subject| {
+            let is_of = subject.probe == probe;
+            if is_of {
+                stack.forget_flow(flow);
+            }
+            !is_of
+        });
+        probes.retain(|id, of| {
+            if *of == probe {
+                stack.forget(*id);
+            }
+            *of != probe
+        });
+    }
+
     /// The probes whose connection has come to its end since this was asked last.
     pub(super) fn ended(&mut self) -> Vec<ProbeId> {
         let Tcp { stack, probes, .. } = self;

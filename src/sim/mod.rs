@@ -12,6 +12,7 @@ mod host;
 mod link;
 pub mod observe;
 mod plane;
+mod probes;
 mod queue;
 pub mod tcp;
 pub mod traffic;
@@ -22,7 +23,7 @@ mod tests;
 pub use bounds::RunError;
 pub use link::{LinkOf, LinkSpec};
 pub use observe::{Happening, Observer, Subject, World};
-pub use traffic::{Datagrams, Leg, Load, Pace, ProbeId, ProbeTally, Source};
+pub use traffic::{Datagrams, Leg, Load, Pace, ProbeId, ProbeTally, Source, Tally};
 
 use ahead::{Foresight, Verdict};
 use bounds::Bounds;
@@ -30,6 +31,7 @@ use flight::{InFlight, Train};
 use host::Host;
 use link::Link;
 use plane::{Plane, Refreshed};
+use probes::Probes;
 use queue::{EventQueue, Key, Kind};
 use tcp::{ConnectionId, Report, Serve, TcpError, Transfer};
 use traffic::ActiveSource;
@@ -71,8 +73,8 @@ const _: () = assert!((PENDING_EVENTS_MAX as u64) < 1 << 32);
 
 /// The emulated world: a cloud, its packets, and the present.
 ///
-/// Memory grows with the network (rows are never taken back), with the number of probes and sources
-/// that were started (their counts are kept), and with the packets that are on their way at one
+/// Memory grows with the network (rows are never taken back), with the probes and sources that were
+/// started and not forgotten ([`Sim::forget`]), and with the packets that are on their way at one
 /// time; not with the packets that were sent.
 #[derive(Debug)]
 pub struct Sim {
@@ -87,7 +89,9 @@ pub struct Sim {
     /// What interfaces and middleboxes remember.
     memory: Memory,
     sources: Vec<(Instant, ActiveSource)>,
-    probes: Vec<(Datagrams, ProbeTally)>,
+    /// Rows of sources whose probe is forgotten.
+    free_sources: Vec<u32>,
+    probes: Probes,
     /// Packets that were cut up, and how many of their fragments have met their fate.
     trains: Vec<Train>,
     free_trains: Vec<u32>,
@@ -108,6 +112,8 @@ pub struct Sim {
     gateway_links: Vec<[Link; 2]>,
     specs: std::collections::BTreeMap<LinkOf, LinkSpec>,
     packets: u64,
+    /// Of these: packets of probes that are forgotten, which count no more for the run's limit.
+    forgotten: u64,
     /// Packets that sources have yet to send.
     unsent: u64,
     bounds: Bounds,
@@ -130,7 +136,8 @@ impl Sim {
             foresight: Foresight::default(),
             memory: Memory::default(),
             sources: Vec::new(),
-            probes: Vec::new(),
+            free_sources: Vec::new(),
+            probes: Probes::default(),
             trains: Vec::new(),
             free_trains: Vec::new(),
             identification: 0,
@@ -143,6 +150,7 @@ impl Sim {
             gateway_links: Vec::new(),
             specs: std::collections::BTreeMap::new(),
             packets: 0,
+            forgotten: 0,
             unsent: 0,
             bounds: Bounds::default(),
             instant: (Instant::START, 0),
@@ -249,7 +257,7 @@ impl Sim {
         sources: impl IntoIterator<Item = Source>,
     ) -> Result<ProbeId, RunError> {
         self.refresh();
-        let probe = ProbeId::numbered(self.probes.len());
+        let probe = self.probes.next();
         let mut active = Vec::new();
         let mut total = 0_u64;
         for source in sources {
@@ -262,7 +270,8 @@ impl Sim {
                 active.push(source);
             }
         }
-        let run_total = self.packets.saturating_add(self.unsent).saturating_add(total);
+        let counted = self.packets - self.forgotten;
+        let run_total = counted.saturating_add(self.unsent).saturating_add(total);
         if run_total > self.bounds.packets {
             return Err(RunError::TooManyPackets);
         }
@@ -270,11 +279,9 @@ impl Sim {
             return Err(RunError::TooManyPending(self.now));
         }
         self.unsent += total;
-        self.probes.push((datagrams, ProbeTally { unsent: total, ..ProbeTally::default() }));
-        for source in active {
-            self.sources.push((self.now, source));
-            self.schedule_source(self.sources.len() - 1);
-        }
+        let rows = active.into_iter().map(|source| self.add_source(source)).collect();
+        let tally = ProbeTally { unsent: total, ..ProbeTally::default() };
+        self.probes.push(datagrams, tally, rows);
         Ok(probe)
     }
 
@@ -332,7 +339,7 @@ impl Sim {
         self.refresh();
         let row = self.rows.interface(from).ok_or(TcpError::NotOurs(local.ip()))?;
         let meant = meant.and_then(|id| self.rows.interface(id));
-        let probe = ProbeId::numbered(self.probes.len());
+        let probe = self.probes.next();
         let now = self.now;
         let tcp = self.tcp_of(row);
         let id = tcp.stack.connect(local, remote, transfer, now)?;
@@ -345,7 +352,8 @@ impl Sim {
         };
         tcp.opens(id, flow, Subject { probe, leg: Leg::Request, sender: row, meant });
         // What the connection has yet to send is not known: it counts as one until it is done.
-        self.probes.push((Datagrams::Sunk, ProbeTally { unsent: 1, ..ProbeTally::default() }));
+        let tally = ProbeTally { unsent: 1, ..ProbeTally::default() };
+        self.probes.push(Datagrams::Sunk, tally, Vec::new());
         self.connections.insert(probe, (row, id));
         self.wake_at(row, now);
         Ok(probe)
@@ -357,20 +365,38 @@ impl Sim {
         self.hosts.get(row.row())?.as_ref()?.tcp.as_ref()?.stack.report(*id)
     }
 
-    /// Whether the instances that get a probe's datagrams send them back.
-    ///
-    /// # Panics
-    /// On a probe of another run.
+    /// Whether the instances that get a probe's datagrams send them back. Of one
+    /// that is forgotten nothing is known.
     pub fn datagrams(&self, probe: ProbeId) -> Datagrams {
-        self.probes[probe.number()].0
+        self.probes[probe].datagrams
     }
 
-    /// What became of a probe's packets so far.
-    ///
-    /// # Panics
-    /// On a probe of another run.
+    /// What became of a probe's packets so far. Of one that is forgotten nothing is known.
     pub fn tally(&self, probe: ProbeId) -> ProbeTally {
-        self.probes[probe.number()].1
+        self.probes[probe].tally
+    }
+
+    /// Forgets a probe whose packets have all met their fate, and gives what became of them. Its
+    /// connection, if it is one, is gone at both ends without a further word, and its packets count
+    /// no more for the limit of a run. Of a probe that is not done nothing is forgotten.
+    ///
+    /// Costs a look at every host if it was a connection, else little.
+    pub fn forget(&mut self, probe: ProbeId) -> Option<ProbeTally> {
+        if !self.probes[probe].tally.is_done() {
+            return None;
+        }
+        let probes::Probe { tally, sources, .. } = self.probes.forget(probe);
+        self.free_sources.extend(sources);
+        if let Some((row, id)) = self.connections.remove(&probe) {
+            if let Some(tcp) = self.tcp_at(row) {
+                tcp.stack.forget(id);
+            }
+            let hosts = self.hosts.iter_mut().flatten();
+            hosts.filter_map(|host| host.tcp.as_deref_mut()).for_each(|tcp| tcp.forget(probe));
+        }
+        let legs = [&tally.requests, &tally.answers, &tally.notices];
+        self.forgotten += legs.map(|leg| leg.sent).iter().sum::<u64>();
+        Some(tally)
     }
 
     /// When the next packet moves, if any does.
@@ -408,9 +434,6 @@ impl Sim {
     ///
     /// # Errors
     /// A limit of the run is reached.
-    ///
-    /// # Panics
-    /// On a probe of another run.
     pub fn run_probe(
         &mut self,
         probe: ProbeId,
@@ -419,7 +442,7 @@ impl Sim {
         loop {
             // An event is the end of a packet at most, and of its connection: before half of what is
             // awaited has had its turn nobody need ask.
-            let awaited = self.probes[probe.number()].1.awaited();
+            let awaited = self.probes[probe].tally.awaited();
             if awaited == 0 {
                 return Ok(());
             }
@@ -464,7 +487,7 @@ impl Sim {
         if self.queue.len() > self.bounds.pending {
             return Err(RunError::TooManyPending(self.now));
         }
-        if self.packets > self.bounds.packets {
+        if self.packets - self.forgotten > self.bounds.packets {
             return Err(RunError::TooManyPackets);
         }
         Ok(true)
@@ -550,6 +573,32 @@ impl Sim {
         [into(0, "to-accepter"), into(1, "to-requester")]
     }
 
+    /// Gives a source that begins now a row.
+    fn add_source(&mut self, source: ActiveSource) -> u32 {
+        let started = (self.now, source);
+        let row = match self.free_sources.pop() {
+            Some(row) => {
+                self.sources[row as usize] = started;
+                row
+            }
+            None => {
+                self.sources.push(started);
+                // Sources are limited by the packets of a run, far below 2^30.
+                u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.schedule_source(row as usize);
+        row
+    }
+
+    /// Stops serving a TCP port at the host behind an interface. Connections that stand go on.
+    pub fn stop_listening(&mut self, interface: InterfaceId, port: u16) {
+        let row = self.rows.interface(interface);
+        if let Some(tcp) = row.and_then(|row| self.tcp_at(row)) {
+            tcp.stack.stop_listening(port);
+        }
+    }
+
     fn schedule_source(&mut self, row: usize) {
         let (started, source) = &self.sources[row];
         let Some(due) = source.due() else { return };
@@ -560,7 +609,7 @@ impl Sim {
     }
 
     fn count(&mut self, subject: Subject) -> &mut traffic::Tally {
-        self.probes[subject.probe.number()].1.leg(subject.leg)
+        self.probes[subject.probe].tally.leg(subject.leg)
     }
 
     /// How long a command takes in virtual time: one tick, after which its transient states have

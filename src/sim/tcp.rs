@@ -277,6 +277,30 @@ impl TcpStack {
         }
     }
 
+    /// Stops serving a port. Connections that stand go on.
+    pub fn stop_listening(&mut self, port: u16) {
+        self.listening.remove(&port);
+    }
+
+    /// Forgets a connection: it is gone without a word, and what became of it with it.
+    pub fn forget(&mut self, id: ConnectionId) {
+        self.ended.remove(&id);
+        if let Some(connection) = self.connections.remove(&id) {
+            let Report { local, remote, .. } = connection.report;
+            self.totals = self.totals.with(&connection.report);
+            self.wakes.remove(&(connection.due, id));
+            self.by_ends.remove(&(local, remote));
+            self.news.retain(|other| *other != id);
+        }
+    }
+
+    /// Forgets the connection whose segments go out in this flow, if there is one.
+    pub fn forget_flow(&mut self, flow: &FlowKey) {
+        if let Some(id) = self.by_ends.get(&(flow.source_socket(), flow.destination_socket())) {
+            self.forget(*id);
+        }
+    }
+
     /// Is this port served?
     pub fn serves(&self, port: u16) -> bool {
         self.listening.contains_key(&port)

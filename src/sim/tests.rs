@@ -12,7 +12,7 @@ use super::*;
 use crate::base::limit::PACKETS_PER_RUN_MAX;
 use crate::cloud::account::Region;
 use crate::cloud::event::Change;
-use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::instance::{NewInterface, SourceDestCheck};
 use crate::cloud::profile::Profile;
 use crate::cloud::security_group::GroupRule;
 use crate::wire::{EchoKind, Packet, build};
@@ -42,13 +42,10 @@ impl Pair {
         let Change::SubnetCreated { subnet, .. } = ask(subnet) else { panic!() };
         let ends = [(); 2].map(|()| {
             let source_dest_check = SourceDestCheck::On;
-            let run = Command::RunInstances {
-                subnet,
-                ipv4: None,
-                ipv6: None,
+            let run = Command::run_instance(NewInterface {
                 source_dest_check,
-                groups: Vec::new(),
-            };
+                ..NewInterface::in_subnet(subnet)
+            });
             let Change::InstanceRun { interface, addresses, .. } = ask(run) else { panic!() };
             (interface, addresses[0])
         });

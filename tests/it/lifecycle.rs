@@ -214,7 +214,7 @@ impl World {
         let command = match event {
             Event::Look { after } => {
                 return match self.cloud.describe_peering(&caller, peering, self.now + after) {
-                    Ok(view) => view.status.to_string(),
+                    Ok(view) => view.status().to_string(),
                     Err(refusal) => short(&refusal).to_owned(),
                 };
             }

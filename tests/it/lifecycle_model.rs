@@ -387,7 +387,7 @@ impl Node {
             let who = caller(number);
             let shown: Vec<PeeringId> = {
                 let views = self.cloud.describe_peerings(&who, self.now);
-                let mut ids: Vec<_> = views.iter().map(|view| view.peering.id()).collect();
+                let mut ids: Vec<_> = views.iter().map(|view| view.id()).collect();
                 ids.sort_unstable();
                 ids
             };

@@ -1,5 +1,7 @@
 //! The integration tests, linked once: each module drives the library through its public interface.
 
+#[cfg(feature = "serve")]
+mod api;
 mod batches;
 #[cfg(feature = "scenario")]
 mod captures;
@@ -11,6 +13,8 @@ mod edges;
 mod files;
 #[cfg(feature = "scenario")]
 mod flow_logs;
+#[cfg(feature = "serve")]
+mod http;
 #[cfg(feature = "scenario")]
 mod json;
 mod lifecycle;

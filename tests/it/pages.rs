@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use vpclab::api::dispatch::{Operation, operations};
 use vpclab::forward::DropReason;
 use vpclab::forward::reason::{MISDELIVERED, MISDELIVERED_CURE, MISDELIVERED_WHAT};
 use vpclab::reach::lint::{LintRule, Severity};
@@ -49,6 +50,44 @@ pub(crate) fn current(path: &str, text: &str) {
     let have = fs::read_to_string(path).unwrap_or_default();
     // Not both texts: a diff after blessing shows more than an assertion could.
     assert!(have == text, "{path} is out of date: run `BLESS=1 cargo test`");
+}
+
+/// What the EC2 API has, from its own dispatch table.
+#[test]
+fn the_coverage_of_the_api() {
+    let mut areas: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for (area, operation) in operations() {
+        if !areas.contains_key(area) {
+            order.push(area);
+        }
+        areas.entry(area).or_default().push(operation);
+    }
+    let count: usize = areas.values().map(Vec::len).sum();
+    let mut out = format!(
+        "# What the EC2 API has\n\n\
+         <!-- Generated from the dispatch table of src/api by `BLESS=1 cargo test`. -->\n\n\
+         The {count} operations of EC2 that `vpclab serve` answers, with the parameters and filters \
+         that each takes and what it lacks.\nBeside them `GetCallerIdentity` and `AssumeRole` of STS. \
+         Every operation takes `DryRun`, and `ClientToken` and\n`TagSpecification` where it makes \
+         something; `Describe...` takes `MaxResults` and `NextToken`. A parameter that is not listed \
+         is\nignored, and the answer's header `x-vpclab-ignored` names it. Any other operation is \
+         answered `InvalidAction`.\n"
+    );
+    for area in order {
+        let _ = write!(
+            out,
+            "\n## {area}\n\n| operation | parameters | filters | not supported |\n| --- | --- | --- | --- |\n"
+        );
+        for operation in &areas[area] {
+            let list = |names: &[&str]| {
+                names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ")
+            };
+            let Operation { name, takes, filters, lacks, .. } = operation;
+            let _ = writeln!(out, "| `{name}` | {} | {} | {lacks} |", list(takes), list(filters));
+        }
+    }
+    current("docs/ec2-coverage.md", &out);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use vpclab::base::time::{Instant, Span};
 use vpclab::cloud::account::Caller;
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Event;
+use vpclab::cloud::instance::NewInterface;
 use vpclab::cloud::peering::Status;
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::refusal::Refusal;
@@ -206,13 +207,7 @@ fn delete_vpc(net: &Net, sim: &mut Sim, moment: Instant, member: usize) {
 }
 
 fn host(net: &Net, sim: &mut Sim, member: usize) {
-    let run = Command::RunInstances {
-        subnet: net.members[member].subnet,
-        ipv4: None,
-        ipv6: None,
-        source_dest_check: vpclab::cloud::instance::SourceDestCheck::On,
-        groups: Vec::new(),
-    };
+    let run = Command::run_instance(NewInterface::in_subnet(net.members[member].subnet));
     sim.apply(&net.caller(member), &run).unwrap();
 }
 

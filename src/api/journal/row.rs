@@ -117,18 +117,16 @@ pub(super) fn checksum(number: u64, bytes: &[u8]) -> u32 {
 fn crc(mut sum: u32, bytes: &[u8]) -> u32 {
     let (words, tail) = bytes.as_chunks::<8>();
     for word in words {
-        let [a, b, c, d] = (u32::from_le_bytes([word[0], word[1], word[2], word[3]]) ^ sum)
-            .to_le_bytes()
-            .map(usize::from);
-        let [e, f, g, h] = [word[4], word[5], word[6], word[7]].map(usize::from);
-        sum = TABLES[7][a]
-            ^ TABLES[6][b]
-            ^ TABLES[5][c]
-            ^ TABLES[4][d]
-            ^ TABLES[3][e]
-            ^ TABLES[2][f]
-            ^ TABLES[1][g]
-            ^ TABLES[0][h];
+        let word = u64::from_le_bytes(*word) ^ u64::from(sum);
+        let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+        sum = TABLES[7][usize::from(a)]
+            ^ TABLES[6][usize::from(b)]
+            ^ TABLES[5][usize::from(c)]
+            ^ TABLES[4][usize::from(d)]
+            ^ TABLES[3][usize::from(e)]
+            ^ TABLES[2][usize::from(f)]
+            ^ TABLES[1][usize::from(g)]
+            ^ TABLES[0][usize::from(h)];
     }
     for byte in tail {
         let [low, ..] = sum.to_le_bytes();

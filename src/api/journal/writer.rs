@@ -5,6 +5,7 @@
 //! first has lost. Refuses to know what is on disk.
 
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -15,11 +16,18 @@ use super::{JournalError, Position, Shared, Snapshot};
 pub(super) fn start(store: Store, shared: Arc<Shared>) -> Result<JoinHandle<()>, JournalError> {
     let builder = thread::Builder::new().name("journal".to_owned());
     let started = builder.spawn(move || {
-        // Dropped last, and on a panic as well.
+        // Dropped last, so that who waits is told however this ends.
         let mut end = End { shared, error: JournalError::Died };
-        end.error = match run(&store, &end.shared).and_then(|()| store.close()) {
-            Ok(()) => JournalError::Closed,
-            Err(error) => error,
+        let written = panic::catch_unwind(AssertUnwindSafe(|| run(&store, &end.shared)));
+        end.error = match written {
+            Ok(Ok(())) => store.close().err().unwrap_or(JournalError::Closed),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                // Nothing is known of the database's state, so it is not even closed; the directory
+                // stays locked until the process ends.
+                mem::forget(store);
+                JournalError::Died
+            }
         };
     });
     started.map_err(|error| JournalError::Write { why: format!("no thread: {error}") })

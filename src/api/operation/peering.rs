@@ -9,8 +9,6 @@ use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::params::Params;
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
 use crate::base::id::PeeringId;
 use crate::cloud::PeeringView;

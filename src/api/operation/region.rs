@@ -4,10 +4,8 @@ use crate::api::describe::{PageBounds, Row, describe};
 use crate::api::dispatch::{Ask, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
-use crate::cloud::account::Zone;
+use crate::cloud::account::{Region, Zone};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -35,8 +33,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
+/// How many.
+const REGIONS_TOLD: u32 = 17;
+
 /// The regions that are told of. A caller may be in any other as well: a region is a name.
-const REGIONS: [&str; 17] = [
+const REGIONS: [&str; REGIONS_TOLD as usize] = [
     "ap-northeast-1",
     "ap-northeast-2",
     "ap-northeast-3",
@@ -55,6 +56,14 @@ const REGIONS: [&str; 17] = [
     "us-west-1",
     "us-west-2",
 ];
+
+/// The place of a region in the catalogue; behind all of them if it is not told of.
+pub(super) fn place(region: &Region) -> u32 {
+    (0_u32..)
+        .zip(REGIONS)
+        .find(|(_, known)| *known == region.as_str())
+        .map_or(REGIONS_TOLD, |(n, _)| n)
+}
 
 struct RegionRow(&'static str);
 

@@ -8,8 +8,6 @@ use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::params;
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
 use crate::base::id::*;
 use crate::cloud::command::Command;

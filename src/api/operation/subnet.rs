@@ -7,15 +7,13 @@ use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
 use crate::base::id::SubnetId;
 use crate::cloud::account::Zone;
 use crate::cloud::command::Command;
 use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::refusal::Refusal;
-use crate::cloud::subnet::Subnet;
+use crate::cloud::subnet::{Subnet, SubnetKind};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -86,11 +84,12 @@ impl Row for SubnetRow<'_> {
             "availability-zone-id" => out.is(&subnet.zone.id()),
             "available-ip-address-count" => out.shows(subnet.available_ipv4()),
             "cidr-block" | "cidr" | "cidrBlock" => out.shows(subnet.cidr),
-            "default-for-az" | "defaultForAz" => out.shows(false),
+            "default-for-az" | "defaultForAz" => out.shows(is_default(subnet)),
             "ipv6-cidr-block-association.ipv6-cidr-block" => out.maybe(subnet.ipv6),
+            "ipv6-cidr-block-association.association-id" => out.maybe(subnet.ipv6_association()),
             "ipv6-cidr-block-association.state" => out.maybe(subnet.ipv6.map(|_| "associated")),
             "ipv6-native" => out.is("false"),
-            "map-public-ip-on-launch" => out.shows(false),
+            "map-public-ip-on-launch" => out.shows(subnet.public_on_launch().is_on()),
             "owner-id" => out.shows(ask.caller.account),
             "state" => out.is("available"),
             "subnet-arn" => out.is(&super::arn(ask.caller, "subnet", id)),
@@ -101,6 +100,10 @@ impl Row for SubnetRow<'_> {
     fn write(&self, ask: &Ask<'_>, xml: &mut Xml) {
         write(ask, xml, self.0, self.1, "available");
     }
+}
+
+fn is_default(subnet: &Subnet) -> bool {
+    subnet.kind == SubnetKind::DefaultForZone
 }
 
 fn write(ask: &Ask<'_>, xml: &mut Xml, id: SubnetId, subnet: &Subnet, state: &str) {
@@ -114,9 +117,19 @@ fn write(ask: &Ask<'_>, xml: &mut Xml, id: SubnetId, subnet: &Subnet, state: &st
     xml.text("availableIpAddressCount", subnet.available_ipv4());
     xml.text("availabilityZone", subnet.zone.as_str());
     xml.text("availabilityZoneId", subnet.zone.id());
-    xml.text("defaultForAz", false);
-    xml.text("mapPublicIpOnLaunch", false);
-    xml.text("assignIpv6AddressOnCreation", false);
+    xml.text("defaultForAz", is_default(subnet));
+    xml.text("mapPublicIpOnLaunch", subnet.public_on_launch().is_on());
+    xml.text("assignIpv6AddressOnCreation", subnet.ipv6_on_creation().is_on());
+    let ipv6 = subnet.ipv6.and_then(|block| Some((subnet.ipv6_association()?, block)));
+    if let Some((association, block)) = ipv6 {
+        xml.set("ipv6CidrBlockAssociationSet", [()], |xml, ()| {
+            xml.text("associationId", association);
+            xml.text("ipv6CidrBlock", block);
+            xml.group("ipv6CidrBlockState", |xml| xml.text("state", "associated"));
+            xml.text("ipv6AddressAttribute", "public");
+            xml.text("ipSource", "amazon");
+        });
+    }
     xml.text("enableDns64", false);
     xml.text("ipv6Native", false);
     xml.text("mapCustomerOwnedIpOnLaunch", false);

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::done;
+use super::security_group::rule;
 use crate::api::describe::{PageBounds, Row, describe};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::params::Params;
 use crate::api::records::{Kind, Record};
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
 use crate::base::limit::TAGS_PER_RESOURCE_MAX;
 use crate::cloud::Cloud;
@@ -69,6 +68,7 @@ pub(super) fn resource_type(of: ResourceId) -> &'static str {
         ResourceId::Gateway(GatewayId::Endpoint(_)) => "vpc-endpoint",
         ResourceId::NatGateway(_) => "natgateway",
         ResourceId::FlowLog(_) => "vpc-flow-log",
+        ResourceId::Allocation(_) => "elastic-ip",
     }
 }
 
@@ -82,6 +82,7 @@ impl Kind {
             Kind::InsightsAnalysis => "network-insights-analysis",
             Kind::Reservation => "reservation",
             Kind::KeyPair => "key-pair",
+            Kind::DeletedNatGateway => "natgateway",
         }
     }
 }
@@ -104,6 +105,7 @@ fn resource(text: &str) -> Option<ResourceId> {
         "vpce" => ResourceId::Gateway(GatewayId::Endpoint(text.parse().ok()?)),
         "nat" => ResourceId::NatGateway(text.parse().ok()?),
         "fl" => ResourceId::FlowLog(text.parse().ok()?),
+        "eipalloc" => ResourceId::Allocation(text.parse().ok()?),
         _ => return None,
     })
 }
@@ -115,6 +117,10 @@ fn own(ask: &Ask<'_>, text: &str) -> Result<Tagged, Fault> {
         && thing.region == ask.caller.region
     {
         return Ok(Tagged::Api(text.to_owned(), thing.kind));
+    }
+    if rule::find(ask, text).is_ok() {
+        // A rule that a group was born with: nothing is recorded of it yet.
+        return Ok(Tagged::Api(text.to_owned(), Kind::SecurityGroupRule));
     }
     let id = resource(text)
         .ok_or_else(|| Fault::new("InvalidID", format!("The ID '{text}' is not valid")))?;
@@ -207,7 +213,10 @@ fn create(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
             Tagged::Cloud(resource) => {
                 edit.apply(&Command::CreateTags { resource, tags: tags.clone() })?;
             }
-            Tagged::Api(id, _) => edit.tag_thing(&id, tags.clone()),
+            Tagged::Api(id, _) => {
+                rule::adopt_if_one(edit, &id);
+                edit.tag_thing(&id, tags.clone());
+            }
         }
     }
     done(xml);

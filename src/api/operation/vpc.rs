@@ -2,14 +2,13 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::security_group::rule;
 use super::{chosen, dhcp, done, own_vpc, vpcs};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::records::Fact;
-#[allow(unused_imports)]
-use crate::api::shim::*;
 use crate::api::xml::Xml;
 use crate::base::id::{CidrAssociationId, VpcId};
 use crate::base::limit::VPC_IPV6_PREFIX_LENGTH;
@@ -32,6 +31,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         takes: &["VpcId"],
         filters: &[
             "cidr",
+            "cidr-block",
             "cidrBlock",
             "cidr-block-association.cidr-block",
             "cidr-block-association.association-id",
@@ -102,7 +102,7 @@ impl Row for VpcRow<'_> {
         let v6 = || vpc.block_associations().filter(|(_, block)| matches!(block, IpNet::V6(_)));
         match name {
             "vpc-id" => out.shows(id),
-            "cidr" | "cidrBlock" => out.maybe(vpc.blocks().first()),
+            "cidr" | "cidr-block" | "cidrBlock" => out.maybe(vpc.blocks().first()),
             "cidr-block-association.cidr-block" => v4().for_each(|(_, block)| out.shows(block)),
             "cidr-block-association.association-id" => v4().for_each(|(id, _)| out.shows(id)),
             "cidr-block-association.state" => v4().for_each(|_| out.is(ASSOCIATED)),
@@ -242,7 +242,14 @@ fn describe_vpcs(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
 
 fn delete(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     let vpc = edit.params.needed_id("VpcId")?;
+    let ask = edit.ask();
+    let born_with = ask.cloud().vpc(vpc).map(|vpc| (vpc.default_group(), vpc.default_acl()));
+    let rules = born_with.map(|(group, _)| rule::all_of(&ask, group)).unwrap_or_default();
     edit.apply(&Command::DeleteVpc { vpc })?;
+    if let Some((group, acl)) = born_with {
+        rule::forget_group(edit, group, &rules);
+        edit.forget(acl);
+    }
     edit.forget(vpc);
     done(xml);
     Ok(())

@@ -8,7 +8,9 @@ use crate::base::id::*;
 use crate::cloud::Cloud;
 use crate::cloud::account::Region;
 use crate::cloud::event::ResourceId;
-use crate::cloud::gateway::{Gateway, GatewayId, NatGateway, OutsideHost, PublicAddress};
+use crate::cloud::gateway::{
+    AddressKind, Gateway, GatewayId, NatGateway, OutsideHost, PublicAddress,
+};
 use crate::cloud::instance::{Host, Interface, SourceDestCheck};
 
 impl Cloud {
@@ -16,6 +18,7 @@ impl Cloud {
         if let Some(vpc) = gateway.vpc.and_then(|vpc| self.vpcs.get_mut(&vpc)) {
             vpc.gateways.insert(id);
         }
+        self.holdings(gateway.owner, &gateway.region).gateways.insert(id);
         self.gateways.insert(id, gateway.clone());
     }
 
@@ -36,10 +39,18 @@ impl Cloud {
 
     pub(super) fn gateway_deleted(&mut self, id: GatewayId) {
         self.gateway_detached(id);
-        self.gateways.remove(&id);
-        for table in self.tables.values_mut() {
-            table.learns_from.remove(&id);
+        let Some(gone) = self.gateways.remove(&id) else { return };
+        // Only tables of its owner's VPCs learn from it.
+        let vpcs = self.holdings(gone.owner, &gone.region).vpcs.iter();
+        let vpcs = vpcs.copied().collect::<Vec<VpcId>>();
+        for vpc in vpcs.iter().filter_map(|vpc| self.vpcs.get(vpc)) {
+            for table in &vpc.tables {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.learns_from.remove(&id);
+                }
+            }
         }
+        self.lose(gone.owner, &gone.region, |has| has.gateways.remove(&id));
         self.untag(ResourceId::Gateway(id));
     }
 
@@ -52,10 +63,14 @@ impl Cloud {
     ) {
         let Some(vpc) = self.subnets.get(&subnet).map(|home| home.vpc) else { return };
         self.nat_gateways.insert(id, NatGateway { vpc, interface });
+        if let Some(has) = self.holdings_of(vpc) {
+            has.nat_gateways.insert(id);
+        }
         let new = Interface {
             vpc,
             subnet,
             host: Host::NatGateway(id),
+            attachment: None,
             addresses: Vec::new(),
             // It gets packets that are for others: that is what it is for.
             source_dest_check: SourceDestCheck::Off,
@@ -66,6 +81,9 @@ impl Cloud {
 
     pub(super) fn nat_gateway_deleted(&mut self, id: NatGatewayId) {
         if let Some(gone) = self.nat_gateways.remove(&id) {
+            if let Some(has) = self.holdings_of(gone.vpc) {
+                has.nat_gateways.remove(&id);
+            }
             self.remove_interface(gone.interface);
             self.untag(ResourceId::NatGateway(id));
         }
@@ -76,9 +94,10 @@ impl Cloud {
         allocation: AllocationId,
         owner: AccountId,
         region: &Region,
-        address: Ipv4Addr,
+        (address, kind): (Ipv4Addr, AddressKind),
     ) {
-        let new = PublicAddress { owner, region: region.clone(), address, association: None };
+        let new = PublicAddress { owner, region: region.clone(), address, kind, association: None };
+        self.holdings(owner, region).public_addresses.insert(allocation);
         self.public_addresses.insert(allocation, new);
         self.allocations.insert(address, allocation);
     }
@@ -103,6 +122,8 @@ impl Cloud {
     pub(super) fn address_released(&mut self, allocation: AllocationId) {
         if let Some(gone) = self.public_addresses.remove(&allocation) {
             self.allocations.remove(&gone.address);
+            self.lose(gone.owner, &gone.region, |has| has.public_addresses.remove(&allocation));
+            self.untag(ResourceId::Allocation(allocation));
         }
     }
 

@@ -6,16 +6,21 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{PublicAddress, Site};
+use ipnet::Ipv4Net;
+
+use super::{AddressKind, PublicAddress, Site};
 use crate::base::id::*;
-use crate::cloud::Cloud;
 use crate::cloud::account::Caller;
 use crate::cloud::event::Change;
 use crate::cloud::refusal::Refusal;
+use crate::cloud::{Cloud, Mint};
 
-/// The first and the last address that is given out unasked: RFC 5737's third block, which
-/// documentation may use and nobody has.
-const POOL: [Ipv4Addr; 2] = [Ipv4Addr::new(203, 0, 113, 1), Ipv4Addr::new(203, 0, 113, 254)];
+/// The blocks whose addresses are given out unasked, but for the first and the last of each: RFC 5737's
+/// third, which documentation may use and nobody has, and then RFC 2544's, for benchmarks.
+const POOLS: [Ipv4Net; 2] = [
+    Ipv4Net::new_assert(Ipv4Addr::new(203, 0, 113, 0), 24),
+    Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15),
+];
 
 /// Can a host on the internet have this address? Ranges for documentation and benchmarks count as
 /// public, since examples live on them; private, shared, local and group addresses do not.
@@ -49,6 +54,7 @@ impl Cloud {
         self.public_addresses
             .get(&id)
             .filter(|held| held.owner == caller.account && held.region == caller.region)
+            .filter(|held| held.kind == AddressKind::Elastic)
             .ok_or(Refusal::AllocationNotFound(id))
     }
 
@@ -78,17 +84,40 @@ impl Cloud {
             }
             Some(address) if taken(address) => return Err(Refusal::AddressInUse(address.into())),
             Some(address) => address,
-            None => {
-                let mut pool = (u32::from(POOL[0])..=u32::from(POOL[1])).map(Ipv4Addr::from);
-                pool.find(|address| !taken(*address)).ok_or(Refusal::NoPublicAddressLeft)?
-            }
+            None => self.free_public_addresses().next().ok_or(Refusal::NoPublicAddressLeft)?,
         };
         Ok(vec![Change::AddressAllocated {
             allocation: AllocationId::new(self.mint().next()),
             owner: caller.account,
             region: caller.region.clone(),
             address,
+            kind: AddressKind::Elastic,
         }])
+    }
+
+    /// The addresses that can be given out unasked, in the order in which they are. Linear in those that
+    /// are taken.
+    pub(in crate::cloud) fn free_public_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        let all = POOLS.iter().flat_map(Ipv4Net::hosts);
+        all.filter(|address| !self.is_taken_on_the_internet((*address).into()))
+    }
+
+    /// A public address is lent, and stands for the private one of an interface.
+    pub(in crate::cloud) fn public_for(
+        &self,
+        caller: &Caller,
+        address: Ipv4Addr,
+        (interface, private): (InterfaceId, Ipv4Addr),
+        mint: &mut Mint,
+    ) -> [Change; 2] {
+        let allocation = AllocationId::new(mint.next());
+        let association = AddressAssociationId::new(mint.next());
+        let (owner, region) = (caller.account, caller.region.clone());
+        let kind = AddressKind::Lent;
+        [
+            Change::AddressAllocated { allocation, owner, region, address, kind },
+            Change::AddressAssociated { association, allocation, interface, private },
+        ]
     }
 
     pub(in crate::cloud) fn associate_public_address(
@@ -107,7 +136,7 @@ impl Cloud {
         let private = match private {
             Some(wanted) => ipv4
                 .find(|address| *address == wanted)
-                .ok_or(Refusal::AddressNotOfInterface { interface: id, address: wanted })?,
+                .ok_or(Refusal::AddressNotOfInterface { interface: id, address: wanted.into() })?,
             // Every interface is born with an IPv4 address, so there is a primary one.
             None => ipv4.next().ok_or(Refusal::InterfaceNotFound(id))?,
         };
@@ -117,21 +146,28 @@ impl Cloud {
         if held.association.is_some() {
             return Err(Refusal::AddressAlreadyAssociated(allocation.to_string()));
         }
-        if self.public_address(id, private).is_some() {
-            return Err(Refusal::AddressAlreadyAssociated(id.to_string()));
+        let mut changes = Vec::new();
+        if let Some(standing) = self.public_of.get(&(id, private)) {
+            match self.public_addresses.get(standing).map(|held| held.kind) {
+                // What was only lent makes room.
+                Some(AddressKind::Lent) => changes.extend(self.without_public_address(*standing)),
+                _ => return Err(Refusal::AddressAlreadyAssociated(id.to_string())),
+            }
         }
         let association = AddressAssociationId::new(self.mint().next());
-        Ok(vec![Change::AddressAssociated { association, allocation, interface: id, private }])
+        let interface = id;
+        changes.push(Change::AddressAssociated { association, allocation, interface, private });
+        Ok(changes)
     }
 
-    /// Linear in the addresses held.
+    /// Linear in the addresses that the caller holds.
     pub(in crate::cloud) fn disassociate_public_address(
         &self,
         caller: &Caller,
         id: AddressAssociationId,
     ) -> Result<Vec<Change>, Refusal> {
-        let found = self.public_addresses.iter().find_map(|(allocation, held)| {
-            held.association.filter(|a| a.0 == id).map(|a| (*allocation, a.1))
+        let found = self.public_addresses_of(caller).find_map(|(allocation, held)| {
+            held.association.filter(|a| a.0 == id).map(|a| (allocation, a.1))
         });
         let (allocation, interface) = found
             .filter(|(allocation, _)| self.own_address(caller, *allocation).is_ok())
@@ -154,10 +190,33 @@ impl Cloud {
 
     /// What must change before an interface can go: public addresses stand for it no more.
     pub(in crate::cloud) fn without_public_addresses(&self, interface: InterfaceId) -> Vec<Change> {
+        let of_it = self.allocations_of(interface);
+        of_it.flat_map(|allocation| self.without_public_address(allocation)).collect()
+    }
+
+    /// What must change before an interface can leave its instance: nothing is lent to it any more.
+    pub(in crate::cloud) fn without_lent_addresses(&self, interface: InterfaceId) -> Vec<Change> {
+        let lent = |id: &AllocationId| {
+            self.public_addresses.get(id).is_some_and(|held| held.kind == AddressKind::Lent)
+        };
+        let of_it = self.allocations_of(interface).filter(lent);
+        of_it.flat_map(|allocation| self.without_public_address(allocation)).collect()
+    }
+
+    fn allocations_of(&self, interface: InterfaceId) -> impl Iterator<Item = AllocationId> {
         let first = (interface, Ipv4Addr::UNSPECIFIED);
-        let of_it = self.public_of.range(first..).take_while(|((id, _), _)| *id == interface);
-        of_it
-            .map(|(_, allocation)| Change::AddressDisassociated { allocation: *allocation })
-            .collect()
+        let of_it = self.public_of.range(first..).take_while(move |((id, _), _)| *id == interface);
+        of_it.map(|(_, allocation)| *allocation)
+    }
+
+    /// A public address stands for nothing any more; one that was lent goes back.
+    pub(in crate::cloud) fn without_public_address(
+        &self,
+        allocation: AllocationId,
+    ) -> impl Iterator<Item = Change> + use<> {
+        let lent = self.public_addresses.get(&allocation).map(|held| held.kind);
+        let released =
+            (lent == Some(AddressKind::Lent)).then_some(Change::AddressReleased { allocation });
+        [Change::AddressDisassociated { allocation }].into_iter().chain(released)
     }
 }

@@ -50,7 +50,7 @@ impl Cloud {
             return Err(Refusal::GatewayNotAttached { gateway, vpc });
         }
         let in_vpc = |interface| self.interfaces.get(&interface).is_some_and(|i| i.vpc == vpc);
-        let mut mapped = self.public_addresses.values().filter_map(|held| held.association);
+        let mut mapped = self.public_addresses_of(caller).filter_map(|(_, held)| held.association);
         if mapped.any(|(_, interface, _)| in_vpc(interface)) {
             return Err(Refusal::PublicAddressesMapped(vpc));
         }

@@ -6,7 +6,6 @@ use crate::base::id::*;
 use crate::cloud::Cloud;
 use crate::cloud::account::Caller;
 use crate::cloud::event::Change;
-use crate::cloud::instance::{Host, Interface};
 use crate::cloud::quota::Quota;
 use crate::cloud::refusal::Refusal;
 
@@ -51,18 +50,5 @@ impl Cloud {
         let interface = gateway.interface;
         changes.push(Change::NatGatewayDeleted { gateway: id, interface });
         Ok(changes)
-    }
-
-    /// The interface, if it is the caller's to configure: a NAT gateway keeps its own as it is.
-    pub(in crate::cloud) fn own_configurable_interface(
-        &self,
-        caller: &Caller,
-        id: InterfaceId,
-    ) -> Result<&Interface, Refusal> {
-        let interface = self.own_interface(caller, id)?;
-        match interface.host {
-            Host::Instance(_) => Ok(interface),
-            Host::NatGateway(_) => Err(Refusal::InterfaceManaged(id)),
-        }
     }
 }

@@ -10,17 +10,22 @@ impl Refusal {
     /// Every code that [`Refusal::code`] can give, in alphabetical order: what a file may expect.
     pub const CODES: &[&str] = &[
         "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
+        "AttachmentLimitExceeded",
         "CannotDelete",
         "CidrLimitExceeded",
+        "DefaultVpcAlreadyExists",
         "DependencyViolation",
         "FlowLogAlreadyExists",
         "FlowLogsLimitExceeded",
         "Gateway.NotAttached",
+        "IncorrectInstanceState",
         "IncorrectState",
+        "InstanceLimitExceeded",
         "InsufficientAddressCapacity",
         "InsufficientFreeAddressesInSubnet",
         "InvalidAllocationID.NotFound",
         "InvalidAssociationID.NotFound",
+        "InvalidAttachmentID.NotFound",
         "InvalidFlowLogId.NotFound",
         "InvalidGatewayID.NotFound",
         "InvalidGroup.Duplicate",
@@ -33,7 +38,9 @@ impl Refusal {
         "InvalidNatGatewayID.NotFound",
         "InvalidNetworkAclEntry.NotFound",
         "InvalidNetworkAclID.NotFound",
+        "InvalidNetworkInterface.InUse",
         "InvalidNetworkInterfaceID.NotFound",
+        "InvalidParameterCombination",
         "InvalidParameterValue",
         "InvalidPermission.Duplicate",
         "InvalidPermission.NotFound",
@@ -43,6 +50,7 @@ impl Refusal {
         "InvalidStateTransition",
         "InvalidSubnet.Conflict",
         "InvalidSubnet.Range",
+        "InvalidSubnetCidrBlockAssociationID.NotFound",
         "InvalidSubnetID.NotFound",
         "InvalidVpc.Range",
         "InvalidVpcEndpointId.NotFound",
@@ -97,6 +105,22 @@ impl Refusal {
                 GatewayId::Endpoint(_) => "InvalidVpcEndpointId.NotFound",
             },
             Refusal::RouteGatewayNotFound(_) => "InvalidGatewayID.NotFound",
+            Refusal::SubnetCidrAssociationNotFound(_) => {
+                "InvalidSubnetCidrBlockAssociationID.NotFound"
+            }
+            Refusal::AttachmentNotFound(_) => "InvalidAttachmentID.NotFound",
+            Refusal::DefaultVpcExists(_) => "DefaultVpcAlreadyExists",
+            Refusal::InstanceState { .. } => "IncorrectInstanceState",
+            Refusal::InterfaceInUse(_) => "InvalidNetworkInterface.InUse",
+            Refusal::PrimaryInterfaceStays(_) => "OperationNotPermitted",
+            Refusal::InterfaceElsewhere | Refusal::ForOneInstance => "InvalidParameterCombination",
+            Refusal::TooManyInterfaces => "AttachmentLimitExceeded",
+            Refusal::TooManyInstances(_) => "InstanceLimitExceeded",
+            Refusal::InterfaceNotAttached(_)
+            | Refusal::DeviceTaken { .. }
+            | Refusal::DeviceNamedTwice(_)
+            | Refusal::SubnetWithoutIpv6(_)
+            | Refusal::PrimaryAddressStays(_) => "InvalidParameterValue",
             Refusal::FlowLogNotFound(_) => "InvalidFlowLogId.NotFound",
             Refusal::FlowLogExists(_) => "FlowLogAlreadyExists",
             Refusal::TooManyFlowLogs(_) => "FlowLogsLimitExceeded",
@@ -127,7 +151,9 @@ impl Refusal {
             | Refusal::RouteToEndpoint(_)
             | Refusal::EndpointOfOtherVpc { .. }
             | Refusal::VpcHasInternetGateway(_) => "InvalidParameterValue",
-            Refusal::AddressAlreadyAssociated(_) => "Resource.AlreadyAssociated",
+            Refusal::AddressAlreadyAssociated(_) | Refusal::SubnetHasIpv6(_) => {
+                "Resource.AlreadyAssociated"
+            }
             Refusal::NoPublicAddressLeft => "InsufficientAddressCapacity",
             Refusal::GatewayInUse(_) | Refusal::PublicAddressesMapped(_) => "DependencyViolation",
             Refusal::GatewayAlreadyAttached { gateway, .. } => match gateway {

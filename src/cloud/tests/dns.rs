@@ -2,7 +2,7 @@
 //! 3.9). Public addresses are put in place by hand: what this is about is who sees them.
 
 use super::super::dns::{Answer, Denial, Reason, Rule, Spot, Switch, VpcAttribute};
-use super::super::gateway::PublicAddress;
+use super::super::gateway::{AddressKind, PublicAddress};
 use super::super::hostname::{Hostname, Kind};
 use super::*;
 use Switch::{Off, On};
@@ -42,7 +42,7 @@ fn public(mut lab: Lab, (_, interface): (InstanceId, InterfaceId), address: &str
     let (id, digits) = (AllocationId::new(nothing()), AddressAssociationId::new(nothing()));
     let address = net(address);
     let association = Some((digits, interface, private));
-    let held = PublicAddress { owner, region, address, association };
+    let held = PublicAddress { owner, region, address, kind: AddressKind::Elastic, association };
     lab.cloud.public_addresses.insert(id, held);
     lab.cloud.allocations.insert(address, id);
     lab.cloud.public_of.insert((interface, private), id);

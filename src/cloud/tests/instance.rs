@@ -5,13 +5,10 @@ use super::*;
 #[test]
 fn instances_get_free_addresses_of_their_subnet() {
     let lab = Lab::new(Profile::Seed);
-    let six = Command::RunInstances {
-        subnet: lab.a1,
-        ipv4: None,
-        ipv6: Some(net("2001:db8::4")),
-        source_dest_check: SourceDestCheck::On,
-        groups: Vec::new(),
-    };
+    let six = Command::run_instance(NewInterface {
+        ipv6: Some(net("2001:db8::4")).into(),
+        ..NewInterface::in_subnet(lab.a1)
+    });
     check(
         &lab,
         [
@@ -68,7 +65,7 @@ fn interfaces_get_further_addresses_all_or_none() {
     let lab = Lab::new(Profile::Seed);
     let assign = |interface, addresses: &[&str]| Command::AssignPrivateIpAddresses {
         interface,
-        addresses: addresses.iter().map(|a| net(a)).collect(),
+        addresses: Wanted::These(addresses.iter().map(|a| net(a)).collect()),
     };
     check(
         &lab,

@@ -169,7 +169,8 @@ fn the_accepters_blocks_show_once_it_is_active() {
     let pcx = build.request(&one(), lab.bare, lab.b, &two());
     let shown = |build: &Build| {
         let view = build.cloud.describe_peering(&two(), pcx, NOW).unwrap();
-        (view.status, view.requester_blocks.len(), view.accepter_blocks.len(), view.expires_at)
+        let blocks = End::ALL.map(|end| view.blocks(end).len());
+        (view.status(), blocks[0], blocks[1], view.expires_at())
     };
     let deadline = NOW + Span::from_days(7);
     assert_eq!(shown(&build), (Status::PendingAcceptance, 1, 0, Some(deadline)));
@@ -188,7 +189,7 @@ fn live_peerings_are_listed_before_ended_ones() {
         build.act(&two(), Command::RejectVpcPeeringConnection { peering: pcx });
     }
     let views = build.cloud.describe_peerings(&two(), NOW);
-    let statuses: Vec<Status> = views.iter().map(|view| view.status).collect();
+    let statuses: Vec<Status> = views.iter().map(|view| view.status()).collect();
     let rejected = Status::Rejected;
     assert_eq!(statuses, [Status::Active, rejected, rejected, rejected, rejected]);
 }

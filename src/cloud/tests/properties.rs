@@ -23,7 +23,7 @@ struct Draw {
 }
 
 fn draws() -> impl Strategy<Value = Vec<Draw>> {
-    let draw = (0..35_u8, any::<bool>(), [0..64_usize, 0..64, 0..64], 0..16_u8)
+    let draw = (0..43_u8, any::<bool>(), [0..64_usize, 0..64, 0..64], 0..16_u8)
         .prop_map(|(kind, who, pick, wait)| Draw { kind, who, pick, wait });
     prop::collection::vec(draw, 1..60)
 }
@@ -70,6 +70,15 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
         0 => vpc(n).map(ResourceId::Vpc),
         1 => peering(n).map(ResourceId::Peering),
         _ => instance(n).map(ResourceId::Instance),
+    };
+    let wish = |n: usize| {
+        Some(match n % 3 {
+            0 => InterfaceWish::Existing(interface(n)?),
+            _ => InterfaceWish::New {
+                wanted: NewInterface::in_subnet(subnet(n)?),
+                on_termination: OnTermination::Delete,
+            },
+        })
     };
     Some(match draw.kind {
         0 | 1 => Command::CreateVpc { cidr: v4(x) },
@@ -161,6 +170,66 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
             recording: Recording { traffic: TrafficType::ALL[z % 3], ..Recording::default() },
         },
         33 => Command::DeleteFlowLogs { log: pick(cloud.flow_logs().map(|(id, _)| id), x)? },
+        34 => Command::CreateNetworkInterface { wanted: NewInterface::in_subnet(subnet(x)?) },
+        35 => Command::AttachNetworkInterface {
+            interface: interface(x)?,
+            instance: instance(y)?,
+            device: DeviceIndex::new(u8::try_from(z % 4).unwrap()),
+        },
+        36 => match z % 4 {
+            0 => Command::DeleteNetworkInterface { interface: interface(x)? },
+            1 => Command::ModifyNetworkInterfaceAttachment {
+                interface: interface(x)?,
+                on_termination: OnTermination::Keep,
+            },
+            _ => {
+                let attached = cloud.interfaces().filter_map(|(_, i)| Some(i.attachment?.id));
+                Command::DetachNetworkInterface { attachment: pick(attached, x)? }
+            }
+        },
+        37 => Command::RunInstances {
+            count: std::num::NonZeroU16::new(1 + u16::try_from(y % 3).unwrap())?,
+            primary: wish(x)?,
+            further: (1..u8::try_from(z % 4).unwrap())
+                .map(|device| Some((DeviceIndex::new(device), wish(x + usize::from(device))?)))
+                .collect::<Option<_>>()?,
+        },
+        38 => Command::AssignPrivateIpAddresses {
+            interface: interface(x)?,
+            addresses: Wanted::Free(u16::try_from(y % 3).unwrap()),
+        },
+        39 => {
+            let of = interface(x)?;
+            let v4 = cloud.interface(of)?.addresses.iter().filter_map(|address| match address {
+                IpAddr::V4(address) => Some(*address),
+                IpAddr::V6(_) => None,
+            });
+            let addresses = v4.skip(y % 3).collect();
+            Command::UnassignPrivateIpAddresses { interface: of, addresses }
+        }
+        40 => match y % 3 {
+            0 => Command::CreateDefaultVpc,
+            1 => Command::AllocateAddress { address: None },
+            _ => {
+                let allocation = pick(cloud.public_addresses().map(|(id, _)| id), x)?;
+                let interface = interface(z)?;
+                Command::AssociateAddress { allocation, interface, private: None }
+            }
+        },
+        41 => match y % 3 {
+            0 => {
+                let subnet = subnet(x)?;
+                Command::AssociateSubnetCidrBlock { subnet, block: net("2001:db8::/64") }
+            }
+            1 => {
+                let six = cloud.subnets().filter_map(|(_, subnet)| subnet.ipv6_association());
+                Command::DisassociateSubnetCidrBlock { association: pick(six, x)? }
+            }
+            _ => Command::AssignIpv6Addresses {
+                interface: interface(x)?,
+                addresses: Wanted::Free(1),
+            },
+        },
         _ => Command::CreateTags {
             resource: resource(x)?,
             tags: vec![(format!("k{}", y % 3), z.to_string())],
@@ -179,9 +248,21 @@ fn born(change: &Change) -> Vec<String> {
         Change::RouteTableAssociated { association, .. }
         | Change::MainRouteTableReplaced { association, .. } => vec![association.to_string()],
         Change::PeeringRequested { peering, .. } => vec![peering.to_string()],
-        Change::InstanceRun { instance, interface, .. } => {
-            vec![instance.to_string(), interface.to_string()]
+        Change::InstanceRun { instance, interface, attachment, .. } => {
+            let new = attachment.digits() == interface.digits();
+            let second = if new { interface.to_string() } else { attachment.to_string() };
+            vec![instance.to_string(), second]
         }
+        Change::InterfaceCreated { interface, .. } => vec![interface.to_string()],
+        Change::InterfaceAttached { interface, attachment, .. } => {
+            let of_its_own = attachment.digits() != interface.digits();
+            of_its_own.then(|| attachment.to_string()).into_iter().collect()
+        }
+        Change::VpcBlockAssociated { association, .. } => vec![association.to_string()],
+        Change::SubnetBlockAssociated { association, .. } => vec![association.to_string()],
+        Change::GatewayCreated { id, .. } => vec![id.to_string()],
+        Change::AddressAllocated { allocation, .. } => vec![allocation.to_string()],
+        Change::AddressAssociated { association, .. } => vec![association.to_string()],
         Change::SecurityGroupCreated { group, .. } => vec![group.to_string()],
         Change::NetworkAclCreated { acl, .. } => vec![acl.to_string()],
         Change::AclAssociationReplaced { association, .. } => vec![association.to_string()],
@@ -225,6 +306,23 @@ proptest! {
                 let of_vpc = |group| cloud.group(group).map(|group| group.vpc) == Some(interface.vpc);
                 prop_assert!(interface.groups.iter().all(|group| of_vpc(*group)), "{}", id);
             }
+            super::forgetting::holdings_are_right(&cloud);
+            for (id, instance) in cloud.instances() {
+                for (device, interface) in instance.interfaces() {
+                    let interface = cloud.interface(interface).unwrap();
+                    prop_assert_eq!(interface.instance(), Some(id));
+                    let attachment = interface.attachment.unwrap();
+                    prop_assert_eq!(attachment.device, device);
+                    prop_assert!(cloud.interface_by_attachment(attachment.id).is_some());
+                }
+            }
+            let attached = cloud.interfaces().filter(|(_, i)| i.attachment.is_some()).count();
+            prop_assert_eq!(cloud.attachments.len(), attached);
+            prop_assert_eq!(cloud.main_associations.len(), cloud.vpcs.len());
+            for (id, vpc) in cloud.vpcs() {
+                prop_assert_eq!(cloud.main_associations.get(&vpc.main.0), Some(&id));
+            }
+            prop_assert!(cloud.deadlines.values().all(|then| !then.is_empty()));
             for (id, subnet) in cloud.subnets() {
                 let acl = cloud.acl(subnet.acl().1);
                 prop_assert_eq!(acl.map(|acl| acl.vpc), Some(subnet.vpc), "{}", id);

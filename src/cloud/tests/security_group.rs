@@ -318,12 +318,11 @@ fn an_interface_has_groups_of_its_vpc() {
         interface: lab.i.1,
         groups: groups.to_vec(),
     };
-    let start = |groups: &[SecurityGroupId]| Command::RunInstances {
-        subnet: lab.a1,
-        ipv4: None,
-        ipv6: None,
-        source_dest_check: SourceDestCheck::On,
-        groups: groups.to_vec(),
+    let start = |groups: &[SecurityGroupId]| {
+        Command::run_instance(NewInterface {
+            groups: groups.to_vec(),
+            ..NewInterface::in_subnet(lab.a1)
+        })
     };
     assert_eq!(lab.cloud.interface(lab.i.1).unwrap().groups, [default]);
     check(

@@ -68,7 +68,10 @@ fn naming(lab: &Lab, unknown: bool) -> Vec<Command> {
         Command::StopInstances { instance: i },
         Command::StartInstances { instance: i },
         Command::TerminateInstances { instance: i },
-        Command::AssignPrivateIpAddresses { interface: eni, addresses: vec![net("10.10.1.5")] },
+        Command::AssignPrivateIpAddresses {
+            interface: eni,
+            addresses: vec![net("10.10.1.5")].into(),
+        },
         Command::ModifyNetworkInterfaceAttribute {
             interface: eni,
             source_dest_check: SourceDestCheck::Off,
@@ -206,10 +209,10 @@ fn s11_failed_requests_do_not_tell_why() {
     let told = [overlapping, unknown].map(|accepter| {
         let pcx = build.request(&one(), a, accepter, &two());
         let view = build.cloud.describe_peering(&one(), pcx, NOW).unwrap();
-        let blocks = (view.requester_blocks.to_vec(), view.accepter_blocks.to_vec());
+        let blocks = End::ALL.map(|end| view.blocks(end).to_vec());
         let fades = NOW + Span::from_hours(2);
         let gone = build.cloud.describe_peering(&one(), pcx, fades).is_err();
-        (view.status, blocks, view.expires_at, gone)
+        (view.status(), view.message(), blocks, view.expires_at(), gone)
     });
     assert_eq!(told[0], told[1]);
 }

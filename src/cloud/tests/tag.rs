@@ -31,6 +31,16 @@ fn tags_have_bounds() {
             (one(), many(51), "TagLimitExceeded"),
         ],
     );
+    let new = |tags: &[(&str, &str)]| {
+        let tags: Vec<_> = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Cloud::check_tags(&tags).map_err(|refusal| refusal.code())
+    };
+    assert_eq!(new(&[("Name", "red"), ("k", "")]), Ok(()));
+    assert_eq!(new(&[("aws:x", "")]), Err("InvalidParameterValue"));
+    let keys: Vec<String> = (0..51).map(|n| n.to_string()).collect();
+    let pairs: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "")).collect();
+    assert_eq!(new(&pairs[..50]), Ok(()));
+    assert_eq!(new(&pairs), Err("TagLimitExceeded"));
     let full = lab.clone().with([(one(), many(50))]);
     check(
         &full,

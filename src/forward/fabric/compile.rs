@@ -18,7 +18,7 @@ use crate::base::id::*;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::filter::Direction;
-use crate::cloud::instance::{InstanceState, Interface, SourceDestCheck};
+use crate::cloud::instance::{Host, InstanceState, Interface, SourceDestCheck};
 use crate::cloud::peering::Peering;
 use crate::forward::Rows;
 use crate::forward::gate::OpenEnd;
@@ -69,14 +69,15 @@ impl Fabric {
         let stopped: FxHashSet<InterfaceId> = cloud
             .instances()
             .filter(|(_, instance)| instance.state != InstanceState::Running)
-            .map(|(_, instance)| instance.interface)
+            .flat_map(|(_, instance)| instance.interfaces().map(|(_, interface)| interface))
             .collect();
         for (id, interface) in cloud.interfaces() {
             let subnet = *subnets
                 .entry(interface.subnet)
                 .or_insert_with(|| hosts.of_subnet(cloud, rows, interface.subnet));
             if let (Some(at), Some(subnet)) = (rows.interface(id), subnet) {
-                let state = match stopped.contains(&id) {
+                let down = interface.host == Host::Nobody || stopped.contains(&id);
+                let state = match down {
                     true => InstanceState::Stopped,
                     false => InstanceState::Running,
                 };

@@ -9,9 +9,11 @@
 //! |---|---|
 //! | a route | what it costs in its table, whatever that has |
 //! | a peering, a deadline | its row |
-//! | an instance stops, starts, comes, goes, gets addresses or groups | its row and addresses |
+//! | an instance stops, starts | the rows of its interfaces |
+//! | an interface comes, goes, is attached, detached, gets or loses addresses, gets groups | its row and addresses |
 //! | rules of a group, entries of a prefix list | the filters of those lists of groups, and the rows of their interfaces if they have another filter or are open now |
 //! | entries of a network ACL | the same, for subnets |
+//! | a subnet's block | the rows and addresses of the interfaces there |
 //! | a subnet's table or ACL, a main table | the rows of the interfaces there |
 //! | blocks of a VPC | the rows of its peerings, its tables |
 //! | gateways | their rows, the tables of their VPC |
@@ -48,6 +50,8 @@ enum Touched {
     /// Its main table is another.
     MainTable(VpcId),
     Subnet(SubnetId),
+    /// Its blocks.
+    Residents(SubnetId),
     Peering(PeeringId),
     /// It runs, or runs no more.
     Instance(InstanceId),
@@ -82,9 +86,11 @@ fn touched(change: &Change) -> impl Iterator<Item = Touched> {
         Change::RouteTableAssociated { subnet, .. }
         | Change::RouteTableDisassociated { subnet, .. }
         | Change::AclAssociationReplaced { subnet, .. } => (Some(Subnet(subnet)), None),
-        Change::PeeringRequested { peering, .. } | Change::PeeringMoved { peering, .. } => {
-            (Some(Peering(peering)), None)
-        }
+        Change::SubnetBlockAssociated { subnet, .. }
+        | Change::SubnetBlockDisassociated { subnet } => (Some(Residents(subnet)), None),
+        Change::PeeringRequested { peering, .. }
+        | Change::PeeringMoved { peering, .. }
+        | Change::PeeringForgotten { peering } => (Some(Peering(peering)), None),
         Change::InstanceStopped { instance } | Change::InstanceStarted { instance } => {
             (Some(Instance(instance)), None)
         }
@@ -93,7 +99,12 @@ fn touched(change: &Change) -> impl Iterator<Item = Touched> {
         }
         Change::InstanceRun { interface, .. }
         | Change::InstanceTerminated { interface, .. }
+        | Change::InterfaceCreated { interface, .. }
+        | Change::InterfaceDeleted { interface }
+        | Change::InterfaceAttached { interface, .. }
+        | Change::InterfaceDetached { interface }
         | Change::AddressesAssigned { interface, .. }
+        | Change::AddressesUnassigned { interface, .. }
         | Change::InterfaceGroupsSet { interface, .. }
         | Change::NatGatewayCreated { interface, .. }
         | Change::NatGatewayDeleted { interface, .. } => (Some(Interface(interface)), None),
@@ -127,6 +138,9 @@ fn touched(change: &Change) -> impl Iterator<Item = Touched> {
         | Change::AddressAllocated { .. }
         | Change::AddressReleased { .. }
         // Of no interest to packets.
+        | Change::SubnetAttributeSet { .. }
+        | Change::InstanceForgotten { .. }
+        | Change::OnTerminationSet { .. }
         | Change::AccountOpened { .. }
         | Change::VpcAttributeSet { .. }
         | Change::PeeringFound { .. }
@@ -218,11 +232,18 @@ impl Fabric {
                 rest.subnets.extend(cloud.vpc(vpc).into_iter().flat_map(|vpc| vpc.subnets()));
             }
             Touched::Subnet(subnet) => drop(rest.subnets.insert(subnet)),
+            Touched::Residents(subnet) => {
+                for (interface, _) in cloud.interfaces_in(subnet) {
+                    hosts.refresh_interface(at, interface);
+                }
+            }
             Touched::Peering(peering) => rest.peerings.extend(rows.peering(peering)),
             Touched::Instance(instance) => {
-                let interface = cloud.instance(instance).map(|i| i.interface);
-                hosts.set(rows, interface, Flags::RUNS, |id| cloud.runs(id));
-                self.fall_through(cloud, interface, rest);
+                let Some(instance) = cloud.instance(instance) else { return };
+                for (_, interface) in instance.interfaces() {
+                    hosts.set(rows, Some(interface), Flags::RUNS, |id| cloud.runs(id));
+                }
+                self.fall_through(cloud, instance.interface(), rest);
             }
             Touched::Check(interface, check) => {
                 let on = check == SourceDestCheck::On;

@@ -8,7 +8,7 @@ use crate::base::units::Mtu;
 use crate::cloud::account::{Caller, Region};
 use crate::cloud::command::Command;
 use crate::cloud::event::Change as Happened;
-use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::instance::{NewInterface, SourceDestCheck};
 use crate::cloud::profile::Profile;
 use crate::wire::{EchoKind, TcpFlags, build, clear_dont_fragment, fragment};
 
@@ -312,7 +312,11 @@ fn one_host() -> (Cloud, InterfaceId, IpAddr) {
     let Happened::SubnetCreated { subnet, .. } = made[0].change else { panic!("{made:?}") };
     let source_dest_check = SourceDestCheck::Off;
     let groups = Vec::new();
-    let run = Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check, groups };
+    let run = Command::run_instance(NewInterface {
+        source_dest_check,
+        groups,
+        ..NewInterface::in_subnet(subnet)
+    });
     let made = ask(run);
     let Happened::InstanceRun { interface, .. } = made[0].change else { panic!("{made:?}") };
     let address = cloud.interface(interface).unwrap().addresses[0];

@@ -7,7 +7,7 @@ use super::lens::Lens;
 use super::{Evidence, Finding, Subject};
 use crate::base::id::*;
 use crate::cloud::gateway::GatewayId;
-use crate::cloud::instance::Interface;
+use crate::cloud::instance::{Host, Interface};
 use crate::cloud::route_table::{Hop, Route, RouteState, RouteTarget};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -47,7 +47,7 @@ fn without_public_address(lens: &Lens<'_>, found: &mut Vec<Finding>) {
     let public: BTreeSet<InterfaceId> = held.map(|(_, interface, _)| interface).collect();
     let mut residents: BTreeMap<SubnetId, Vec<(InterfaceId, &Interface)>> = BTreeMap::new();
     for (id, interface) in lens.cloud.interfaces() {
-        if interface.addresses.iter().any(IpAddr::is_ipv4) {
+        if interface.host != Host::Nobody && interface.addresses.iter().any(IpAddr::is_ipv4) {
             residents.entry(interface.subnet).or_default().push((id, interface));
         }
     }

@@ -69,7 +69,7 @@ impl Station {
     fn window(&self, interval: Interval) -> Span {
         match self.host {
             Host::Instance(_) => Interval::Minute.span(),
-            Host::NatGateway(_) => interval.span(),
+            Host::NatGateway(_) | Host::Nobody => interval.span(),
         }
     }
 }
@@ -300,6 +300,35 @@ impl<W: io::Write> Log<W> {
         });
         self.tracks = tracks;
         gone
+    }
+
+    /// Writes what the present windows hold so far; the windows go on. Gives the number of flows that
+    /// are held no more.
+    pub(super) fn write_early(&mut self, start: CalendarStart) -> usize {
+        let mut tracks = std::mem::take(&mut self.tracks);
+        let gone = tracks.values_mut().map(|track| self.write(track, track.ends, start)).sum();
+        self.tracks = tracks;
+        gone
+    }
+
+    /// The file so far: the sink, and what it has yet to get.
+    pub(super) fn so_far(&self) -> (&W, &[u8]) {
+        (&self.sink, &self.buffer)
+    }
+
+    /// The name of its file.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the file holds.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Which flow log it is.
+    pub(super) fn id(&self) -> FlowLogId {
+        self.id
     }
 
     /// Writes the flows of a window in the order of their first packets.

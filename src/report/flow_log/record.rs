@@ -48,7 +48,7 @@ pub(super) fn write(
             Field::SubnetId => write!(out, "{}", station.subnet),
             Field::InstanceId => match station.host {
                 Host::Instance(id) => write!(out, "{id}"),
-                Host::NatGateway(_) => out.write_str(NONE),
+                Host::NatGateway(_) | Host::Nobody => out.write_str(NONE),
             },
             Field::Region => write!(out, "{}", station.region),
             Field::AzId => out.write_str(&station.zone),

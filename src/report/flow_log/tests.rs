@@ -14,7 +14,7 @@ use crate::cloud::account::{Caller, Region};
 use crate::cloud::command::Command;
 use crate::cloud::event::Change;
 use crate::cloud::flow_log::{Interval, TrafficType};
-use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::instance::{NewInterface, SourceDestCheck};
 use crate::cloud::profile::Profile;
 use crate::cloud::security_group::GroupRule;
 use crate::sim::tcp::{Patience, Serve, Transfer};
@@ -78,7 +78,13 @@ impl Pair {
             let source_dest_check = SourceDestCheck::On;
             let groups = Vec::new();
             let (ipv4, ipv6) = (None, None);
-            let run = Command::RunInstances { subnet, ipv4, ipv6, source_dest_check, groups };
+            let run = Command::run_instance(NewInterface {
+                ipv4: ipv4.into_iter().collect(),
+                ipv6: ipv6.into(),
+                source_dest_check,
+                groups,
+                ..NewInterface::in_subnet(subnet)
+            });
             let Change::InstanceRun { instance, interface, addresses, .. } = ask(run) else {
                 panic!()
             };
@@ -320,7 +326,7 @@ fn a_record_shows_the_primary_address_and_beside_it_that_of_the_packet() {
     pair.log(recording(BOTH), &mut logs);
     let further = "10.0.9.9".parse().unwrap();
     let interface = pair.ends[1].0;
-    let assign = Command::AssignPrivateIpAddresses { interface, addresses: vec![further] };
+    let assign = Command::AssignPrivateIpAddresses { interface, addresses: vec![further].into() };
     pair.ask(&assign, &mut logs);
     let [from, _] = pair.ends.map(|(_, address)| SocketAddr::new(address, 1));
     let to = SocketAddr::new(further.into(), 9);

@@ -11,7 +11,7 @@ use crate::base::rng::Stream;
 use crate::cloud::account::Region;
 use crate::cloud::event::Change;
 use crate::cloud::filter::{PortRange, Traffic};
-use crate::cloud::instance::{Host, SourceDestCheck};
+use crate::cloud::instance::{Host, NewInterface};
 use crate::cloud::profile::Profile;
 use crate::cloud::route_table::RouteTarget;
 use crate::cloud::security_group::GroupRule;
@@ -64,13 +64,7 @@ fn net(chance: &mut Stream) -> Net {
         let subnet = Command::CreateSubnet { vpc, cidr, ipv6: None, zone: None };
         let Change::SubnetCreated { subnet, .. } = ask(&mut cloud, &subnet) else { panic!() };
         for _ in 0..HOSTS / 2 {
-            let run = Command::RunInstances {
-                subnet,
-                ipv4: None,
-                ipv6: None,
-                source_dest_check: SourceDestCheck::On,
-                groups: Vec::new(),
-            };
+            let run = Command::run_instance(NewInterface::in_subnet(subnet));
             let Change::InstanceRun { interface, addresses, .. } = ask(&mut cloud, &run) else {
                 panic!()
             };

@@ -17,7 +17,7 @@ use vpclab::base::time::{Instant, Span};
 use vpclab::base::units::Mtu;
 use vpclab::cloud::account::Caller;
 use vpclab::cloud::command::Command;
-use vpclab::cloud::instance::SourceDestCheck;
+use vpclab::cloud::instance::{NewInterface, SourceDestCheck};
 use vpclab::forward::DropReason;
 use vpclab::sim::tcp::{Patience, Serve, Transfer};
 use vpclab::sim::{Datagrams, LinkOf, LinkSpec, Load, ProbeId, Sim, Source, Twin};
@@ -286,19 +286,16 @@ fn make(sim: &mut Sim, hosts: &mut Vec<InterfaceId>, tweak: Tweak) -> Option<()>
             let source_dest_check = SourceDestCheck::On;
             (
                 caller,
-                Command::RunInstances {
-                    subnet,
-                    ipv4: None,
-                    ipv6: None,
+                Command::run_instance(NewInterface {
                     source_dest_check,
-                    groups: Vec::new(),
-                },
+                    ..NewInterface::in_subnet(subnet)
+                }),
             )
         }
         Tweak::Assign(nth) => {
             let (interface, caller, _, subnet) = host(nth)?;
             let addresses = vec![cloud.subnet(subnet)?.next_ipv4()?];
-            (caller, Command::AssignPrivateIpAddresses { interface, addresses })
+            (caller, Command::AssignPrivateIpAddresses { interface, addresses: addresses.into() })
         }
         Tweak::DeletePeering(nth) => {
             let (caller, peering) = peering(nth)?;

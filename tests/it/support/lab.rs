@@ -13,7 +13,7 @@ use vpclab::cloud::Cloud;
 use vpclab::cloud::account::{Caller, Region};
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Change;
-use vpclab::cloud::instance::SourceDestCheck;
+use vpclab::cloud::instance::{NewInterface, SourceDestCheck};
 use vpclab::cloud::profile::{Feature, Profile};
 use vpclab::cloud::refusal::Refusal;
 use vpclab::cloud::route_table::RouteTarget;
@@ -122,13 +122,10 @@ impl Lab {
     pub(crate) fn host(&mut self, subnet: SubnetId) -> Result<InterfaceId, Refusal> {
         let vpc = self.cloud.subnet(subnet).unwrap().vpc;
         let source_dest_check = SourceDestCheck::On;
-        let run = Command::RunInstances {
-            subnet,
-            ipv4: None,
-            ipv6: None,
+        let run = Command::run_instance(NewInterface {
             source_dest_check,
-            groups: Vec::new(),
-        };
+            ..NewInterface::in_subnet(subnet)
+        });
         match self.ask(vpc, &run)?[..] {
             [Change::InstanceRun { interface, .. }] => Ok(interface),
             ref other => panic!("{other:?}"),

@@ -263,6 +263,7 @@ fn is_up(cloud: &Cloud, id: InterfaceId) -> bool {
     cloud.interface(id).is_some_and(|interface| match interface.host {
         Host::Instance(id) => cloud.instance(id).unwrap().state == InstanceState::Running,
         Host::NatGateway(_) => true,
+        Host::Nobody => false,
     })
 }
 

@@ -514,7 +514,7 @@ impl World {
             Tweak::Assign(nth) => {
                 let (interface, vpc, _, subnet) = host(nth)?;
                 let addresses = vec![self.lab.cloud.subnet(subnet)?.next_ipv4()?];
-                (vpc, Command::AssignPrivateIpAddresses { interface, addresses })
+                (vpc, Command::AssignPrivateIpAddresses { interface, addresses: addresses.into() })
             }
             Tweak::DeletePeering(nth) => {
                 return self.lab.delete(pick(&self.peerings, nth)?).ok();

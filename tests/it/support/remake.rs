@@ -4,6 +4,8 @@
 //! taken modulo what there is to choose from, and what the cloud refuses is left out. Refuses to judge
 //! packets.
 
+use std::net::IpAddr;
+
 use ipnet::{IpNet, Ipv4Net};
 use proptest::prelude::*;
 use vpclab::base::id::*;
@@ -11,7 +13,7 @@ use vpclab::cloud::command::Command;
 use vpclab::cloud::event::{Change, ResourceId};
 use vpclab::cloud::filter::{Direction, PortRange, Traffic};
 use vpclab::cloud::gateway::GatewayId;
-use vpclab::cloud::instance::{Host, SourceDestCheck};
+use vpclab::cloud::instance::{Attachment, DeviceIndex, Host, NewInterface, SourceDestCheck};
 use vpclab::cloud::network_acl::{AclAction, AclEntry, RuleNumber};
 use vpclab::cloud::route_table::RouteTarget;
 use vpclab::cloud::security_group::{GroupRule, RulePeer};
@@ -57,6 +59,13 @@ pub(crate) enum Kind {
     NoPublic,
     Release,
     NoOutside,
+    /// An interface of nobody.
+    Free,
+    NoFree,
+    Attach,
+    Detach,
+    Unassign,
+    SubnetBlock,
     /// Of no interest to packets.
     Tag,
 }
@@ -92,6 +101,12 @@ pub(crate) fn remaking() -> impl Strategy<Value = Remaking> {
         2 => Just(NoPublic),
         1 => Just(Release),
         1 => Just(NoOutside),
+        4 => Just(Free),
+        1 => Just(NoFree),
+        4 => Just(Attach),
+        3 => Just(Detach),
+        2 => Just(Unassign),
+        2 => Just(SubnetBlock),
         1 => Just(Tag),
     ];
     prop_oneof![
@@ -132,6 +147,9 @@ impl Whole {
                         Change::SubnetDeleted { subnet } => {
                             self.world.subnets.retain(|s| *s != subnet);
                         }
+                        Change::InterfaceCreated { interface, .. } => {
+                            self.world.hosts.push(interface);
+                        }
                         _ => {}
                     }
                 }
@@ -149,6 +167,9 @@ impl Whole {
         let routes = |table| cloud.table(table).into_iter().flat_map(|t| t.routes());
         let public: Vec<_> = cloud.public_addresses().collect();
         let public = public.get(usize::from(q) % public.len().max(1));
+        let inside = || cloud.interfaces().filter(|(_, i)| i.vpc == vpc);
+        let of_nobody = inside().filter(|(_, i)| i.host == Host::Nobody).map(|(id, _)| id);
+        let of_nobody: Vec<InterfaceId> = of_nobody.collect();
         let command = match kind {
             Kind::NoRoute => {
                 let all = tables.iter().flat_map(|table| routes(*table).map(|r| (*table, r.0)));
@@ -243,6 +264,41 @@ impl Whole {
                 let all: Vec<_> = cloud.outside_hosts().map(|(id, _)| id).collect();
                 Command::RemoveOutsideHost { host: pick(&all, q)? }
             }
+            Kind::Free => {
+                let wanted = NewInterface::in_subnet(subnet?);
+                Command::CreateNetworkInterface { wanted }
+            }
+            Kind::NoFree => Command::DeleteNetworkInterface { interface: pick(&of_nobody, q)? },
+            Kind::Attach => {
+                let instances: Vec<InstanceId> =
+                    inside().filter_map(|(_, i)| i.instance()).collect();
+                let device = DeviceIndex::new(1 + u8::try_from(s % 3).ok()?);
+                let (interface, instance) = (pick(&of_nobody, q)?, pick(&instances, r)?);
+                Command::AttachNetworkInterface { interface, instance, device }
+            }
+            Kind::Detach => {
+                let further = |attached: &Attachment| attached.device != DeviceIndex::PRIMARY;
+                let all = inside().filter_map(|(_, i)| Some(i.attachment.filter(further)?.id));
+                let attachment = pick(&all.collect::<Vec<_>>(), q)?;
+                Command::DetachNetworkInterface { attachment }
+            }
+            Kind::Unassign => {
+                let further = inside().flat_map(|(id, i)| {
+                    let v4 = |a: &IpAddr| if let IpAddr::V4(a) = a { Some(*a) } else { None };
+                    i.addresses.iter().filter_map(v4).skip(1).map(move |address| (id, address))
+                });
+                let (interface, address) = pick(&further.collect::<Vec<_>>(), q)?;
+                Command::UnassignPrivateIpAddresses { interface, addresses: vec![address] }
+            }
+            Kind::SubnetBlock => match cloud.subnet(subnet?)?.ipv6_association() {
+                Some(association) => Command::DisassociateSubnetCidrBlock { association },
+                None => {
+                    let v6 = |block: &IpNet| if let IpNet::V6(b) = block { Some(*b) } else { None };
+                    let block = cloud.vpc(vpc)?.blocks().iter().find_map(v6)?;
+                    let block = block.subnets(64).ok()?.nth(usize::from(r % 64))?;
+                    Command::AssociateSubnetCidrBlock { subnet: subnet?, block }
+                }
+            },
             Kind::Tag => {
                 let tags = vec![("name".to_owned(), q.to_string())];
                 Command::CreateTags { resource: ResourceId::Vpc(vpc), tags }
@@ -292,6 +348,7 @@ impl Whole {
             steps.push(match interface.host {
                 Host::Instance(instance) => Command::TerminateInstances { instance },
                 Host::NatGateway(gateway) => Command::DeleteNatGateway { gateway },
+                Host::Nobody => Command::DeleteNetworkInterface { interface: id },
             });
         }
         let this = cloud.vpc(vpc)?;
@@ -423,8 +480,11 @@ impl Whole {
         groups.sort_unstable();
         groups.dedup();
         let source_dest_check = if s % 4 == 0 { SourceDestCheck::Off } else { SourceDestCheck::On };
-        let run =
-            Command::RunInstances { subnet, ipv4: None, ipv6: None, source_dest_check, groups };
+        let run = Command::run_instance(NewInterface {
+            source_dest_check,
+            groups,
+            ..NewInterface::in_subnet(subnet)
+        });
         match self.ask(vpc, &run)?[..] {
             [Change::InstanceRun { interface, .. }] => self.world.hosts.push(interface),
             _ => return None,

@@ -1,6 +1,7 @@
 //! Whatever is damaged: the load ends with an error that says where, and never shows what was not
 //! written.
 
+use super::super::row;
 use super::*;
 use redb::ReadableTable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -111,13 +112,13 @@ fn the_file_may_be_cut_anywhere() {
 fn damage_inside_is_named_by_its_position() {
     type Change = fn(&redb::WriteTransaction);
     let rows: [(Change, &str); 8] = [
-        (|w| row(w, 21, |row| row[4 + 8 + 2] ^= 1), "entry 21 is damaged: its checksum differs"),
-        (|w| row(w, 21, |row| row[4] ^= 1), "entry 21 is damaged: its checksum differs"),
-        (|w| row(w, 21, |row| row[6] ^= 1), "entry 21 is damaged: its row is cut"),
-        (|w| row(w, 21, |row| row.truncate(3)), "entry 21 is damaged: its row is cut"),
-        (|w| row(w, 21, |row| row[0] = 2), "entry 22 is damaged: its row is cut"),
+        (|w| in_row(w, 21, |row| row[4 + 8 + 2] ^= 1), "entry 21 is damaged: its checksum differs"),
+        (|w| in_row(w, 21, |row| row[4] ^= 1), "entry 21 is damaged: its checksum differs"),
+        (|w| in_row(w, 21, |row| row[6] ^= 1), "entry 21 is damaged: its row is cut"),
+        (|w| in_row(w, 21, |row| row.truncate(3)), "entry 21 is damaged: its row is cut"),
+        (|w| in_row(w, 21, |row| row[0] = 2), "entry 22 is damaged: its row is cut"),
         (
-            |w| row(w, 21, |row| row.push(0)),
+            |w| in_row(w, 21, |row| row.push(0)),
             "entry 22 is damaged: its row holds more than it should",
         ),
         (
@@ -189,7 +190,7 @@ fn a_damaged_snapshot_is_named() {
     }
 }
 
-fn row(write: &redb::WriteTransaction, key: u64, change: fn(&mut Vec<u8>)) {
+fn in_row(write: &redb::WriteTransaction, key: u64, change: fn(&mut Vec<u8>)) {
     in_table(write, store::ENTRIES, key, change);
 }
 
@@ -207,4 +208,22 @@ fn in_table(
     let mut bytes = table.get(key).unwrap().unwrap().value().to_vec();
     change(&mut bytes);
     table.insert(key, bytes.as_slice()).unwrap();
+}
+
+/// The check value of the polynomial's catalogue entry, and every length of the tail.
+#[test]
+fn the_checksum_is_crc_32() {
+    let number = u64::from_le_bytes(*b"12345678");
+    assert_eq!(row::checksum(number, b"9"), 0xcbf4_3926);
+    let bytes: Vec<u8> = (0..40).map(|byte: u8| byte.wrapping_mul(37)).collect();
+    for length in 0..bytes.len() {
+        let mut slow = !0_u32;
+        for byte in [&7_u64.to_le_bytes()[..], &bytes[..length]].concat() {
+            slow ^= u32::from(byte);
+            for _ in 0..8 {
+                slow = (slow >> 1) ^ if slow & 1 == 1 { 0xedb8_8320 } else { 0 };
+            }
+        }
+        assert_eq!(row::checksum(7, &bytes[..length]), !slow, "{length}");
+    }
 }

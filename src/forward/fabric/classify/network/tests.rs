@@ -15,7 +15,7 @@ use crate::cloud::account::{Caller, Region};
 use crate::cloud::command::Command;
 use crate::cloud::event::Change;
 use crate::cloud::filter::Traffic;
-use crate::cloud::instance::SourceDestCheck;
+use crate::cloud::instance::NewInterface;
 use crate::cloud::network_acl::{AclAction, RuleNumber};
 use crate::cloud::profile::Profile;
 use crate::forward::fabric::classify::AnyProbe;
@@ -116,13 +116,10 @@ impl World {
         match change {
             Act::Run { side, groups } => {
                 let groups = self.chosen(side, groups);
-                let command = Command::RunInstances {
-                    subnet: subnets[side],
-                    ipv4: None,
-                    ipv6: None,
-                    source_dest_check: SourceDestCheck::On,
+                let command = Command::run_instance(NewInterface {
                     groups,
-                };
+                    ..NewInterface::in_subnet(subnets[side])
+                });
                 for change in ask(&mut self.cloud, &command) {
                     if let Change::InstanceRun { interface, instance, .. } = change {
                         self.hosts.push((interface, instance));
