@@ -116,6 +116,12 @@ class Server:
         return self.clients[key]
 
 
+def pytest_collection_modifyitems(items):
+    """What takes long begins first."""
+    long = ["terraform", "ansible", "cli"]
+    items.sort(key=lambda item: next((n for n, d in enumerate(long) if d in item.path.parts), 9))
+
+
 @pytest.fixture(scope="session")
 def binary():
     """The program."""
