@@ -13,8 +13,8 @@ use super::http::{Answer, Method, Request};
 use super::metrics::CONTENT_TYPE;
 use super::params::Params;
 use super::server::Server;
-use traffic::What;
 use crate::base::time::Span;
+use traffic::What;
 
 /// Where these pages are.
 pub const ROOT: &str = "/_vpclab/";

@@ -146,6 +146,10 @@ impl Cloud {
         if peering.accepter().region != caller.region {
             return Err(Refusal::PeeringRegion {
                 peering: id,
+                answers: match action {
+                    Action::Reject => "accepted or rejected",
+                    _ => "accepted",
+                },
                 asked: caller.region.to_string(),
                 expected: peering.accepter().region.to_string(),
             });

@@ -491,11 +491,13 @@ pub enum Refusal {
     },
     /// Right account, wrong region.
     #[error(
-        "Incorrect region ({asked}) specified for this request. VPC peering connection {peering} must be answered in region {expected}"
+        "Incorrect region ({asked}) specified for this request. VPC peering connection {peering} must be {answers} in region {expected}"
     )]
     PeeringRegion {
         /// The peering.
         peering: PeeringId,
+        /// What can be done there.
+        answers: &'static str,
         /// Where it was asked.
         asked: String,
         /// Where it must be asked.

@@ -90,8 +90,9 @@ pub fn trace(built: &mut Built, question: &Question) -> Result<Traced, NoAnswer>
     let world = stage.sim.world();
     let World { cloud, rows, memory, now } = world;
     let serves = |at, port| stage.sim.serves(at, port);
-    let trip = round_trip(Ground { cloud, rows, memory, now }, known.interface, &packet, meant, serves)
-        .ok_or_else(|| NoAnswer(format!("{} does not exist any more", known.interface)))?;
+    let trip =
+        round_trip(Ground { cloud, rows, memory, now }, known.interface, &packet, meant, serves)
+            .ok_or_else(|| NoAnswer(format!("{} does not exist any more", known.interface)))?;
     Ok(Traced { walks: walks(&trip, world), passed: trip.passed })
 }
 

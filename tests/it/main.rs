@@ -17,6 +17,8 @@ mod flow_logs;
 mod http;
 #[cfg(feature = "scenario")]
 mod json;
+#[cfg(feature = "cli")]
+mod kill;
 mod lifecycle;
 mod lifecycle_model;
 #[cfg(feature = "scenario")]

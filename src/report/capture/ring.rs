@@ -61,11 +61,7 @@ impl Ring {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn write<W: io::Write>(
-        &self,
-        sink: W,
-        start: CalendarStart,
-    ) -> Result<(W, Tally), Error> {
+    pub fn write<W: io::Write>(&self, sink: W, start: CalendarStart) -> Result<(W, Tally), Error> {
         let mut writer = Writer::new(sink, start);
         let mut places = BTreeMap::new();
         for kept in &self.packets {
