@@ -12,7 +12,9 @@ variable "endpoint" {
   type = string
 }
 
-# As people write it who work against a local endpoint; `checked.tf` skips nothing.
+# As people write it who work against a local endpoint; `checked.tf` skips nothing. Who skips the
+# question for the account too (`skip_requesting_account_id`) has a provider that takes every group
+# for another account's.
 provider "aws" {
   region                      = "us-east-1"
   access_key                  = "111111111111"
@@ -20,7 +22,6 @@ provider "aws" {
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_region_validation      = true
-  skip_requesting_account_id  = true
   endpoints {
     ec2 = var.endpoint
     sts = var.endpoint
@@ -40,7 +41,6 @@ provider "aws" {
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_region_validation      = true
-  skip_requesting_account_id  = true
   endpoints {
     ec2 = var.endpoint
     sts = var.endpoint
@@ -238,8 +238,12 @@ resource "aws_network_acl" "near" {
   }
 }
 
+resource "aws_network_acl" "spare" {
+  vpc_id = aws_vpc.near.id
+}
+
 resource "aws_network_acl_rule" "ping" {
-  network_acl_id = aws_network_acl.near.id
+  network_acl_id = aws_network_acl.spare.id
   rule_number    = 200
   egress         = true
   protocol       = "icmp"
@@ -280,8 +284,8 @@ resource "aws_network_interface" "more" {
   }
 }
 
-output "peering" {
-  value = aws_vpc_peering_connection.it.id
+output "far_subnet" {
+  value = aws_subnet.far.id
 }
 
 output "hosts" {
