@@ -7,10 +7,10 @@
 pub(super) mod account;
 pub(super) mod address;
 pub(super) mod dhcp;
-pub(super) mod insights;
 pub(super) mod endpoint;
 pub(super) mod flow_log;
 pub(super) mod image;
+pub(super) mod insights;
 pub(super) mod instance;
 pub(super) mod instance_type;
 pub(super) mod interface;
