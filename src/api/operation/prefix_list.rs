@@ -331,8 +331,8 @@ fn answer(edit: &Edit<'_>, xml: &mut Xml, id: PrefixListId, state: &str) -> Resu
 fn describe_managed(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
     let find = |id: PrefixListId| ListRow::find(ask, id);
     let rows = chosen(ask, "PrefixListId", "prefix-list-id", find, || {
-        let lists = ask.cloud().prefix_lists().map(|(id, _)| id);
-        let own = lists.filter_map(|id| Some(ListRow::Managed(id, own(ask, id).ok()?)));
+        let lists = ask.cloud().prefix_lists_of(ask.caller);
+        let own = lists.map(|(id, list)| ListRow::Managed(id, list));
         Ok(own.chain(amazons_lists(ask)?.into_iter().map(ListRow::Amazons)).collect())
     })?;
     describe(ask, xml, "prefixListSet", PageBounds::INSIGHTS, rows)
