@@ -63,10 +63,6 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Prefix lists", prefix_list::OPERATIONS),
     ("Network ACLs", network_acl::OPERATIONS),
     ("Flow logs", flow_log::OPERATIONS),
-    ("Internet gateways", internet_gateway::OPERATIONS),
-    ("NAT gateways", nat_gateway::OPERATIONS),
-    ("Virtual private gateways", vpn_gateway::OPERATIONS),
-    ("Endpoints", endpoint::OPERATIONS),
     ("Tags", tag::OPERATIONS),
     ("Accounts", account::OPERATIONS),
 ];

@@ -97,6 +97,8 @@ pub enum Fact {
     Policy,
     DestinationType,
     PermissionArn,
+    /// What goes with it: ids, with blanks between them.
+    GoesWith,
 }
 
 /// One change of the records.
