@@ -97,6 +97,10 @@ pub enum Fact {
     Policy,
     DestinationType,
     PermissionArn,
+    /// Of an interface: how it last belonged to an instance, if it does no more.
+    Attachment,
+    /// Of an attachment that has ended: the interface.
+    Interface,
 }
 
 /// One change of the records.
