@@ -5,9 +5,9 @@
 //! into elements.
 
 pub(super) mod dhcp;
-pub(super) mod insights;
 pub(super) mod endpoint;
 pub(super) mod flow_log;
+pub(super) mod insights;
 pub(super) mod internet_gateway;
 pub(super) mod nat_gateway;
 pub(super) mod network_acl;
