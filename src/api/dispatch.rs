@@ -197,6 +197,19 @@ impl<'a> Edit<'a> {
     pub fn apply(&mut self, command: &Command) -> Result<Vec<Event>, Fault> {
         let events = self.world.apply(self.caller, command)?;
         self.entry.events.extend_from_slice(&events);
+        for event in &events {
+            // What is gone for everybody is remembered no more.
+            match event.change {
+                Change::InstanceForgotten { instance } => self.forget(instance),
+                Change::InterfaceDeleted { interface } => self.forget(interface),
+                Change::InstanceTerminated { interface, .. }
+                    if self.cloud().interface(interface).is_none() =>
+                {
+                    self.forget(interface);
+                }
+                _ => {}
+            }
+        }
         Ok(events)
     }
 

@@ -90,7 +90,7 @@ pub enum Fact {
     Findings,
     /// Further attributes, as `name=value` lines.
     Options,
-    /// When it was deleted, in nanoseconds since 1970.
+    /// When it was stopped or deleted, in nanoseconds since 1970.
     Deleted,
     AmazonSideAsn,
     Zone,
