@@ -42,6 +42,7 @@ pub struct Export {
 /// says what the file shows.
 pub fn network(cloud: &Cloud, now: Instant, account: Option<AccountId>, name: &str) -> Export {
     let mut writer = Writer::new(cloud, now, account);
+    writer.accounts();
     writer.vpcs();
     writer.peerings();
     writer.routes();
@@ -99,8 +100,8 @@ struct Writer<'c> {
     now: Instant,
     out: String,
     warnings: Vec<String>,
-    /// The account has to stand beside every owner.
-    says_accounts: bool,
+    /// Empty if all belongs to the account that files have by default.
+    accounts: BTreeMap<AccountId, String>,
     vpcs: BTreeMap<VpcId, String>,
     tables: BTreeMap<RouteTableId, String>,
     subnets: BTreeMap<SubnetId, String>,
@@ -118,16 +119,20 @@ impl<'c> Writer<'c> {
     /// Gives everything its label.
     fn new(cloud: &'c Cloud, now: Instant, account: Option<AccountId>) -> Writer<'c> {
         let is_meant = |owner: AccountId| account.is_none_or(|account| account == owner);
-        let owners: BTreeSet<AccountId> =
-            cloud.vpcs().map(|(_, vpc)| vpc.owner).filter(|owner| is_meant(*owner)).collect();
-        let says_accounts = owners.iter().any(|owner| *owner != AccountId::DEFAULT);
+        let of_vpcs = cloud.vpcs().map(|(_, vpc)| vpc.owner);
+        let owners = of_vpcs.chain(cloud.prefix_lists().map(|(_, list)| list.owner));
+        let owners: BTreeSet<AccountId> = owners.filter(|owner| is_meant(*owner)).collect();
+        let accounts = match owners.iter().all(|owner| *owner == AccountId::DEFAULT) {
+            true => BTreeMap::new(),
+            false => owners.into_iter().map(|owner| (owner, format!("a{owner}"))).collect(),
+        };
         let name = |of: ResourceId| cloud.name(of);
         let mut writer = Writer {
             cloud,
             now,
             out: String::new(),
             warnings: Vec::new(),
-            says_accounts,
+            accounts,
             vpcs: BTreeMap::new(),
             tables: BTreeMap::new(),
             subnets: BTreeMap::new(),
@@ -249,9 +254,7 @@ impl<'c> Writer<'c> {
     /// Who owns something and where, if that goes without saying nowhere.
     fn whose(&self, owner: AccountId, region: &Region) -> Vec<(&'static str, String)> {
         let mut fields = Vec::new();
-        if self.says_accounts {
-            fields.push(("account", quoted(&owner.to_string())));
-        }
+        fields.extend(self.accounts.get(&owner).map(|label| ("account", label.clone())));
         if *region != Region::default() {
             fields.push(("region", region.to_string()));
         }
@@ -263,6 +266,16 @@ impl<'c> Writer<'c> {
     }
 
     // ---- nouns ----------------------------------------------------------------------------------
+
+    fn accounts(&mut self) {
+        if self.accounts.is_empty() {
+            return;
+        }
+        self.line(0, "accounts:");
+        for (id, label) in self.accounts.clone() {
+            self.row(&label, &[("id", quoted(&id.to_string()))]);
+        }
+    }
 
     fn vpcs(&mut self) {
         if self.vpcs.is_empty() {
@@ -407,10 +420,10 @@ impl<'c> Writer<'c> {
         for (_, interface) in self.cloud.interfaces() {
             used.extend(&interface.groups);
         }
-        for (_, group) in self.cloud.groups() {
+        for (own, group) in self.cloud.groups() {
             let rules = Direction::ALL.into_iter().flat_map(|direction| group.rules(direction));
             used.extend(rules.filter_map(|rule| match rule.peer {
-                RulePeer::Group(id) => Some(id),
+                RulePeer::Group(id) if id != own => Some(id),
                 _ => None,
             }));
         }
