@@ -197,6 +197,19 @@ impl<'a> Edit<'a> {
     pub fn apply(&mut self, command: &Command) -> Result<Vec<Event>, Fault> {
         let events = self.world.apply(self.caller, command)?;
         self.entry.events.extend_from_slice(&events);
+        for event in &events {
+            // What is gone for everybody is remembered no more.
+            match event.change {
+                Change::InstanceForgotten { instance } => self.forget(instance),
+                Change::InterfaceDeleted { interface } => self.forget(interface),
+                Change::InstanceTerminated { interface, .. }
+                    if self.cloud().interface(interface).is_none() =>
+                {
+                    self.forget(interface);
+                }
+                _ => {}
+            }
+        }
         Ok(events)
     }
 
@@ -240,9 +253,15 @@ impl<'a> Edit<'a> {
         self.record(Record::Made { kind, id: id.to_owned(), owner, region });
     }
 
-    /// Forgets all that was remembered of a resource that is gone.
+    /// Forgets all that was remembered of a resource that is gone, and of what went with it.
     pub fn forget(&mut self, id: impl std::fmt::Display) {
-        self.record(Record::Gone { id: id.to_string() });
+        let id = id.to_string();
+        let with_it = self.records().fact(&id, Fact::GoesWith).unwrap_or_default();
+        let with_it: Vec<String> = with_it.split(' ').map(str::to_owned).collect();
+        for id in with_it.into_iter().filter(|id| !id.is_empty()) {
+            self.record(Record::Gone { id });
+        }
+        self.record(Record::Gone { id });
     }
 
     /// The tags that the request wants on a new resource of this type (`TagSpecification.N`), valid

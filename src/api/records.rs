@@ -90,13 +90,15 @@ pub enum Fact {
     Findings,
     /// Further attributes, as `name=value` lines.
     Options,
-    /// When it was deleted, in nanoseconds since 1970.
+    /// When it was stopped or deleted, in nanoseconds since 1970.
     Deleted,
     AmazonSideAsn,
     Zone,
     Policy,
     DestinationType,
     PermissionArn,
+    /// What goes with it: ids, with blanks between them.
+    GoesWith,
 }
 
 /// One change of the records.
