@@ -25,6 +25,9 @@ class Terraform:
             os.environ,
             TF_CLI_CONFIG_FILE=str(directory / "terraform.rc"),
             TF_IN_AUTOMATION="1",
+            TF_CLI_ARGS_plan="-no-color",
+            TF_CLI_ARGS_apply="-no-color",
+            TF_CLI_ARGS_destroy="-no-color",
             CHECKPOINT_DISABLE="1",
             TF_VAR_endpoint=server.url,
         )
@@ -33,7 +36,7 @@ class Terraform:
     def run(self, *arguments, wanted=0):
         """A command; its output."""
         done = subprocess.run(
-            ["terraform", arguments[0], "-no-color", *arguments[1:]],
+            ["terraform", *arguments],
             cwd=self.directory,
             env=self.environment,
             stdout=subprocess.PIPE,
