@@ -16,6 +16,7 @@ use super::records::{Fact, Kind, Record, Records};
 use super::world::World;
 use super::xml::Xml;
 use crate::base::id::InterfaceId;
+use crate::base::limit::API_THINGS_MAX;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::account::Caller;
@@ -245,6 +246,22 @@ impl<'a> Edit<'a> {
         let id = self.records().next_id(kind);
         self.make_known(kind, &id);
         id
+    }
+
+    /// As [`Edit::make`], as long as there are not too many of the kind.
+    ///
+    /// # Errors
+    /// `ResourceLimitExceeded`.
+    pub fn make_another(&mut self, kind: Kind) -> Result<String, Fault> {
+        let Caller { account, region } = self.caller;
+        if self.records().owned(kind, *account, region).nth(API_THINGS_MAX - 1).is_some() {
+            let message = format!(
+                "The maximum of {API_THINGS_MAX} has been reached ({})",
+                kind.resource_type()
+            );
+            return Err(Fault::new("ResourceLimitExceeded", message));
+        }
+        Ok(self.make(kind))
     }
 
     /// As [`Edit::make`], of a resource that has had this id all along.

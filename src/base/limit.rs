@@ -230,6 +230,11 @@ pub const API_FILTER_VALUES_MAX: usize = 200;
 pub const API_DELETED_NAT_GATEWAY_SHOWN: Span = Span::from_hours(1);
 /// Client tokens whose answers are remembered, the oldest going first (ours; AWS keeps them a day).
 pub const API_CLIENT_TOKENS_MAX: usize = 4_096;
+/// Bytes of those answers together (ours).
+pub const API_CLIENT_TOKEN_BYTES_MAX: usize = 64 << 20;
+/// Resources of one kind that only the API has, of one account in one region (ours; AWS: 5,000 key pairs,
+/// 1,000 sets of DHCP options, 100 paths, 1,000 analyses). Rules of groups are bounded by their groups.
+pub const API_THINGS_MAX: usize = 5_000;
 /// Accounts and regions in which somebody has asked for something (ours): each has a default VPC.
 pub const API_PLACES_MAX: usize = 10_000;
 

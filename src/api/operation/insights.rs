@@ -261,7 +261,7 @@ fn create_path(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     facts.push((Fact::Filter, lines.join("\n")));
     facts.push((Fact::Created, edit.now.as_nanos().to_string()));
     let tags = edit.new_tags(Kind::InsightsPath.resource_type())?;
-    let id = edit.make(Kind::InsightsPath);
+    let id = edit.make_another(Kind::InsightsPath)?;
     for (fact, value) in facts {
         edit.remember(&id, fact, value);
     }
@@ -415,7 +415,7 @@ fn start(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
         own(&ask, Kind::InsightsPath, edit.params.needed("NetworkInsightsPathId")?)?
     };
     let Findings { found, part } = findings::analyse(edit, &PathRow(path.clone()));
-    let id = edit.make(Kind::InsightsAnalysis);
+    let id = edit.make_another(Kind::InsightsAnalysis)?;
     edit.remember(&id, Fact::Path, path);
     edit.remember(&id, Fact::Created, edit.now.as_nanos().to_string());
     edit.remember(&id, Fact::Findings, part);

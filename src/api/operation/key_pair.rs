@@ -147,7 +147,7 @@ fn make(
     (kind, material): (&str, Option<String>),
 ) -> Result<String, Fault> {
     let tags = edit.new_tags("key-pair")?;
-    let id = edit.make(Kind::KeyPair);
+    let id = edit.make_another(Kind::KeyPair)?;
     edit.remember(&id, Fact::Name, name);
     edit.remember(&id, Fact::Protocol, kind);
     edit.remember(&id, Fact::Created, timestamp(edit.now));
