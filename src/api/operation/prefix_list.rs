@@ -1,5 +1,4 @@
-//! Prefix lists that accounts manage, with their versions; Amazon's own (`endpoint.rs`) are shown
-//! beside them.
+//! Prefix lists: those that accounts manage, with their versions, and Amazon's own.
 //!
 //! The cloud has the blocks of a list, which is what packets feel. Its name, the greatest number of
 //! entries, their descriptions and the versions before this one are remembered beside it.
@@ -8,8 +7,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use super::endpoint::{AmazonsList, amazons_lists};
-use super::{arn, chosen};
+use super::arn;
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
@@ -17,10 +15,12 @@ use crate::api::filter::Values;
 use crate::api::params::Params;
 use crate::api::records::Fact;
 use crate::api::xml::Xml;
-use crate::base::id::PrefixListId;
+use crate::base::id::{Digits, PrefixListId};
 use crate::base::limit::{
     PREFIX_LIST_ENTRIES_MAX, PREFIX_LIST_VERSIONS_KEPT, RULE_DESCRIPTION_CHARS_MAX,
 };
+use crate::base::rng::mix;
+use crate::cloud::account::Region;
 use crate::cloud::command::Command;
 use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::prefix_list::PrefixList;
@@ -76,7 +76,48 @@ pub(super) const OPERATIONS: &[Operation] = &[
         lacks: "",
         run: Run::Write(delete),
     },
+    Operation {
+        name: "DescribePrefixLists",
+        takes: &["PrefixListId"],
+        filters: &["prefix-list-id", "prefix-list-name"],
+        lacks: "Lists of other services than S3 and DynamoDB; the blocks are examples.",
+        run: Run::Read(describe_amazons),
+    },
 ];
+
+/// A list of Amazon's: the addresses of a service in a region.
+pub(in crate::api) struct Amazons {
+    /// Its id: of the region and the service.
+    pub(in crate::api) id: PrefixListId,
+    /// Its name: that of the service.
+    pub(in crate::api) name: String,
+    /// Its blocks.
+    pub(in crate::api) entries: Vec<IpNet>,
+}
+
+/// The services that gateway endpoints lead to, with some of the blocks that they have had.
+const SERVICES: [(&str, [([u8; 4], u8); 2]); 2] = [
+    ("s3", [([52, 216, 0, 0], 15), ([54, 231, 0, 0], 16)]),
+    ("dynamodb", [([3, 218, 182, 0], 24), ([52, 94, 0, 0], 22)]),
+];
+
+/// Amazon's lists in a region.
+pub(in crate::api) fn amazons(region: &Region) -> Vec<Amazons> {
+    let lists = SERVICES.iter().enumerate().map(|(row, (service, blocks))| {
+        // The same in every run: of the letters of its region and its place here.
+        let seed = region.as_str().bytes().fold(0_u64, |sum, byte| mix(sum ^ u64::from(byte)));
+        let number = mix(seed.wrapping_add(u64::try_from(row).unwrap_or_default()));
+        let blocks = blocks.iter().filter_map(|(address, length)| {
+            ipnet::Ipv4Net::new((*address).into(), *length).ok().map(IpNet::V4)
+        });
+        Amazons {
+            id: PrefixListId::new(Digits::minted(number)),
+            name: format!("com.amazonaws.{}.{service}", region.as_str()),
+            entries: blocks.collect(),
+        }
+    });
+    lists.collect()
+}
 
 /// Which addresses a list holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,12 +206,12 @@ fn own<'a>(ask: &Ask<'a>, id: PrefixListId) -> Result<&'a PrefixList, Fault> {
 /// A list as `DescribeManagedPrefixLists` shows it.
 enum ListRow<'a> {
     Managed(PrefixListId, &'a PrefixList),
-    Amazons(AmazonsList),
+    Amazons(Amazons),
 }
 
 impl<'a> ListRow<'a> {
     fn find(ask: &Ask<'a>, id: PrefixListId) -> Result<ListRow<'a>, Fault> {
-        match amazons_lists(ask)?.into_iter().find(|list| list.id == id) {
+        match amazons(&ask.caller.region).into_iter().find(|list| list.id == id) {
             Some(list) => Ok(ListRow::Amazons(list)),
             None => Ok(ListRow::Managed(id, own(ask, id)?)),
         }
@@ -328,14 +369,57 @@ fn answer(edit: &Edit<'_>, xml: &mut Xml, id: PrefixListId, state: &str) -> Resu
     Ok(())
 }
 
-fn describe_managed(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
+fn rows_of<'a>(
+    ask: &Ask<'a>,
+    all: impl FnOnce() -> Vec<ListRow<'a>>,
+) -> Result<Vec<ListRow<'a>>, Fault> {
     let find = |id: PrefixListId| ListRow::find(ask, id);
-    let rows = chosen(ask, "PrefixListId", "prefix-list-id", find, || {
-        let lists = ask.cloud().prefix_lists_of(ask.caller);
-        let own = lists.map(|(id, list)| ListRow::Managed(id, list));
-        Ok(own.chain(amazons_lists(ask)?.into_iter().map(ListRow::Amazons)).collect())
+    super::chosen(ask, "PrefixListId", "prefix-list-id", find, || Ok(all()))
+}
+
+fn of_amazon<'a>(ask: &Ask<'a>) -> impl Iterator<Item = ListRow<'a>> {
+    amazons(&ask.caller.region).into_iter().map(ListRow::Amazons)
+}
+
+fn describe_managed(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
+    let rows = rows_of(ask, || {
+        let own = ask.cloud().prefix_lists_of(ask.caller);
+        let own = own.map(|(id, list)| ListRow::Managed(id, list));
+        own.chain(of_amazon(ask)).collect()
     })?;
     describe(ask, xml, "prefixListSet", PageBounds::INSIGHTS, rows)
+}
+
+/// A list of Amazon's as `DescribePrefixLists` shows it.
+struct AmazonsRow(Amazons);
+
+impl Row for AmazonsRow {
+    fn key(&self) -> String {
+        self.0.id.to_string()
+    }
+
+    fn field(&self, _: &Ask<'_>, name: &str, out: &mut Values<'_>) {
+        match name {
+            "prefix-list-id" => out.shows(self.0.id),
+            "prefix-list-name" => out.is(&self.0.name),
+            _ => {}
+        }
+    }
+
+    fn write(&self, _: &Ask<'_>, xml: &mut Xml) {
+        xml.text("prefixListId", self.0.id);
+        xml.text("prefixListName", &self.0.name);
+        xml.values("cidrSet", &self.0.entries);
+    }
+}
+
+fn describe_amazons(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
+    let rows = rows_of(ask, || of_amazon(ask).collect())?;
+    let rows = rows.into_iter().filter_map(|row| match row {
+        ListRow::Amazons(list) => Some(AmazonsRow(list)),
+        ListRow::Managed(..) => None,
+    });
+    describe(ask, xml, "prefixListSet", PageBounds::USUAL, rows)
 }
 
 /// An entry as it is shown.
