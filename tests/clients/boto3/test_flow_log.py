@@ -105,3 +105,13 @@ def test_formats_intervals_and_destinations(ec2, refused):
         create(client, vpc, traffic="SOME")
     client.delete_subnet(SubnetId=subnet)
     assert client.describe_flow_logs()["FlowLogs"] == []
+
+
+def test_logs_go_with_what_they_watch(ec2):
+    client = ec2()
+    vpc = new_vpc(client)
+    create(client, vpc)
+    [kept] = create(client, vpc, traffic="REJECT")["FlowLogIds"]
+    client.delete_flow_logs(FlowLogIds=[kept])
+    client.delete_vpc(VpcId=vpc)
+    assert client.describe_flow_logs()["FlowLogs"] == []

@@ -238,7 +238,7 @@ def test_flat_parameters(ec2):
     assert shown(client, group)["IpPermissions"] == []
 
 
-def test_the_rule_for_ipv6_shows_with_the_vpcs_block(ec2, server, refused):
+def test_a_vpc_without_ipv6_shows_no_rule_for_it(ec2, refused):
     client = ec2()
     group = new_group(client, new_vpc(client))
     v6 = {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
