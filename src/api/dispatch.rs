@@ -259,9 +259,15 @@ impl<'a> Edit<'a> {
         self.forget(id);
     }
 
-    /// Forgets all that was remembered of a resource that is gone.
+    /// Forgets all that was remembered of a resource that is gone, and of what went with it.
     pub fn forget(&mut self, id: impl std::fmt::Display) {
-        self.record(Record::Gone { id: id.to_string() });
+        let id = id.to_string();
+        let with_it = self.records().fact(&id, Fact::GoesWith).unwrap_or_default();
+        let with_it: Vec<String> = with_it.split(' ').map(str::to_owned).collect();
+        for id in with_it.into_iter().filter(|id| !id.is_empty()) {
+            self.record(Record::Gone { id });
+        }
+        self.record(Record::Gone { id });
     }
 
     /// The tags that the request wants on a new resource of this type (`TagSpecification.N`), valid

@@ -10,6 +10,7 @@ pub(super) mod dhcp;
 pub(super) mod endpoint;
 pub(super) mod flow_log;
 pub(super) mod image;
+pub(super) mod insights;
 pub(super) mod instance;
 pub(super) mod instance_type;
 pub(super) mod interface;
@@ -53,6 +54,7 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Key pairs", key_pair::OPERATIONS),
     ("Network interfaces", interface::OPERATIONS),
     ("Elastic IP addresses", address::OPERATIONS),
+    ("Network Insights", insights::OPERATIONS),
     ("Internet gateways", internet_gateway::OPERATIONS),
     ("NAT gateways", nat_gateway::OPERATIONS),
     ("Virtual private gateways", vpn_gateway::OPERATIONS),
