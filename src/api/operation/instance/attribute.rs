@@ -217,8 +217,11 @@ pub(super) fn metadata(params: &Params) -> Result<Vec<(&'static str, String)>, F
     let mut wanted = Vec::new();
     for (parameter, element, words, _) in METADATA_OPTIONS {
         let Some(text) = params.text(parameter) else { continue };
-        let is_number = || text.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n));
-        if !words.contains(&text) && !(words.is_empty() && is_number()) {
+        let known = match words {
+            [] => text.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n)),
+            _ => words.contains(&text),
+        };
+        if !known {
             return Err(Fault::value(parameter, text));
         }
         wanted.push((element, text.to_owned()));
