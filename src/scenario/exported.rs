@@ -93,19 +93,3 @@ fn what_is_written_declares_the_same_network() {
     }
     assert!(compared > 50 && packets > 500, "{compared} files, {packets} packets");
 }
-
-/// The file that is written of a documented configuration, read by a human. `BLESS=1` writes it.
-#[test]
-fn a_documented_configuration_as_it_is_written() {
-    const GOLDEN: &str = "tests/data/exported.yaml";
-    let loaded = load(Path::new("scenarios/documented/sc1-finance-and-accounting.yaml")).unwrap();
-    let built = build(&loaded, None, Twin::Compiled).unwrap();
-    let now = built.cloud().latest();
-    let written = export::network(built.cloud(), now, None, "Finance and accounting");
-    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(GOLDEN, written.text).unwrap();
-        return;
-    }
-    let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
-    assert!(written.text == golden, "{GOLDEN} is out of date: run `BLESS=1 cargo test`");
-}
