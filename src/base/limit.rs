@@ -238,6 +238,9 @@ pub const API_THINGS_MAX: usize = 5_000;
 /// Accounts and regions in which somebody has asked for something (ours): each has a default VPC.
 pub const API_PLACES_MAX: usize = 10_000;
 
+/// Paths of Network Insights that an account has in a region, and analyses (ours).
+pub const API_INSIGHTS_MAX: usize = 1_000;
+
 // ---- traffic in a server ---------------------------------------------------------------------
 
 /// Packets that one request sends (ours).

@@ -18,6 +18,7 @@ use crate::api::params;
 use crate::api::records::{Fact, Kind};
 use crate::api::xml::Xml;
 use crate::base::id::{AccountId, InstanceId, InterfaceId, InternetGatewayId};
+use crate::base::limit::API_INSIGHTS_MAX;
 use crate::cloud::Cloud;
 use crate::cloud::gateway::GatewayId;
 use findings::Findings;
@@ -100,6 +101,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         run: Run::Write(delete_analysis),
     },
 ];
+
+/// Is there room for one more of a kind?
+fn has_room(edit: &Edit<'_>, kind: Kind) -> Result<(), Fault> {
+    let owned = edit.records().owned(kind, edit.caller.account, &edit.caller.region);
+    if owned.count() < API_INSIGHTS_MAX {
+        return Ok(());
+    }
+    let message =
+        format!("There are {API_INSIGHTS_MAX} already, as many as there may be; delete one");
+    Err(Fault::new("ResourceLimitExceeded", message))
+}
 
 /// What stands at an end of a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -261,7 +273,8 @@ fn create_path(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     facts.push((Fact::Filter, lines.join("\n")));
     facts.push((Fact::Created, edit.now.as_nanos().to_string()));
     let tags = edit.new_tags(Kind::InsightsPath.resource_type())?;
-    let id = edit.make_another(Kind::InsightsPath)?;
+    has_room(edit, Kind::InsightsPath)?;
+    let id = edit.make(Kind::InsightsPath);
     for (fact, value) in facts {
         edit.remember(&id, fact, value);
     }
@@ -414,8 +427,9 @@ fn start(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
         let ask = edit.ask();
         own(&ask, Kind::InsightsPath, edit.params.needed("NetworkInsightsPathId")?)?
     };
+    has_room(edit, Kind::InsightsAnalysis)?;
     let Findings { found, part } = findings::analyse(edit, &PathRow(path.clone()));
-    let id = edit.make_another(Kind::InsightsAnalysis)?;
+    let id = edit.make(Kind::InsightsAnalysis);
     edit.remember(&id, Fact::Path, path);
     edit.remember(&id, Fact::Created, edit.now.as_nanos().to_string());
     edit.remember(&id, Fact::Findings, part);
