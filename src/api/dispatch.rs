@@ -201,11 +201,11 @@ impl<'a> Edit<'a> {
             // What is gone for everybody is remembered no more.
             match event.change {
                 Change::InstanceForgotten { instance } => self.forget(instance),
-                Change::InterfaceDeleted { interface } => self.forget(interface),
+                Change::InterfaceDeleted { interface } => self.forget_interface(interface),
                 Change::InstanceTerminated { interface, .. }
                     if self.cloud().interface(interface).is_none() =>
                 {
-                    self.forget(interface);
+                    self.forget_interface(interface);
                 }
                 _ => {}
             }
@@ -251,6 +251,12 @@ impl<'a> Edit<'a> {
     pub fn make_known(&mut self, kind: Kind, id: &str) {
         let (owner, region) = (self.caller.account, self.caller.region.clone());
         self.record(Record::Made { kind, id: id.to_owned(), owner, region });
+    }
+
+    /// Forgets an interface, and how it last belonged to an instance.
+    fn forget_interface(&mut self, id: InterfaceId) {
+        operation::interface::forget_attachment(self, id);
+        self.forget(id);
     }
 
     /// Forgets all that was remembered of a resource that is gone, and of what went with it.

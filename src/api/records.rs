@@ -99,6 +99,10 @@ pub enum Fact {
     PermissionArn,
     /// What goes with it: ids, with blanks between them.
     GoesWith,
+    /// Of an interface: how it last belonged to an instance, if it does no more.
+    Attachment,
+    /// Of an attachment that has ended: the interface.
+    Interface,
 }
 
 /// One change of the records.

@@ -19,7 +19,14 @@ use crate::cloud::gateway::{Gateway, GatewayId};
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "CreateVpcEndpoint",
-        takes: &["VpcEndpointType", "VpcId", "ServiceName", "PolicyDocument", "RouteTableId"],
+        takes: &[
+            "VpcEndpointType",
+            "VpcId",
+            "ServiceName",
+            "PolicyDocument",
+            "RouteTableId",
+            "PrivateDnsEnabled",
+        ],
         filters: &[],
         lacks: "Gateway endpoints only, to S3 and DynamoDB. A policy is remembered and bars nobody.",
         run: Run::Write(create),
@@ -174,6 +181,10 @@ fn create(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
             return Err(Fault::new("UnsupportedOperation", message));
         }
         Some(other) => return Err(Fault::value("vpcEndpointType", other)),
+    }
+    if edit.params.flag("PrivateDnsEnabled")? == Some(true) {
+        let message = "Private DNS is not supported for Gateway endpoints.";
+        return Err(Fault::new("InvalidParameter", message));
     }
     for interface_only in ["SubnetId", "SecurityGroupId"] {
         if edit.params.member(interface_only).is_some() {

@@ -279,7 +279,12 @@ impl InterfaceRow<'_> {
     }
 
     fn attachment_field(&self, ask: &Ask<'_>, what: &str, out: &mut Values<'_>) {
-        let Some(attachment) = self.1.attachment else { return };
+        let Some(attachment) = self.1.attachment else {
+            if let (Some(former), "attachment-id") = (former(ask, self.0, self.1), what) {
+                out.shows(former.id);
+            }
+            return;
+        };
         match what {
             "attachment-id" => out.shows(attachment.id),
             "attach-time" => out.shows(timestamp(attachment.since)),
@@ -340,7 +345,17 @@ impl InterfaceRow<'_> {
                 xml.text("status", "attached");
                 xml.text("deleteOnTermination", false);
             }),
-            (None, _) => {}
+            (None, _) => {
+                if let Some(former) = former(ask, *id, interface) {
+                    xml.group("attachment", |xml| {
+                        xml.text("attachmentId", former.id);
+                        xml.text("instanceId", former.instance);
+                        xml.text("instanceOwnerId", ask.caller.account);
+                        xml.text("deviceIndex", former.device.get());
+                        xml.text("status", "detached");
+                    });
+                }
+            }
         }
         if let Some((allocation, held)) = primary.and_then(|a| public_for(ask, *id, a)) {
             write_association(ask, xml, interface.vpc, allocation, held);
@@ -348,6 +363,38 @@ impl InterfaceRow<'_> {
         write_tags(xml, ask.tags(ResourceId::Interface(*id)));
         write_addresses(ask, xml, *id, interface);
         xml.text("interfaceType", self.kind());
+    }
+}
+
+/// How an interface last belonged to an instance. Who waits for the end of an attachment asks for it
+/// by its id, and finds it ended; nobody else sees it.
+struct Former {
+    id: AttachmentId,
+    instance: InstanceId,
+    device: DeviceIndex,
+}
+
+fn former(ask: &Ask<'_>, id: InterfaceId, interface: &Interface) -> Option<Former> {
+    if interface.attachment.is_some() {
+        return None;
+    }
+    let mut words = ask.fact(id, Fact::Attachment)?.split(' ');
+    let former = Former {
+        id: words.next()?.parse().ok()?,
+        instance: words.next()?.parse().ok()?,
+        device: DeviceIndex::new(words.next()?.parse().ok()?),
+    };
+    let asked = exactly::<AttachmentId>(ask, "attachment.attachment-id").ok()??;
+    asked.contains(&former.id).then_some(former)
+}
+
+/// Forgets how an interface last belonged to an instance.
+pub(in crate::api) fn forget_attachment(edit: &mut Edit<'_>, id: InterfaceId) {
+    let ask = edit.ask();
+    let old = ask.fact(id, Fact::Attachment).and_then(|text| text.split(' ').next());
+    if let Some(old) = old.map(str::to_owned) {
+        edit.forget(old);
+        edit.remember(id, Fact::Attachment, "");
     }
 }
 
@@ -611,7 +658,10 @@ fn candidates(ask: &Ask<'_>) -> Result<Vec<InterfaceId>, Fault> {
     if let Some(attachments) = exactly::<AttachmentId>(ask, "attachment.attachment-id")? {
         return Ok(attachments
             .into_iter()
-            .filter_map(|id| cloud.interface_by_attachment(id))
+            .filter_map(|id| {
+                let former = || ask.fact(id, Fact::Interface)?.parse().ok();
+                cloud.interface_by_attachment(id).or_else(former)
+            })
             .collect());
     }
     if let Some(instances) = exactly::<InstanceId>(ask, "attachment.instance-id")? {
@@ -663,8 +713,19 @@ fn attach(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
 }
 
 fn detach(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
-    let attachment = edit.params.needed_id("AttachmentId")?;
+    let attachment: AttachmentId = edit.params.needed_id("AttachmentId")?;
+    let ask = edit.ask();
+    let interface = ask.cloud().interface_by_attachment(attachment);
+    let before = interface.and_then(|id| {
+        let interface = own(&ask, id).ok()?;
+        Some((id, interface.instance()?, interface.attachment?.device.get()))
+    });
     edit.apply(&Command::DetachNetworkInterface { attachment })?;
+    if let Some((id, instance, device)) = before {
+        forget_attachment(edit, id);
+        edit.remember(id, Fact::Attachment, format!("{attachment} {instance} {device}"));
+        edit.remember(attachment, Fact::Interface, id.to_string());
+    }
     done(xml);
     Ok(())
 }

@@ -44,6 +44,8 @@ pub(super) const TAKES: &[&str] = &[
     "InstanceInitiatedShutdownBehavior",
     "CreditSpecification",
     "MetadataOptions",
+    "HibernationOptions",
+    "EnclaveOptions",
 ];
 
 /// The types of resources that a launch may tag. There are no volumes to tag.
@@ -61,6 +63,12 @@ struct Interfaces {
 /// `RunInstances`.
 pub(super) fn run(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     let (least, most) = counts(edit.params)?;
+    for unsupported in ["HibernationOptions.Configured", "EnclaveOptions.Enabled"] {
+        if edit.params.flag(unsupported)? == Some(true) {
+            let message = format!("vpclab has no {unsupported}");
+            return Err(Fault::new("UnsupportedOperation", message));
+        }
+    }
     for unsupported in ["LaunchTemplate", "InstanceMarketOptions"] {
         if edit.params.member(unsupported).is_some() {
             let message = format!("vpclab has no {unsupported}");
