@@ -56,7 +56,7 @@ def test_the_readme(binary, tmp_path):
         start_new_session=True,
     )
     try:
-        output, _ = ran.communicate(timeout=180)
+        output, _ = ran.communicate(timeout=600)
     finally:
         os.killpg(ran.pid, signal.SIGTERM)
     said = output.split("<end of block>\n")
