@@ -114,7 +114,9 @@ fn judge(answer: &Answer, framing: Framing) -> Result<Option<String>, String> {
     match (answer.status, &code) {
         (200, _) => Ok(None),
         (_, None) => Err("a refusal without a code".to_owned()),
-        (_, Some(code)) if code.contains("Internal") || !is_code(code) => Err(format!("code {code}")),
+        (_, Some(code)) if code.contains("Internal") || !is_code(code) => {
+            Err(format!("code {code}"))
+        }
         (_, Some(_)) => Ok(code),
     }
 }

@@ -405,7 +405,8 @@ impl Fuzzer {
                 self.add(&mut form, &format!("TagSpecification.{name}"), wild);
             }
         }
-        for (name, rarely) in [("MaxResults", 12), ("NextToken", 20), ("ClientToken", 12), ("DryRun", 30)]
+        for (name, rarely) in
+            [("MaxResults", 12), ("NextToken", 20), ("ClientToken", 12), ("DryRun", 30)]
         {
             if self.one_in(rarely) {
                 self.add(&mut form, name, wild);
@@ -568,7 +569,9 @@ impl Fuzzer {
             9 => self.pick(TEXTS).repeat(self.pick_len()),
             10 => {
                 let length = self.below(40);
-                (0..length).filter_map(|_| char::from_u32((self.rng.next_u64() >> 43) as u32)).collect()
+                (0..length)
+                    .filter_map(|_| char::from_u32((self.rng.next_u64() >> 43) as u32))
+                    .collect()
             }
             _ => format!("{}{}", self.pick(TEXTS), self.pick(NUMBERS)),
         }
@@ -607,7 +610,8 @@ impl Fuzzer {
             }
         };
         page.insert_str(0, "/_vpclab/");
-        let method = if self.one_in(30) { self.pick(&["GET", "POST", "PUT", "HEAD"]) } else { method };
+        let method =
+            if self.one_in(30) { self.pick(&["GET", "POST", "PUT", "HEAD"]) } else { method };
         let body = if method == "POST" { self.json() } else { Vec::new() };
         self.request(method, &page, body)
     }
