@@ -24,7 +24,7 @@ const SLOW_KIB_MAX: u64 = 128 << 10;
 /// Connections of a crowd.
 const CROWD: usize = 10_000;
 /// What a connection may cost the server, in KiB: 8 of buffer for what comes in, and its state.
-const CONNECTION_KIB_MAX: u64 = 24;
+const CONNECTION_KIB_MAX: u64 = 32;
 /// Descriptors of this process that are not for the crowd: what other tests have open.
 const SPARE: usize = 400;
 /// Ten gigabytes.

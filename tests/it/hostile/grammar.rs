@@ -35,9 +35,17 @@ pub(super) struct Shot {
 /// Where requests come from.
 pub(super) struct Fuzzer {
     rng: Stream,
-    ids: BTreeMap<String, Vec<String>>,
+    /// By who saw them, and their kind.
+    ids: BTreeMap<(Place, String), Vec<String>>,
     operations: Vec<&'static Operation>,
+    /// Who asks now.
+    place: Place,
+    /// Is the present request meant well?
+    honest: bool,
 }
+
+/// An account and a region.
+type Place = (&'static str, &'static str);
 
 const ACCOUNTS: &[&str] = &["111111111111", "222222222222", "333333333333"];
 const REGIONS: &[&str] = &["us-east-1", "us-east-1", "us-east-1", "eu-west-1"];
@@ -187,6 +195,42 @@ const WORDS: &[&str] = &[
     "arn:aws:s3:::bucket",
 ];
 
+/// What a request that is meant well has for parameters of these names.
+const GOOD: &[(&str, &[&str])] = &[
+    ("IpProtocol", &["tcp", "udp", "icmp", "-1"]),
+    ("Protocol", &["6", "17", "-1"]),
+    ("RuleAction", &["allow", "deny"]),
+    ("RuleNumber", &["1", "50", "100", "110", "32766"]),
+    ("FromPort", &["22", "80"]),
+    ("ToPort", &["80", "443"]),
+    ("From", &["22"]),
+    ("To", &["443"]),
+    ("Egress", &["true", "false"]),
+    ("TrafficType", &["ALL", "ACCEPT", "REJECT"]),
+    ("LogDestinationType", &["cloud-watch-logs"]),
+    ("LogGroupName", &["logs"]),
+    ("DeliverLogsPermissionArn", &["arn:aws:iam::111111111111:role/logs"]),
+    ("LogFormat", &["${version} ${srcaddr} ${action}"]),
+    ("MaxAggregationInterval", &["60", "600"]),
+    ("ResourceType", &["VPC", "Subnet", "vpc", "subnet"]),
+    ("AvailabilityZone", &["us-east-1a", "us-east-1b"]),
+    ("PeerRegion", &["us-east-1", "eu-west-1"]),
+    ("PeerOwnerId", ACCOUNTS),
+    ("VpcEndpointType", &["Gateway"]),
+    ("ServiceName", &["com.amazonaws.us-east-1.s3", "com.amazonaws.us-east-1.dynamodb"]),
+    ("PolicyDocument", &["{\"Statement\": []}"]),
+    ("Type", &["ipsec.1", "8"]),
+    ("InstanceTenancy", &["default", "dedicated"]),
+    ("Attribute", &["enableDnsSupport", "enableDnsHostnames"]),
+    ("AddressFamily", &["IPv4"]),
+    ("MaxEntries", &["2", "10"]),
+    ("AmazonSideAsn", &["64512"]),
+    ("ConnectivityType", &["private", "public"]),
+    ("RoleArn", &["arn:aws:iam::444444444444:role/path/name"]),
+    ("RoleSessionName", &["session"]),
+    ("DurationSeconds", &["900"]),
+];
+
 /// Operations that are none of EC2's table, and their parameters.
 const OTHERS: &[(&str, &[&str])] = &[
     ("GetCallerIdentity", &[]),
@@ -290,7 +334,8 @@ const KINDS: &[(&str, &str)] = &[
 impl Fuzzer {
     pub(super) fn new(rng: Stream) -> Fuzzer {
         let operations = operations().map(|(_, operation)| operation).collect();
-        Fuzzer { rng, ids: BTreeMap::new(), operations }
+        let place = (ACCOUNTS[0], REGIONS[0]);
+        Fuzzer { rng, ids: BTreeMap::new(), operations, place, honest: true }
     }
 
     /// True once in `n` times.
@@ -316,18 +361,18 @@ impl Fuzzer {
             if !is_hex || !(8..=17).contains(&digits.len()) || kind.len() > 20 {
                 continue;
             }
-            let known = self.ids.entry(kind.to_owned()).or_default();
-            if known.len() < IDS_MAX {
-                known.push(text.to_owned());
-            } else {
-                let at = usize::try_from(self.rng.below(IDS_MAX as u64)).unwrap_or(0);
-                text.clone_into(&mut known[at]);
+            let known = self.ids.entry((self.place, kind.to_owned())).or_default();
+            known.retain(|id| id != text);
+            known.push(text.to_owned());
+            if known.len() > IDS_MAX {
+                known.remove(0);
             }
         }
     }
 
     /// The next request.
     pub(super) fn shot(&mut self) -> Shot {
+        self.place = (self.pick(ACCOUNTS), self.pick(REGIONS));
         match self.rng.below(100) {
             0..3 => self.no_http(),
             3..13 => self.page(),
@@ -354,7 +399,7 @@ impl Fuzzer {
             1 => "/%2e%2e/",
             2 => "/\u{7e}",
             3 => "/_vpclab",
-            4 => "*",
+            4 if !in_query => "*",
             _ => "/",
         };
         if in_query {
@@ -374,10 +419,14 @@ impl Fuzzer {
             (operation.name, operation.takes, operation.filters)
         };
         let mut form = format!("Action={name}&Version=2016-11-15");
-        // Most of a request is plausible, or nothing would get past the first check.
-        let wild = if self.one_in(3) { 4 } else { 40 };
+        // Most requests are meant well, or few would get past the first check.
+        self.honest = !self.one_in(3);
+        let wild = if self.honest { 200 } else { 5 };
+        // Whoever describes names nothing, or little.
+        let reads = name.starts_with("Describe") && !self.one_in(4);
+        let left_out = if self.honest { 6 } else { 4 };
         for name in takes {
-            if self.one_in(4) {
+            if reads || self.one_in(left_out) {
                 continue;
             }
             let below = BELOW.iter().find(|(top, _)| top == name);
@@ -389,7 +438,7 @@ impl Fuzzer {
                         }
                     }
                 }
-                _ if self.one_in(4) => {
+                _ if self.one_in(if self.honest { 12 } else { 4 }) => {
                     for n in 1..=self.rng.below(4) {
                         self.add(&mut form, &format!("{name}.{n}"), wild);
                     }
@@ -397,7 +446,7 @@ impl Fuzzer {
                 _ => self.add(&mut form, name, wild),
             }
         }
-        if !filters.is_empty() && self.one_in(2) {
+        if !filters.is_empty() && self.one_in(3) {
             self.filters(&mut form, filters, wild);
         }
         if self.one_in(8) {
@@ -476,6 +525,9 @@ impl Fuzzer {
     /// What a parameter of this name may have.
     fn value(&mut self, name: &str) -> String {
         let last = name.rsplit('.').find(|part| part.parse::<u32>().is_err()).unwrap_or(name);
+        if let Some((_, values)) = GOOD.iter().find(|(good, _)| *good == last && self.honest) {
+            return self.pick(values).to_owned();
+        }
         let has = |words: &[&str]| words.iter().any(|word| last.contains(word));
         let ends = |words: &[&str]| words.iter().any(|word| last.ends_with(word));
         if has(&["Cidr"]) && !ends(&["Id"]) {
@@ -518,7 +570,7 @@ impl Fuzzer {
     }
 
     fn block(&mut self) -> String {
-        match self.rng.below(4) {
+        match if self.honest { 1 + self.rng.below(3) } else { self.rng.below(4) } {
             0 => self.pick(BLOCKS).to_owned(),
             1 => format!("10.{}.0.0/16", self.rng.below(40)),
             _ => format!("10.{}.{}.0/24", self.rng.below(40), self.rng.below(256)),
@@ -527,25 +579,26 @@ impl Fuzzer {
 
     /// An id of this kind, known or not.
     fn id(&mut self, kind: &str) -> String {
-        match self.rng.below(20) {
+        let wild = if self.honest { 200 } else { 10 };
+        match self.rng.below(wild) {
             0 => format!("{kind}-{:017x}", self.rng.next_u64() >> 4),
             1 => format!("{kind}-{:08x}", self.rng.next_u64() >> 32),
             2 => format!("{kind}-{}", self.any()),
             3 => self.known(),
-            _ => match self.ids.get(kind) {
-                Some(known) if !known.is_empty() => {
-                    let at = usize::try_from(self.rng.below(known.len() as u64)).unwrap_or(0);
-                    known[at].clone()
+            _ => match self.ids.get(&(self.place, kind.to_owned())).map(Vec::len) {
+                Some(n @ 1..) => {
+                    // What was made last has hardly been deleted yet.
+                    let at = if self.honest { n - 1 - self.below(n.min(4)) } else { self.below(n) };
+                    self.ids[&(self.place, kind.to_owned())][at].clone()
                 }
                 _ => self.known(),
             },
         }
     }
 
-    /// An id of any kind.
+    /// An id of any kind and place.
     fn known(&mut self) -> String {
-        let kinds = self.ids.len() as u64;
-        let nth = usize::try_from(self.rng.below(kinds)).unwrap_or(0);
+        let nth = self.below(self.ids.len());
         let Some(known) = self.ids.values().nth(nth) else { return "vpc-1".to_owned() };
         let at = usize::try_from(self.rng.below(known.len() as u64)).unwrap_or(0);
         known[at].clone()
@@ -715,8 +768,7 @@ impl Fuzzer {
     }
 
     fn credentials(&mut self, head: &mut Vec<u8>) {
-        let region = self.pick(REGIONS);
-        let account = self.pick(ACCOUNTS);
+        let (account, region) = self.place;
         let line = match self.rng.below(100) {
             0 => String::new(),
             1 => "Authorization: \r\n".to_owned(),

@@ -60,7 +60,7 @@ impl Served {
     pub(crate) fn memory_kib(&self, row: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(row)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// The value of one of its metrics.
