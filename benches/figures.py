@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Puts measured figures into a text, and curves beside it: figures.py RUN_DIRECTORY TEXT.md
 
-RUN_DIRECTORY has what figures.sh has measured: bench-*.json (`vpclab bench --json`) and scale.json (the
-bench `scale`). Whatever stands in TEXT.md between `<!-- figures: NAME -->` and `<!-- end -->` is
-replaced by the table NAME: `aims`, `machine`, `scale`, `bytes`, a question of `vpclab bench`, or
+RUN_DIRECTORY has what figures.sh and api.sh have measured: bench-*.json (`vpclab bench --json`), scale.json
+(the bench `scale`) and api.json (the bench `api`). Whatever stands in TEXT.md between `<!-- figures: NAME -->` and `<!-- end -->` is
+replaced by the table NAME: `aims`, `machine`, `scale`, `bytes`, `api-start`, `api-one`, `api-rush`, a question of `vpclab bench`, or
 `peers`, which is the newest table of benches/peers/runs. Curves go into TEXT/NAME.csv and .svg.
 Needs nothing but Python.
 """
@@ -63,14 +63,72 @@ def bytes_table(scale):
     return rows(["bytes of", "resident", "of these rows, addresses and routes"], body)
 
 
+class Api:
+    """What the bench `api` has measured."""
+
+    def __init__(self, report):
+        self.report = report
+        self.values = {(r["topic"], r["case"], r["subject"], r["key"]): r["value"] for r in report["rows"]}
+
+    def get(self, topic, case, subject, key):
+        return self.values.get((topic, case, subject, key))
+
+    def cases(self, topic):
+        """The cases of a topic, each once, in their order."""
+        return list(dict.fromkeys(r["case"] for r in self.report["rows"] if r["topic"] == topic))
+
+    def cell(self, *name):
+        value = self.get(*name)
+        return spread(value) if value else ""
+
+    def moto(self):
+        return f'moto_server {self.report["moto"]}' if self.report["moto"] else "moto_server"
+
+    def start(self):
+        body = [[r["subject"] if r["subject"] != "moto_server" else self.moto(), r["case"], spread(r["value"])]
+                for r in self.report["rows"] if r["topic"] == "start"]
+        return rows(["server", "world", "first answer, ms"], body)
+
+    def one(self):
+        head = ["call", "vpclab, 50 %", "99 %", "with --data, 50 %", "99 %", f"{self.moto()}, 50 %", "99 %", "moto over vpclab"]
+        body = []
+        for case in self.cases("one"):
+            if case == "health":
+                continue
+            cells = [self.cell("one", case, subject, key) for subject in ("vpclab", "vpclab --data", "moto_server")
+                     for key in ("p50, us", "p99, us")]
+            own, moto = (self.get("one", case, subject, "p50, us") for subject in ("vpclab", "moto_server"))
+            body.append([case, *cells, number(moto["median"] / own["median"]) if moto else ""])
+        floor = self.cell("one", "health", "floor", "p50, us")
+        return f"Microseconds. The floor, `/_vpclab/health`: {floor}.\n\n" + rows(head, body)
+
+    def rush(self):
+        moto = next((r["value"] for r in self.report["rows"]
+                     if (r["topic"], r["subject"], r["key"]) == ("rush", "moto_server", "calls/s")), None)
+        floor = self.get("rush", "health", "floor", "calls/s")
+        body = []
+        for r in self.report["rows"]:
+            if r["topic"] != "rush" or r["key"] != "calls/s":
+                continue
+            rate = r["value"]["median"]
+            cost = self.cell("rush", r["case"], r["subject"], "CPU us")
+            subject = self.moto() if r["subject"] == "moto_server" else r["subject"]
+            body.append([f'{subject}, {r["case"]}', spread(r["value"]), cost, f'{rate / floor["median"]:.3f}',
+                         number(rate / moto["median"]) if moto else ""])
+        return rows(["server and world", "calls/s", "its processor time a call, us", "of the floor", "over moto"], body)
+
+
 class Found:
     """Figures by name, as aims.json names them."""
 
-    def __init__(self, topics, scale):
-        self.topics, self.scale = topics, scale
+    def __init__(self, topics, scale, api):
+        self.topics, self.scale, self.api = topics, scale, api
 
     def get(self, name):
-        topic, case, key = name
+        topic, case, key = name[0], name[1], name[-1]
+        if topic == "api":
+            value = self.api.get(*name[1:]) if self.api else None
+            return value["median"] if value else None
         if topic == "bytes":
             return self.scale["bytes"][case][key] if self.scale else None
         if topic == "networks":
@@ -132,18 +190,25 @@ def load(run):
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             scale = json.load(file)
-    return reports, topics, scale
+    path = os.path.join(run, "api.json")
+    api = None
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            api = Api(json.load(file))
+    return reports, topics, scale, api
 
 
 def main():
     run, text_path = sys.argv[1:3]
-    reports, topics, scale = load(run)
-    found = Found(topics, scale)
+    reports, topics, scale, api = load(run)
+    found = Found(topics, scale, api)
     blocks = {"aims": lambda: aims_table(found)}
     if reports:
         blocks["machine"] = lambda: machine(reports)
     if scale:
         blocks["scale"], blocks["bytes"] = lambda: scale_table(scale), lambda: bytes_table(scale)
+    if api:
+        blocks["api-start"], blocks["api-one"], blocks["api-rush"] = api.start, api.one, api.rush
     for key, topic in topics.items():
         blocks[key] = lambda topic=topic: topic_table(topic)
     peers = sorted(glob.glob(os.path.join(HERE, "peers", "runs", "*", "table.md")))

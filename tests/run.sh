@@ -26,8 +26,8 @@ cargo test --locked --release
 # packets in random worlds with everything a VPC has; ten million in batches; and the repairs of 10,000
 # blocked packets.
 cargo test --locked --release --test it -- worlds ten_million --ignored --nocapture
-# 200 kills of a server at work, 100,000 races of two owners, and a journal with every byte of it wrong in turn.
-cargo test --locked --release --test it -- kill race --ignored --nocapture
+# 200 kills of a server at work, 100,000 races of two owners, a million fuzzed requests, and a journal with every byte of it wrong in turn.
+cargo test --locked --release --test it -- kill race hostile --ignored --nocapture
 cargo test --locked --release --lib -- journal --ignored
 # The server, as AWS's own clients use it.
 tests/clients/run.sh -q

@@ -35,10 +35,7 @@ impl Clock {
                     since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
                 Instant::from_nanos(nanos)
             }
-            Clock::Virtual(nanos) => {
-                let step = Span::from_micros(1).as_nanos();
-                Instant::from_nanos(nanos.fetch_add(step, Ordering::Relaxed) + step)
-            }
+            Clock::Virtual(nanos) => Instant::from_nanos(later(nanos, Span::from_micros(1))),
         }
     }
 
@@ -46,10 +43,7 @@ impl Clock {
     pub fn advance(&self, by: Span) -> Option<Instant> {
         match self {
             Clock::Wall => None,
-            Clock::Virtual(nanos) => {
-                let moved = nanos.fetch_add(by.as_nanos(), Ordering::Relaxed);
-                Some(Instant::from_nanos(moved.saturating_add(by.as_nanos())))
-            }
+            Clock::Virtual(nanos) => Some(Instant::from_nanos(later(nanos, by))),
         }
     }
 
@@ -57,6 +51,15 @@ impl Clock {
     pub fn is_virtual(&self) -> bool {
         matches!(self, Clock::Virtual(_))
     }
+}
+
+/// Moves a moment on, and returns it. Time ends in 2554 and stands still there.
+fn later(nanos: &AtomicU64, by: Span) -> u64 {
+    let add = |now: u64| now.saturating_add(by.as_nanos());
+    // The update is never refused, so both arms hold the moment before.
+    let (Ok(before) | Err(before)) =
+        nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(add(now)));
+    add(before)
 }
 
 /// A moment as EC2 writes it: `2015-03-25T12:00:00.000Z`.
@@ -79,6 +82,15 @@ mod tests {
         let later = clock.advance(Span::from_days(7)).unwrap();
         assert!(later.since(first) >= Span::from_days(7));
         assert_eq!(Clock::Wall.advance(Span::from_days(7)), None);
+    }
+
+    #[test]
+    fn virtual_time_ends() {
+        let clock = Clock::starting_at(Instant::START);
+        let end = Instant::from_nanos(u64::MAX);
+        assert_eq!(clock.advance(Span::from_nanos(u64::MAX)), Some(end));
+        assert_eq!(clock.advance(Span::from_days(1)), Some(end));
+        assert_eq!(clock.now(), end);
     }
 
     #[test]

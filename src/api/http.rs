@@ -39,6 +39,10 @@ pub trait Service: Send + Sync + 'static {
     /// The answer to one request. It may panic: its client is then told `InternalError`, and nobody
     /// else notices. It is dropped unfinished after [`Limits::answer_span`], or when the server stops.
     fn answer(&self, request: Request) -> impl Future<Output = Answer> + Send;
+
+    /// A new request's id, for a request that the front refuses itself. Without characters that would
+    /// need escaping.
+    fn request_id(&self) -> String;
 }
 
 /// The bounds of what clients may send, hold and keep waiting. The defaults are those of

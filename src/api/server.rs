@@ -156,20 +156,6 @@ impl Server {
         }
     }
 
-    /// The next request's id, in the form of AWS's.
-    fn request_id(&self) -> String {
-        let n = self.requests.fetch_add(1, Ordering::Relaxed);
-        let (high, low) = (mix(n), mix(!n));
-        format!(
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            high >> 32,
-            high >> 16 & 0xffff,
-            high & 0xfff,
-            low >> 48 & 0x3fff | 0x8000,
-            low & 0xffff_ffff_ffff
-        )
-    }
-
     /// The first request of an account in a region finds what every region has: a default VPC, a set
     /// of DHCP options.
     fn welcome(&self, caller: &Caller) -> Result<(), Fault> {
@@ -339,6 +325,20 @@ impl Server {
 }
 
 impl Service for Server {
+    /// In the form of AWS's.
+    fn request_id(&self) -> String {
+        let n = self.requests.fetch_add(1, Ordering::Relaxed);
+        let (high, low) = (mix(n), mix(!n));
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xffff,
+            high & 0xfff,
+            low >> 48 & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff
+        )
+    }
+
     async fn answer(&self, request: Request) -> Answer {
         match request.path.as_str() {
             "/" | "" => self.query(&request).await,

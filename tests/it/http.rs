@@ -25,6 +25,10 @@ struct Length {
 }
 
 impl Service for Length {
+    fn request_id(&self) -> String {
+        "an-id".to_owned()
+    }
+
     async fn answer(&self, request: Request) -> Answer {
         match request.path.as_str() {
             "/panic" => panic!("on purpose"),

@@ -17,16 +17,17 @@ mod client;
 mod net;
 
 use std::env;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use client::{Client, Connection};
+use client::Client;
 use vpclab::base::rng::{Seed, Stream};
+
+use crate::support::served::{Connection, Served};
 
 /// Clients at the same time.
 const CLIENTS: u64 = 4;
@@ -37,45 +38,13 @@ const ANSWERS_MAX: u64 = 150;
 /// And so many microseconds later, at most.
 const LATER_MAX: u64 = 3_000;
 
-/// A server on a directory. It is killed when it is dropped.
-struct Server {
-    process: Child,
-    address: String,
+/// A server on a directory.
+fn start(directory: &Path) -> Served {
+    Served::start(&arguments(directory), &log(directory))
 }
 
-impl Server {
-    /// Starts one and waits until it listens.
-    fn start(directory: &Path) -> Server {
-        let mut process = Self::spawn(directory);
-        let mut line = String::new();
-        let out = process.stdout.take().expect("its output is piped");
-        BufReader::new(out).read_line(&mut line).expect("it says where it listens");
-        let address = line.split_once("http://").and_then(|(_, rest)| rest.split_once(','));
-        let Some((address, _)) = address else {
-            let _ = process.kill();
-            let _ = process.wait();
-            panic!("no server: {line}{}", fs::read_to_string(log(directory)).unwrap_or_default());
-        };
-        Server { address: address.to_owned(), process }
-    }
-
-    fn spawn(directory: &Path) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_vpclab"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(directory)
-            .stdout(Stdio::piped())
-            .stderr(File::create(log(directory)).expect("a file for its log"))
-            .spawn()
-            .expect("the program starts")
-    }
-}
-
-impl Drop for Server {
-    /// SIGKILL: the server gets to do nothing.
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn arguments(directory: &Path) -> [&OsStr; 2] {
+    [OsStr::new("--data"), directory.as_os_str()]
 }
 
 /// Where a server on this directory writes what it has to say.
@@ -119,7 +88,7 @@ struct Seen {
 /// Clients at work until the server is killed; then a new one is asked for what they know.
 fn round(directory: &Path, seed: Seed, round: u64, seen: &mut Seen) -> Vec<Client> {
     let mut rng = seed.stream(&format!("round {round}"));
-    let server = Server::start(directory);
+    let server = start(directory);
     let (answers, enough) = (AtomicU64::new(0), rng.below(ANSWERS_MAX));
     let later = Duration::from_micros(rng.below(LATER_MAX));
     let mut clients: Vec<Client> = (0..CLIENTS)
@@ -129,7 +98,7 @@ fn round(directory: &Path, seed: Seed, round: u64, seen: &mut Seen) -> Vec<Clien
         })
         .collect();
     thread::scope(|scope| {
-        let (address, answers) = (server.address.clone(), &answers);
+        let (address, answers) = (server.address().to_owned(), &answers);
         for client in &mut clients {
             let address = address.clone();
             scope.spawn(move || client.work(&address, answers));
@@ -143,8 +112,8 @@ fn round(directory: &Path, seed: Seed, round: u64, seen: &mut Seen) -> Vec<Clien
     seen.answers += answers.load(Ordering::Relaxed);
     kill_some_starts(directory, &mut rng, seen);
 
-    let server = Server::start(directory);
-    let mut connection = Connection::open(&server.address).expect("it listens");
+    let server = start(directory);
+    let mut connection = Connection::open(server.address()).expect("it listens");
     for client in &mut clients {
         match client.compare(&mut connection) {
             None => {}
@@ -158,7 +127,7 @@ fn round(directory: &Path, seed: Seed, round: u64, seen: &mut Seen) -> Vec<Clien
 /// Now and then the next start is killed too, before or after it listens.
 fn kill_some_starts(directory: &Path, rng: &mut Stream, seen: &mut Seen) {
     while rng.below(4) == 0 {
-        let mut process = Server::spawn(directory);
+        let mut process = Served::spawn(&arguments(directory), &log(directory));
         thread::sleep(Duration::from_micros(rng.below(30_000)));
         process.kill().expect("it is ours");
         process.wait().expect("it is ours");
@@ -177,8 +146,8 @@ fn rounds(count: u64) {
             clients.extend(round(&directory.0, seed, nth, &mut seen));
         }
         // Nothing of the earlier rounds was lost by the later ones.
-        let server = Server::start(&directory.0);
-        let mut connection = Connection::open(&server.address).expect("it listens");
+        let server = start(&directory.0);
+        let mut connection = Connection::open(server.address()).expect("it listens");
         for client in &mut clients {
             assert_eq!(client.compare(&mut connection), None);
         }

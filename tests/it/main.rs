@@ -13,6 +13,8 @@ mod edges;
 mod files;
 #[cfg(feature = "scenario")]
 mod flow_logs;
+#[cfg(feature = "cli")]
+mod hostile;
 #[cfg(feature = "serve")]
 mod http;
 #[cfg(feature = "scenario")]

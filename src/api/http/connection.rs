@@ -168,7 +168,7 @@ async fn exchange<S: Service>(
     let response = match outcome {
         Ok(answer) => response(answer),
         Err(refusal) => {
-            let mut response = response(refusal.answer());
+            let mut response = response(refusal.answer(&common.service.request_id()));
             if refusal.leaves_a_rest() {
                 pace.rest.store(true, Ordering::Relaxed);
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -70,21 +70,22 @@ impl Refusal {
         !matches!(self, Refusal::TooManyAnswers | Refusal::NoAnswer | Refusal::Panic)
     }
 
-    /// The answer. Requests get an id only behind the front, so there is none in it.
-    pub(super) fn answer(self) -> Answer {
+    /// The answer to the request with this id, which is one of the server's own.
+    pub(super) fn answer(self, id: &str) -> Answer {
         let (status, code, message) = self.row();
         Answer::xml(
             status,
             format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}\
-                 </Code><Message>{message}</Message></Error></Errors><RequestID/></Response>"
+                 </Code><Message>{message}</Message></Error></Errors><RequestID>{id}</RequestID>\
+                 </Response>"
             ),
         )
     }
 
     /// The same as bytes of HTTP, for a connection that is closed behind them.
-    pub(super) fn bytes(self) -> Vec<u8> {
-        let answer = self.answer();
+    pub(super) fn bytes(self, id: &str) -> Vec<u8> {
+        let answer = self.answer(id);
         let mut out = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             answer.status,

@@ -114,8 +114,9 @@ pub(super) async fn serve_at<S: Service>(
         let Some(place) = place else {
             counts.add_turned_away();
             if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
+                let id = common.service.request_id();
                 tokio::spawn(async move {
-                    turn_away(io).await;
+                    turn_away(io, &id).await;
                     drop(permit);
                 });
             }
@@ -140,9 +141,9 @@ pub(super) async fn serve_at<S: Service>(
 }
 
 /// Tells a client that there is no place for it.
-async fn turn_away<T: AsyncRead + AsyncWrite + Unpin>(mut io: T) {
+async fn turn_away<T: AsyncRead + AsyncWrite + Unpin>(mut io: T, id: &str) {
     let saying = async {
-        if io.write_all(&Refusal::TooManyConnections.bytes()).await.is_ok() {
+        if io.write_all(&Refusal::TooManyConnections.bytes(id)).await.is_ok() {
             connection::linger(&mut io).await;
         }
     };

@@ -24,6 +24,10 @@ struct Echo {
 }
 
 impl Service for Echo {
+    fn request_id(&self) -> String {
+        "an-id".to_owned()
+    }
+
     async fn answer(&self, request: Request) -> Answer {
         self.begun.fetch_add(1, Ordering::Relaxed);
         let path = request.path.clone();

@@ -10,6 +10,8 @@ pub(crate) mod lab;
 pub(crate) mod oracle;
 pub(crate) mod plan;
 pub(crate) mod remake;
+#[cfg(feature = "cli")]
+pub(crate) mod served;
 pub(crate) mod small;
 pub(crate) mod traffic;
 pub(crate) mod whole;
