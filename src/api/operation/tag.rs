@@ -74,7 +74,7 @@ pub(super) fn resource_type(of: ResourceId) -> &'static str {
 
 impl Kind {
     /// What it is called in tag specifications.
-    pub(super) const fn resource_type(self) -> &'static str {
+    pub(in crate::api) const fn resource_type(self) -> &'static str {
         match self {
             Kind::SecurityGroupRule => "security-group-rule",
             Kind::DhcpOptions => "dhcp-options",
