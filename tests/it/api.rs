@@ -3,7 +3,8 @@
 //! Holds a client without a network, and the tests that need many requests. Stories with real clients
 //! are in `tests/clients`.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests; a failure names the line")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; a failure names the line")]
+#![allow(clippy::print_stderr, reason = "how races end is for whoever looks")]
 
 mod race;
 

@@ -1,6 +1,7 @@
 //! The HTTP front on real sockets. What depends on time is tested beside the code, where time is an
 //! argument; here only what the kernel has a part in.
 
+#![allow(clippy::panic, reason = "one page of the tests fails on purpose")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests; a failure names the line")]
 
 use std::io;

@@ -95,8 +95,11 @@ pub(in crate::api) struct Amazons {
     pub(in crate::api) entries: Vec<IpNet>,
 }
 
+/// A block: its first address and its prefix length.
+type Octets = ([u8; 4], u8);
+
 /// The services that gateway endpoints lead to, with some of the blocks that they have had.
-const SERVICES: [(&str, [([u8; 4], u8); 2]); 2] = [
+const SERVICES: [(&str, [Octets; 2]); 2] = [
     ("s3", [([52, 216, 0, 0], 15), ([54, 231, 0, 0], 16)]),
     ("dynamodb", [([3, 218, 182, 0], 24), ([52, 94, 0, 0], 22)]),
 ];
