@@ -66,6 +66,40 @@ impl Page {
     }
 }
 
+/// The rows of one page, in order.
+#[derive(Debug)]
+pub struct Rows<R> {
+    /// The rows.
+    pub rows: Vec<R>,
+    /// What names the next page, if there is one.
+    pub token: Option<String>,
+}
+
+/// The rows that match, of the page that is asked for. They are taken in any order.
+///
+/// # Errors
+/// A filter or a page that cannot be.
+pub fn page<R: Row>(
+    ask: &Ask<'_>,
+    bounds: PageBounds,
+    rows: impl IntoIterator<Item = R>,
+) -> Result<Rows<R>, Fault> {
+    let page = Page::asked(ask, bounds)?;
+    let filters = ask.filters()?;
+    let mut matching: Vec<(String, R)> = rows
+        .into_iter()
+        .filter(|row| filters.match_all(|name, out| row.field(ask, name, out)))
+        .map(|row| (row.key(), row))
+        .filter(|(id, _)| page.behind.as_ref().is_none_or(|behind| id > behind))
+        .collect();
+    matching.sort_by(|a, b| a.0.cmp(&b.0));
+    let more = matching.len() > page.most;
+    matching.truncate(page.most);
+    let last = matching.last().filter(|_| more);
+    let token = last.map(|(last, _)| token(ask, last));
+    Ok(Rows { rows: matching.into_iter().map(|(_, row)| row).collect(), token })
+}
+
 /// Answers a Describe operation with the rows that match, of the page that is asked for, as `set`.
 /// Rows are taken in any order.
 ///
@@ -78,21 +112,9 @@ pub fn describe<R: Row>(
     bounds: PageBounds,
     rows: impl IntoIterator<Item = R>,
 ) -> Result<(), Fault> {
-    let page = Page::asked(ask, bounds)?;
-    let filters = ask.filters()?;
-    let mut matching: Vec<(String, R)> = rows
-        .into_iter()
-        .filter(|row| filters.match_all(|name, out| row.field(ask, name, out)))
-        .map(|row| (row.key(), row))
-        .filter(|(id, _)| page.behind.as_ref().is_none_or(|behind| id > behind))
-        .collect();
-    matching.sort_by(|a, b| a.0.cmp(&b.0));
-    let more = matching.len() > page.most;
-    matching.truncate(page.most);
-    xml.set(set, &matching, |xml, (_, row)| row.write(ask, xml));
-    if more && let Some((last, _)) = matching.last() {
-        xml.text("nextToken", token(ask, last));
-    }
+    let page = page(ask, bounds, rows)?;
+    xml.set(set, &page.rows, |xml, row| row.write(ask, xml));
+    xml.maybe("nextToken", page.token);
     Ok(())
 }
 

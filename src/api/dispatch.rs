@@ -16,6 +16,7 @@ use super::records::{Fact, Kind, Record, Records};
 use super::world::World;
 use super::xml::Xml;
 use crate::base::id::InterfaceId;
+use crate::base::limit::API_THINGS_MAX;
 use crate::base::time::Instant;
 use crate::cloud::Cloud;
 use crate::cloud::account::Caller;
@@ -197,6 +198,19 @@ impl<'a> Edit<'a> {
     pub fn apply(&mut self, command: &Command) -> Result<Vec<Event>, Fault> {
         let events = self.world.apply(self.caller, command)?;
         self.entry.events.extend_from_slice(&events);
+        for event in &events {
+            // What is gone for everybody is remembered no more.
+            match event.change {
+                Change::InstanceForgotten { instance } => self.forget(instance),
+                Change::InterfaceDeleted { interface } => self.forget_interface(interface),
+                Change::InstanceTerminated { interface, .. }
+                    if self.cloud().interface(interface).is_none() =>
+                {
+                    self.forget_interface(interface);
+                }
+                _ => {}
+            }
+        }
         Ok(events)
     }
 
@@ -234,15 +248,43 @@ impl<'a> Edit<'a> {
         id
     }
 
+    /// As [`Edit::make`], as long as there are not too many of the kind.
+    ///
+    /// # Errors
+    /// `ResourceLimitExceeded`.
+    pub fn make_another(&mut self, kind: Kind) -> Result<String, Fault> {
+        let Caller { account, region } = self.caller;
+        if self.records().owned(kind, *account, region).nth(API_THINGS_MAX - 1).is_some() {
+            let message = format!(
+                "The maximum of {API_THINGS_MAX} has been reached ({})",
+                kind.resource_type()
+            );
+            return Err(Fault::new("ResourceLimitExceeded", message));
+        }
+        Ok(self.make(kind))
+    }
+
     /// As [`Edit::make`], of a resource that has had this id all along.
     pub fn make_known(&mut self, kind: Kind, id: &str) {
         let (owner, region) = (self.caller.account, self.caller.region.clone());
         self.record(Record::Made { kind, id: id.to_owned(), owner, region });
     }
 
-    /// Forgets all that was remembered of a resource that is gone.
+    /// Forgets an interface, and how it last belonged to an instance.
+    fn forget_interface(&mut self, id: InterfaceId) {
+        operation::interface::forget_attachment(self, id);
+        self.forget(id);
+    }
+
+    /// Forgets all that was remembered of a resource that is gone, and of what went with it.
     pub fn forget(&mut self, id: impl std::fmt::Display) {
-        self.record(Record::Gone { id: id.to_string() });
+        let id = id.to_string();
+        let with_it = self.records().fact(&id, Fact::GoesWith).unwrap_or_default();
+        let with_it: Vec<String> = with_it.split(' ').map(str::to_owned).collect();
+        for id in with_it.into_iter().filter(|id| !id.is_empty()) {
+            self.record(Record::Gone { id });
+        }
+        self.record(Record::Gone { id });
     }
 
     /// The tags that the request wants on a new resource of this type (`TagSpecification.N`), valid

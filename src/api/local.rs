@@ -33,6 +33,7 @@ pub(super) async fn answer(server: &Server, request: &Request) -> Answer {
         (Method::Post, "udp") => traffic::answer(server, request, What::Udp),
         (Method::Post, "tcp") => traffic::answer(server, request, What::Tcp),
         (Method::Post, "trace") => traffic::answer(server, request, What::Trace),
+        (Method::Get, "export") => export(server, request),
         (Method::Get, _) if noun == "flow-logs" => recordings::flow_logs(server, id),
         (method, _) if noun == "captures" => recordings::captures(server, method, id),
         _ => Err(no_page(page)),
@@ -46,6 +47,21 @@ pub(super) async fn answer(server: &Server, request: &Request) -> Answer {
         let body = serde_json::json!({"code": fault.code(), "message": fault.message()});
         Answer::json(fault.status().number(), body.to_string())
     })
+}
+
+/// The network as a network file; `account=A` for what one account has of it.
+fn export(server: &Server, request: &Request) -> Result<Answer, Fault> {
+    let params = Params::parse([request.query.as_bytes()])?;
+    let account = params.parsed("account")?;
+    let world = server.read()?;
+    let now = super::server::present(server, &world);
+    let name = match account {
+        None => "The network of a running server".to_owned(),
+        Some(account) => format!("What account {account} has in a running server"),
+    };
+    let export = crate::report::export::network(world.cloud(), now, account, &name);
+    Ok(Answer::text(200, export.text)
+        .with_header("x-vpclab-warnings", export.warnings.len().to_string()))
 }
 
 /// There is no such page.

@@ -4,10 +4,18 @@
 //! of the network: an operation turns parameters into a command of the cloud, and what the cloud says
 //! into elements.
 
+pub(super) mod account;
+pub(super) mod address;
 pub(super) mod dhcp;
 pub(super) mod endpoint;
 pub(super) mod flow_log;
+pub(super) mod image;
+pub(super) mod insights;
+pub(super) mod instance;
+pub(super) mod instance_type;
+pub(super) mod interface;
 pub(super) mod internet_gateway;
+pub(super) mod key_pair;
 pub(super) mod nat_gateway;
 pub(super) mod network_acl;
 pub(super) mod peering;
@@ -40,6 +48,13 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Subnets", subnet::OPERATIONS),
     ("Route tables", route_table::OPERATIONS),
     ("Peering connections", peering::OPERATIONS),
+    ("Instances", instance::OPERATIONS),
+    ("Instance types", instance_type::OPERATIONS),
+    ("Images", image::OPERATIONS),
+    ("Key pairs", key_pair::OPERATIONS),
+    ("Network interfaces", interface::OPERATIONS),
+    ("Elastic IP addresses", address::OPERATIONS),
+    ("Network Insights", insights::OPERATIONS),
     ("Internet gateways", internet_gateway::OPERATIONS),
     ("NAT gateways", nat_gateway::OPERATIONS),
     ("Virtual private gateways", vpn_gateway::OPERATIONS),
@@ -49,6 +64,7 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Network ACLs", network_acl::OPERATIONS),
     ("Flow logs", flow_log::OPERATIONS),
     ("Tags", tag::OPERATIONS),
+    ("Accounts", account::OPERATIONS),
 ];
 
 /// The primary private address of an interface.

@@ -204,6 +204,8 @@ wire_ids! {
     PeeringId: "InvalidVpcPeeringConnectionId.Malformed",
     InstanceId: "InvalidInstanceID.Malformed",
     InterfaceId: "InvalidNetworkInterfaceId.Malformed",
+    AttachmentId: "InvalidAttachmentID.Malformed",
+    SubnetCidrAssociationId: "InvalidSubnetCidrBlockAssociationID.Malformed",
     SecurityGroupId: "InvalidSecurityGroupId.Malformed",
     PrefixListId: "InvalidPrefixListId.Malformed",
     NetworkAclId: "InvalidNetworkAclId.Malformed",

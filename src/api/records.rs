@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{AccountId, Digits};
-use crate::base::limit::API_CLIENT_TOKENS_MAX;
+use crate::base::limit::{API_CLIENT_TOKEN_BYTES_MAX, API_CLIENT_TOKENS_MAX};
 use crate::base::rng::mix;
 use crate::cloud::account::Region;
 use crate::cloud::profile::Profile;
@@ -90,13 +90,19 @@ pub enum Fact {
     Findings,
     /// Further attributes, as `name=value` lines.
     Options,
-    /// When it was deleted, in nanoseconds since 1970.
+    /// When it was stopped or deleted, in nanoseconds since 1970.
     Deleted,
     AmazonSideAsn,
     Zone,
     Policy,
     DestinationType,
     PermissionArn,
+    /// What goes with it: ids, with blanks between them.
+    GoesWith,
+    /// Of an interface: how it last belonged to an instance, if it does no more.
+    Attachment,
+    /// Of an attachment that has ended: the interface.
+    Interface,
 }
 
 /// One change of the records.
@@ -159,6 +165,7 @@ pub struct Records {
     answers: BTreeMap<Token, (u64, String)>,
     /// Tokens in order of their first use.
     order: VecDeque<Token>,
+    answer_bytes: usize,
     minted: u64,
 }
 
@@ -202,13 +209,16 @@ impl Records {
                 }
             }
             Record::Answered { token, request, answer } => {
-                if self.order.len() >= API_CLIENT_TOKENS_MAX
-                    && let Some(oldest) = self.order.pop_front()
-                {
-                    self.answers.remove(&oldest);
-                }
                 self.order.push_back(token.clone());
+                self.answer_bytes += answer.len();
                 self.answers.insert(token.clone(), (*request, answer.clone()));
+                while self.order.len() > API_CLIENT_TOKENS_MAX
+                    || self.answer_bytes > API_CLIENT_TOKEN_BYTES_MAX
+                {
+                    let Some(oldest) = self.order.pop_front() else { break };
+                    let answer = self.answers.remove(&oldest).map_or(0, |(_, answer)| answer.len());
+                    self.answer_bytes -= answer;
+                }
             }
             // The world's own business.
             Record::Founded { .. } => {}
@@ -263,5 +273,63 @@ impl Records {
     /// What a request with this client token was answered, and what it had asked.
     pub fn answered(&self, token: &Token) -> Option<(u64, &str)> {
         self.answers.get(token).map(|(request, answer)| (*request, answer.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(n: usize, answer: String) -> Record {
+        let (account, region) = (AccountId::DEFAULT, Region::default());
+        let token = Token { account, region, operation: "X".to_owned(), token: n.to_string() };
+        Record::Answered { token, request: 0, answer }
+    }
+
+    fn has(records: &Records, n: usize) -> bool {
+        let Record::Answered { token, .. } = answered(n, String::new()) else { return false };
+        records.answered(&token).is_some()
+    }
+
+    #[test]
+    fn s24_the_oldest_tokens_go_first() {
+        let mut records = Records::default();
+        for n in 0..=API_CLIENT_TOKENS_MAX {
+            records.carry_out(&answered(n, "x".to_owned()));
+        }
+        assert!(!has(&records, 0) && has(&records, 1) && has(&records, API_CLIENT_TOKENS_MAX));
+        assert_eq!(records.answer_bytes, API_CLIENT_TOKENS_MAX);
+    }
+
+    #[test]
+    fn s24_long_answers_push_others_out() {
+        let mut records = Records::default();
+        let half = "x".repeat(API_CLIENT_TOKEN_BYTES_MAX / 2);
+        for n in 0..3 {
+            records.carry_out(&answered(n, half.clone()));
+        }
+        assert!(!has(&records, 0) && has(&records, 1) && has(&records, 2));
+        records.carry_out(&answered(3, "x".repeat(API_CLIENT_TOKEN_BYTES_MAX + 1)));
+        assert_eq!(records.answer_bytes, 0, "one that alone is too long is not kept");
+    }
+
+    /// What is made and gone leaves nothing, and no id comes twice.
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let mut records = Records::default();
+        let id = records.next_id(Kind::InsightsPath);
+        let (owner, region) = (AccountId::DEFAULT, Region::default());
+        let kind = Kind::InsightsPath;
+        records.carry_out(&Record::Made { kind, id: id.clone(), owner, region: region.clone() });
+        let value = "i-1".to_owned();
+        records.carry_out(&Record::Set { of: id.clone(), fact: Fact::Source, value });
+        let (key, value) = ("k".to_owned(), "v".to_owned());
+        records.carry_out(&Record::Tagged { of: id.clone(), key, value });
+        assert_eq!(records.fact(&id, Fact::Source), Some("i-1"));
+        assert_ne!(records.next_id(kind), id);
+        records.carry_out(&Record::Gone { id: id.clone() });
+        assert_eq!(records.owned(kind, owner, &region).count(), 0);
+        assert_eq!((records.fact(&id, Fact::Source), records.tags(&id).len()), (None, 0));
+        assert_ne!(records.next_id(kind), id);
     }
 }

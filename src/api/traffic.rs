@@ -301,3 +301,6 @@ pub fn explain(world: &mut World, question: &Question) -> Result<RoundTrip, Faul
     round_trip(ground, question.from, &packet, question.meant, |_, _| true)
         .ok_or_else(|| Refusal::InterfaceNotFound(question.from).into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,6 +145,11 @@ impl World {
         self.changed = false;
     }
 
+    /// The world as packets see it. Whoever has changed it looks around first.
+    pub fn view(&self) -> crate::sim::World<'_> {
+        self.sim.world()
+    }
+
     /// What listens to packets.
     pub fn recorders(&mut self) -> &mut Recorders {
         &mut self.recorders

@@ -202,8 +202,6 @@ pub const PREFIX_LIST_VERSIONS_KEPT: u64 = 100;
 /// Flow logs of one VPC, subnet or interface (AWS; not adjustable).
 pub const FLOW_LOGS_PER_RESOURCE_MAX: usize = 2;
 
-/// How long a deleted NAT gateway can be read (AWS: about an hour).
-pub const API_DELETED_NAT_GATEWAY_SHOWN: Span = Span::from_hours(1);
 /// Instances that one request may start (ours).
 pub const INSTANCES_PER_REQUEST_MAX: u16 = 1_000;
 /// Interfaces of one instance (AWS grants the largest types 15, counted from 0 to 14; here every
@@ -228,10 +226,20 @@ pub const API_PARAMETER_DEPTH_MAX: usize = 10;
 pub const API_FILTERS_MAX: usize = 50;
 /// Values of one filter (AWS, 6.2).
 pub const API_FILTER_VALUES_MAX: usize = 200;
+/// How long a deleted NAT gateway can be read (AWS: about an hour).
+pub const API_DELETED_NAT_GATEWAY_SHOWN: Span = Span::from_hours(1);
 /// Client tokens whose answers are remembered, the oldest going first (ours; AWS keeps them a day).
 pub const API_CLIENT_TOKENS_MAX: usize = 4_096;
+/// Bytes of those answers together (ours).
+pub const API_CLIENT_TOKEN_BYTES_MAX: usize = 64 << 20;
+/// Resources of one kind that only the API has, of one account in one region (ours; AWS: 5,000 key pairs,
+/// 1,000 sets of DHCP options, 100 paths, 1,000 analyses). Rules of groups are bounded by their groups.
+pub const API_THINGS_MAX: usize = 5_000;
 /// Accounts and regions in which somebody has asked for something (ours): each has a default VPC.
 pub const API_PLACES_MAX: usize = 10_000;
+
+/// Paths of Network Insights that an account has in a region, and analyses (ours).
+pub const API_INSIGHTS_MAX: usize = 1_000;
 
 // ---- traffic in a server ---------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ mod lint;
 mod output;
 mod output_files;
 mod progress;
+mod remote;
 mod run;
 mod serve;
 mod trace;
@@ -64,6 +65,14 @@ enum Command {
     Bench(bench::Args),
     /// Serve the EC2 API: AWS clients build networks here, and packets cross them
     Serve(serve::Args),
+    /// Ping from one instance of a running server to another
+    Ping(remote::Ping),
+    /// Send datagrams between instances of a running server
+    Udp(remote::Udp),
+    /// Open a TCP connection between instances of a running server
+    Tcp(remote::Tcp),
+    /// Write the network of a running server as a network file
+    Export(remote::Export),
     /// Explain a drop reason, a lint rule or an error code
     Explain(explain::Args),
     /// Print the JSON Schema of scenario files
@@ -156,6 +165,10 @@ pub fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&args, &mut out),
         Command::Bench(args) => bench::run(&args, &mut out),
         Command::Serve(args) => serve::serve(&args, &mut out),
+        Command::Ping(args) => remote::ping(&args, &mut out),
+        Command::Udp(args) => remote::udp(&args, &mut out),
+        Command::Tcp(args) => remote::tcp(&args, &mut out),
+        Command::Export(args) => remote::export(&args, &mut out),
         Command::Explain(args) => explain::explain(&args, &mut out),
         Command::Schema { network } => schema(network, &mut out),
         Command::Completions { shell } => completions(shell, &mut out),

@@ -1,12 +1,13 @@
 //! `vpclab trace`: one packet explained hop by hop, there and back.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::Exit;
 use super::output::Output;
+use super::remote;
 use crate::report::terminal;
 use crate::scenario::ast::{Destination, Label};
 use crate::scenario::trace::{Carrying, Passed, Question};
@@ -18,7 +19,11 @@ use crate::wire::Family;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The file whose declared network is looked at; its steps are not taken
-    file: PathBuf,
+    #[arg(required_unless_present = "endpoint")]
+    file: Option<PathBuf>,
+    /// Look at the network of this running server instead; hosts are `i-...`, `eni-...` and addresses
+    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    endpoint: Option<String>,
     /// The instance, or host outside the cloud, that sends
     #[arg(long, value_name = "HOST")]
     from: String,
@@ -56,7 +61,38 @@ const PORT_DEFAULT: u16 = 443;
 
 /// `vpclab trace`. Exit code 1 says that packet or answer do not arrive.
 pub(super) fn trace(args: &Args, out: &mut Output) -> io::Result<Exit> {
-    let built = load::load(&args.file).and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
+    if let Err(error) = check(args) {
+        out.error(&format!("error: {error}"));
+        return Ok(Exit::CouldNotRun);
+    }
+    // Clap sees to it that one of the two is there.
+    match (&args.endpoint, &args.file) {
+        (Some(endpoint), _) => remote::trace(&asked(args, endpoint), out),
+        (None, Some(file)) => in_file(args, file, out),
+        (None, None) => Ok(Exit::CouldNotRun),
+    }
+}
+
+fn asked<'a>(args: &'a Args, endpoint: &'a str) -> remote::Trace<'a> {
+    let protocol = match args.proto {
+        Proto::Icmp => "icmp",
+        Proto::Udp => "udp",
+        Proto::Tcp => "tcp",
+    };
+    remote::Trace {
+        endpoint,
+        from: &args.from,
+        to: &args.to,
+        protocol,
+        port: args.port,
+        size: args.size,
+        ipv6: args.ipv6,
+        json: args.json,
+    }
+}
+
+fn in_file(args: &Args, file: &Path, out: &mut Output) -> io::Result<Exit> {
+    let built = load::load(file).and_then(|loaded| run::build(&loaded, None, Twin::Compiled));
     let mut built = match built {
         Ok(built) => built,
         Err(failure) => {
@@ -89,13 +125,18 @@ pub(super) fn trace(args: &Args, out: &mut Output) -> io::Result<Exit> {
     })
 }
 
-fn question(args: &Args) -> Result<Question, String> {
+/// Flags that cannot stand together.
+fn check(args: &Args) -> Result<(), &'static str> {
     if args.proto == Proto::Icmp && args.port.is_some() {
-        return Err("--port needs `--proto udp` or `--proto tcp`".to_owned());
+        return Err("--port needs `--proto udp` or `--proto tcp`");
     }
     if args.proto == Proto::Tcp && args.size.is_some() {
-        return Err("--size needs `--proto icmp` or `--proto udp`".to_owned());
+        return Err("--size needs `--proto icmp` or `--proto udp`");
     }
+    Ok(())
+}
+
+fn question(args: &Args) -> Result<Question, String> {
     let port = args.port.unwrap_or(PORT_DEFAULT);
     let wrong = |flag: &str, error: &dyn std::fmt::Display| format!("--{flag}: {error}");
     Ok(Question {

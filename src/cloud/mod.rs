@@ -646,6 +646,11 @@ impl Cloud {
         }
     }
 
+    /// The subnet of an association of an IPv6 block.
+    pub fn subnet_by_block_association(&self, id: SubnetCidrAssociationId) -> Option<SubnetId> {
+        self.subnet_block_associations.get(&id).copied()
+    }
+
     /// The interface of an attachment.
     pub fn interface_by_attachment(&self, id: AttachmentId) -> Option<InterfaceId> {
         self.attachments.get(&id).copied()

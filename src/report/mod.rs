@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod explain;
+pub mod export;
 pub mod flow_log;
 #[cfg(any(feature = "scenario", feature = "serve"))]
 pub mod json;

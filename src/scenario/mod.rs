@@ -29,6 +29,8 @@ pub mod ast;
 pub mod capture;
 pub mod code;
 pub mod decode;
+#[cfg(test)]
+mod exported;
 pub mod format;
 mod judge;
 pub mod label;

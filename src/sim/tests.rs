@@ -217,3 +217,56 @@ fn nobody_sends_nothing() {
     assert!(pair.sim.tally(probe).is_done());
     pair.sim.set_link(LinkOf::Interface(nobody), LinkSpec::PEERING);
 }
+
+/// Question after question: what is kept of them does not grow, ports and rows are used again, and what
+/// is forgotten is no part of what comes after it.
+#[test]
+fn forgotten_probes_leave_nothing() {
+    let mut pair = Pair::new();
+    let [from, to] = pair.ends;
+    for round in 0..50_u16 {
+        let probe = pair.start(3).unwrap();
+        assert_eq!(pair.sim.forget(probe), None, "its packets are on their way");
+        pair.sim.run_probe(probe, &mut ()).unwrap();
+        let tally = pair.sim.forget(probe).unwrap();
+        assert_eq!((tally.requests.delivered, tally.answers.delivered), (3, 3));
+        assert_eq!(pair.sim.tally(probe), ProbeTally::default());
+        pair.sim.listen(to.0, 80, Serve::Echo).unwrap();
+        let ends = ((from.1, 50_000 + round).into(), (to.1, 80).into());
+        let transfer = Transfer { bytes: 1_000, patience: tcp::Patience::default() };
+        let probe = pair.sim.connect(from.0, Some(to.0), ends, transfer).unwrap();
+        pair.sim.run_probe(probe, &mut ()).unwrap();
+        assert_eq!(pair.sim.connection(probe).unwrap().outcome, tcp::Outcome::Done);
+        pair.sim.stop_listening(to.0, 80);
+        assert!(pair.sim.forget(probe).is_some());
+        assert_eq!(pair.sim.connection(probe), None);
+        assert!(!pair.sim.serves(to.0, 80));
+        assert_eq!(pair.sim.probes.len(), 0);
+        assert_eq!(pair.sim.sources.len(), 1);
+        assert!(pair.sim.connections.is_empty());
+    }
+    let hosts = pair.sim.hosts.iter().flatten().filter_map(|host| host.tcp.as_deref());
+    assert!(
+        hosts.clone().count() == 2
+            && hosts.into_iter().all(|tcp| tcp.stack.connection_count() == 0)
+    );
+    assert_eq!(pair.sim.packets() - pair.sim.forgotten, 0);
+}
+
+/// One that is forgotten before another that is not makes no difference to it.
+#[test]
+fn probes_are_forgotten_in_any_order() {
+    let mut pair = Pair::new();
+    let probes = [1, 2, 3].map(|count| pair.start(count).unwrap());
+    for probe in probes {
+        pair.sim.run_probe(probe, &mut ()).unwrap();
+    }
+    for (probe, left) in [(1, 3), (0, 1), (2, 0)] {
+        let tally = pair.sim.forget(probes[probe]).unwrap();
+        assert_eq!(tally.requests.sent, probe as u64 + 1);
+        assert_eq!(pair.sim.probes.len(), left);
+    }
+    let next = pair.start(4).unwrap();
+    pair.sim.run_probe(next, &mut ()).unwrap();
+    assert_eq!(pair.sim.tally(next).answers.delivered, 4);
+}

@@ -66,5 +66,7 @@ for name in ${!AWS_@} ${!ANSIBLE_@} ${!TF_VAR_@} ${!PYTEST_@}; do unset "$name";
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
 export PATH="$venv/bin:$PATH" ANSIBLE_COLLECTIONS_PATH="$venv/collections" PYTHONDONTWRITEBYTECODE=1
 
+# Ansible and Terraform mostly wait for themselves, so files run side by side, the long ones first.
 cd "$here"
-exec "$venv/bin/python" -m pytest -p no:cacheprovider "${deselected[@]}" "$@"
+exec "$venv/bin/python" -m pytest -p no:cacheprovider --numprocesses 3 --dist loadfile \
+    --no-loadscope-reorder "${deselected[@]}" "$@"

@@ -408,7 +408,13 @@ impl Node {
         }
         let Ok(next) = next else { return };
         for p in self.cloud.peerings() {
-            let (from, to) = (p.status(self.now), next.cloud.peering(p.id()).unwrap());
+            let from = p.status(self.now);
+            let Some(to) = next.cloud.peering(p.id()) else {
+                assert!(!from.is_live(), "S24: {} was forgotten while {from}", p.id());
+                let seen = [p.requester(), p.accepter()].map(|end| next.sees(p, end.account));
+                assert_eq!(seen, [false; 2], "L6: {} was forgotten while it was shown", p.id());
+                continue;
+            };
             let to = to.status(next.now);
             if from != to {
                 assert!(legal(step, from, to), "S10: {} went from {from} to {to}", p.id());

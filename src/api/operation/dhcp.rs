@@ -141,7 +141,7 @@ fn create(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
         return Err(Fault::missing("dhcpConfiguration"));
     }
     let tags = edit.new_tags("dhcp-options")?;
-    let id = edit.make(Kind::DhcpOptions);
+    let id = edit.make_another(Kind::DhcpOptions)?;
     edit.remember(&id, Fact::Options, lines.join("\n"));
     edit.tag_thing(&id, tags);
     let ask = edit.ask();

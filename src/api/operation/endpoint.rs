@@ -1,13 +1,10 @@
-//! Gateway endpoints to AWS's services, and the prefixes of these services.
-
-use std::net::Ipv4Addr;
-
-use ipnet::{IpNet, Ipv4Net};
+//! Gateway endpoints to AWS's services.
 
 use super::internet_gateway::{own, owned};
+use super::prefix_list::{self, Amazons};
 use super::{chosen, done, own_vpc};
 use crate::api::clock::timestamp;
-use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
+use crate::api::describe::{PageBounds, Row, describe, page, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
@@ -22,10 +19,16 @@ use crate::cloud::gateway::{Gateway, GatewayId};
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "CreateVpcEndpoint",
-        takes: &["VpcEndpointType", "VpcId", "ServiceName", "PolicyDocument", "RouteTableId"],
+        takes: &[
+            "VpcEndpointType",
+            "VpcId",
+            "ServiceName",
+            "PolicyDocument",
+            "RouteTableId",
+            "PrivateDnsEnabled",
+        ],
         filters: &[],
-        lacks: "Gateway endpoints only, to S3 and DynamoDB, whose prefixes are the emulator's own. \
-                A policy is remembered and bars nobody.",
+        lacks: "Gateway endpoints only, to S3 and DynamoDB. A policy is remembered and bars nobody.",
         run: Run::Write(create),
     },
     Operation {
@@ -78,63 +81,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
         lacks: "Services with interface endpoints.",
         run: Run::Read(describe_services),
     },
-    Operation {
-        name: "DescribePrefixLists",
-        takes: &["PrefixListId"],
-        filters: &["prefix-list-id", "prefix-list-name"],
-        lacks: "",
-        run: Run::Read(describe_prefix_lists),
-    },
 ];
 
-/// A service that has gateway endpoints.
-#[derive(Clone, Copy)]
-struct Service {
-    /// Its name within a region.
-    name: &'static str,
-    /// Where its prefixes are, and how long each region's is.
-    block: (Ipv4Addr, u8),
-    prefix_list: &'static str,
-    id: &'static str,
+/// The services that have gateway endpoints in the caller's region.
+fn services(ask: &Ask<'_>) -> impl Iterator<Item = Amazons> {
+    prefix_list::amazons(&ask.caller.region).into_iter()
 }
 
-const SERVICES: [Service; 2] = [
-    Service {
-        name: "dynamodb",
-        block: (Ipv4Addr::new(52, 94, 0, 0), 22),
-        prefix_list: "pl-02cd2c6b",
-        id: "vpce-svc-0d1e2f3a4b5c6d7e8",
-    },
-    Service {
-        name: "s3",
-        block: (Ipv4Addr::new(52, 216, 0, 0), 20),
-        prefix_list: "pl-63a5400a",
-        id: "vpce-svc-0a1b2c3d4e5f60718",
-    },
-];
-
-impl Service {
-    fn full_name(self, ask: &Ask<'_>) -> String {
-        format!("com.amazonaws.{}.{}", ask.caller.region, self.name)
-    }
-
-    /// Its prefix in the caller's region. AWS's are many and change; one that stays says as much
-    /// about routing. Regions that nobody tells of share the last one.
-    fn prefix(self, ask: &Ask<'_>) -> Result<Ipv4Net, Fault> {
-        let (first, length) = self.block;
-        let place = super::region::place(&ask.caller.region);
-        let network = u32::from(first) + (place << (32 - length));
-        Ipv4Net::new(network.into(), length)
-            .map_err(|error| Fault::new("InternalError", error.to_string()))
-    }
-
-    fn of(ask: &Ask<'_>, name: &str) -> Result<Service, Fault> {
-        let found = SERVICES.into_iter().find(|service| service.full_name(ask) == name);
-        found.ok_or_else(|| {
-            let message = format!("The Vpc Endpoint Service '{name}' does not exist");
-            Fault::new("InvalidServiceName", message)
-        })
-    }
+/// The service of this name.
+fn service(ask: &Ask<'_>, name: &str) -> Result<Amazons, Fault> {
+    services(ask).find(|service| service.name == name).ok_or_else(|| {
+        let message = format!("The Vpc Endpoint Service '{name}' does not exist");
+        Fault::new("InvalidServiceName", message)
+    })
 }
 
 /// The policy that an endpoint has, unless its owner says another: all is allowed.
@@ -223,6 +182,10 @@ fn create(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
         }
         Some(other) => return Err(Fault::value("vpcEndpointType", other)),
     }
+    if edit.params.flag("PrivateDnsEnabled")? == Some(true) {
+        let message = "Private DNS is not supported for Gateway endpoints.";
+        return Err(Fault::new("InvalidParameter", message));
+    }
     for interface_only in ["SubnetId", "SecurityGroupId"] {
         if edit.params.member(interface_only).is_some() {
             let message = format!("{interface_only} is not supported for Gateway endpoints.");
@@ -230,11 +193,11 @@ fn create(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
         }
     }
     let name = edit.params.needed("ServiceName")?.to_owned();
-    let prefix: IpNet = Service::of(&edit.ask(), &name)?.prefix(&edit.ask())?.into();
+    let prefixes = service(&edit.ask(), &name)?.entries;
     let tables = edit.params.ids("RouteTableId")?;
     let policy = policy(edit)?;
     let tags = edit.new_tags("vpc-endpoint")?;
-    let command = Command::CreateVpcEndpoint { vpc, service: name, prefixes: vec![prefix], tables };
+    let command = Command::CreateVpcEndpoint { vpc, service: name, prefixes, tables };
     let id = edit.apply_for(&command, |change| match change {
         Change::GatewayCreated { id: GatewayId::Endpoint(id), .. } => Some(*id),
         _ => None,
@@ -320,32 +283,41 @@ fn delete(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     Ok(())
 }
 
-struct ServiceRow(Service);
+struct ServiceRow(Amazons);
+
+impl ServiceRow {
+    /// The last part of its name: what it is called in every region.
+    fn short(&self) -> &str {
+        self.0.name.rsplit('.').next().unwrap_or_default()
+    }
+}
 
 impl Row for ServiceRow {
     fn key(&self) -> String {
-        self.0.name.to_owned()
+        self.0.name.clone()
     }
 
     fn field(&self, ask: &Ask<'_>, name: &str, out: &mut Values<'_>) {
         match name {
-            "service-name" => out.is(&self.0.full_name(ask)),
+            "service-name" => out.is(&self.0.name),
             "service-type" => out.is("Gateway"),
             "service-region" => out.shows(&ask.caller.region),
             "owner" => out.is("amazon"),
+            // They have no tags.
             _ => {}
         }
     }
 
     fn write(&self, ask: &Ask<'_>, xml: &mut Xml) {
         let region = &ask.caller.region;
-        xml.text("serviceName", self.0.full_name(ask));
-        xml.text("serviceId", self.0.id);
+        xml.text("serviceName", &self.0.name);
+        xml.text("serviceId", format!("vpce-svc-{}", self.0.id.digits().as_str()));
         xml.set("serviceType", ["Gateway"], |xml, kind| xml.text("serviceType", kind));
         xml.text("serviceRegion", region);
-        xml.values("availabilityZoneSet", region.zones().into_iter().map(String::from));
+        xml.values("availabilityZoneSet", region.zones().map(String::from));
+        xml.values("availabilityZoneIdSet", region.zones().map(|zone| zone.id()));
         xml.text("owner", "amazon");
-        let host = format!("{}.{region}.amazonaws.com", self.0.name);
+        let host = format!("{}.{region}.amazonaws.com", self.short());
         xml.values("baseEndpointDnsNameSet", [host]);
         xml.text("vpcEndpointPolicySupported", true);
         xml.text("acceptanceRequired", false);
@@ -356,56 +328,14 @@ impl Row for ServiceRow {
 }
 
 fn describe_services(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
-    let mut wanted: Vec<Service> = ask
-        .params
-        .list("ServiceName")
-        .map(|name| Service::of(ask, name))
-        .collect::<Result<_, _>>()?;
+    let wanted = ask.params.list("ServiceName").map(|name| service(ask, name));
+    let mut wanted: Vec<Amazons> = wanted.collect::<Result<_, _>>()?;
     if wanted.is_empty() {
-        wanted.extend(SERVICES);
+        wanted.extend(services(ask));
     }
-    let filters = ask.filters()?;
-    let rows: Vec<ServiceRow> = wanted.into_iter().map(ServiceRow).collect();
-    let matching =
-        rows.iter().filter(|row| filters.match_all(|name, out| row.field(ask, name, out)));
-    xml.values("serviceNameSet", matching.map(|row| row.0.full_name(ask)));
-    describe(ask, xml, "serviceDetailSet", PageBounds::USUAL, rows)
-}
-
-/// A service's prefixes, as AWS's own prefix list.
-struct PrefixListRow(Service, Ipv4Net);
-
-impl Row for PrefixListRow {
-    fn key(&self) -> String {
-        self.0.prefix_list.to_owned()
-    }
-
-    fn field(&self, ask: &Ask<'_>, name: &str, out: &mut Values<'_>) {
-        match name {
-            "prefix-list-id" => out.is(self.0.prefix_list),
-            _ => out.is(&self.0.full_name(ask)),
-        }
-    }
-
-    fn write(&self, ask: &Ask<'_>, xml: &mut Xml) {
-        xml.text("prefixListId", self.0.prefix_list);
-        xml.text("prefixListName", self.0.full_name(ask));
-        xml.values("cidrSet", [self.1]);
-    }
-}
-
-fn describe_prefix_lists(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
-    let listed: Vec<&str> = ask.params.list("PrefixListId").collect();
-    let unknown = |id: &&&str| SERVICES.iter().all(|service| service.prefix_list != **id);
-    if let Some(id) = listed.iter().find(unknown) {
-        let message = format!("The prefix list ID '{id}' does not exist");
-        return Err(Fault::new("InvalidPrefixListId.NotFound", message));
-    }
-    let wanted = SERVICES
-        .into_iter()
-        .filter(|service| listed.is_empty() || listed.contains(&service.prefix_list));
-    let rows: Vec<PrefixListRow> = wanted
-        .map(|service| Ok(PrefixListRow(service, service.prefix(ask)?)))
-        .collect::<Result<_, Fault>>()?;
-    describe(ask, xml, "prefixListSet", PageBounds::USUAL, rows)
+    let page = page(ask, PageBounds::USUAL, wanted.into_iter().map(ServiceRow))?;
+    xml.values("serviceNameSet", page.rows.iter().map(|row| &row.0.name));
+    xml.set("serviceDetailSet", &page.rows, |xml, row| row.write(ask, xml));
+    xml.maybe("nextToken", page.token);
+    Ok(())
 }

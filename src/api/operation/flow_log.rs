@@ -294,6 +294,7 @@ fn create(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
                     edit.remember(log, *fact, value);
                 }
                 edit.tag(ResourceId::FlowLog(log), tags.clone())?;
+                goes_with(edit, of, log);
                 made.push(log);
             }
             Err(fault) => failed.push((of, fault)),
@@ -311,13 +312,27 @@ fn create(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Notes that a flow log goes when what it watches goes.
+fn goes_with(edit: &mut Edit<'_>, of: Watched, log: FlowLogId) {
+    let before = edit.ask().fact(of, Fact::GoesWith).unwrap_or_default().to_owned();
+    edit.remember(of, Fact::GoesWith, format!("{before} {log}").trim_start());
+}
+
+/// Takes that note back.
+fn goes_by_itself(edit: &mut Edit<'_>, of: Watched, log: FlowLogId) {
+    let log = log.to_string();
+    let before = edit.ask().fact(of, Fact::GoesWith).unwrap_or_default().to_owned();
+    let others: Vec<&str> = before.split(' ').filter(|id| *id != log).collect();
+    edit.remember(of, Fact::GoesWith, others.join(" "));
+}
+
 fn describe_logs(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
     let listed = listed(ask)?;
     let named = super::exactly::<FlowLogId>(ask, "flow-log-id")?;
     let ids: Vec<FlowLogId> = match (listed.is_empty(), named) {
         (false, _) => listed,
         (true, Some(named)) => named,
-        (true, None) => ask.cloud().flow_logs().map(|(id, _)| id).collect(),
+        (true, None) => ask.cloud().flow_logs_of(ask.caller).map(|(id, _)| id).collect(),
     };
     let rows = ids.into_iter().filter_map(|id| Some(LogRow(id, own(ask, id)?)));
     describe(ask, xml, "flowLogSet", PageBounds::USUAL, rows)
@@ -329,8 +344,12 @@ fn delete(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
         return Err(Fault::missing("flowLogIds"));
     }
     for log in ids {
+        let of = edit.cloud().flow_log(log).map(|log| log.of);
         edit.apply(&Command::DeleteFlowLogs { log })?;
         edit.forget(log);
+        if let Some(of) = of {
+            goes_by_itself(edit, of, log);
+        }
     }
     xml.group("unsuccessful", |_| {});
     Ok(())

@@ -1,6 +1,6 @@
 //! Internet gateways, and the egress-only ones that are not built here.
 
-use super::{chosen, done};
+use super::{account, chosen, done};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
@@ -202,29 +202,16 @@ fn create_egress_only(edit: &mut Edit<'_>, _: &mut Xml) -> Result<(), Fault> {
     Err(Fault::new("UnsupportedOperation", message))
 }
 
-/// Nothing to show, and nothing to name.
-struct NoRow;
-
-impl Row for NoRow {
-    fn key(&self) -> String {
-        String::new()
-    }
-    fn field(&self, _: &Ask<'_>, _: &str, _: &mut Values<'_>) {}
-    fn write(&self, _: &Ask<'_>, _: &mut Xml) {}
-}
-
-fn no_egress_only(id: &str) -> Fault {
-    let message = format!("The egressOnlyInternetGateway ID '{id}' does not exist");
-    Fault::new("InvalidEgressOnlyInternetGatewayId.NotFound", message)
-}
+const EGRESS_ONLY: &str = "EgressOnlyInternetGatewayId";
+const NO_EGRESS_ONLY: &str = "InvalidEgressOnlyInternetGatewayId.NotFound";
 
 fn describe_egress_only(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
-    if let Some(id) = ask.params.list("EgressOnlyInternetGatewayId").next() {
-        return Err(no_egress_only(id));
-    }
-    describe::<NoRow>(ask, xml, "egressOnlyInternetGatewaySet", PageBounds::USUAL, None)
+    let names = [(EGRESS_ONLY, NO_EGRESS_ONLY, "egressOnlyInternetGateway ID")];
+    account::describe_none(ask, xml, "egressOnlyInternetGatewaySet", &names)
 }
 
 fn delete_egress_only(edit: &mut Edit<'_>, _: &mut Xml) -> Result<(), Fault> {
-    Err(no_egress_only(edit.params.needed("EgressOnlyInternetGatewayId")?))
+    let id = edit.params.needed(EGRESS_ONLY)?;
+    let message = format!("The egressOnlyInternetGateway ID '{id}' does not exist.");
+    Err(Fault::new(NO_EGRESS_ONLY, message))
 }

@@ -383,8 +383,8 @@ fn of_amazon<'a>(ask: &Ask<'a>) -> impl Iterator<Item = ListRow<'a>> {
 
 fn describe_managed(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
     let rows = rows_of(ask, || {
-        let lists = ask.cloud().prefix_lists().map(|(id, _)| id);
-        let own = lists.filter_map(|id| Some(ListRow::Managed(id, own(ask, id).ok()?)));
+        let own = ask.cloud().prefix_lists_of(ask.caller);
+        let own = own.map(|(id, list)| ListRow::Managed(id, list));
         own.chain(of_amazon(ask)).collect()
     })?;
     describe(ask, xml, "prefixListSet", PageBounds::INSIGHTS, rows)

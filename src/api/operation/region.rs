@@ -5,7 +5,7 @@ use crate::api::dispatch::{Ask, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::xml::Xml;
-use crate::cloud::account::{Region, Zone};
+use crate::cloud::account::Zone;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -33,11 +33,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// How many.
-const REGIONS_TOLD: u32 = 17;
-
 /// The regions that are told of. A caller may be in any other as well: a region is a name.
-const REGIONS: [&str; REGIONS_TOLD as usize] = [
+const REGIONS: [&str; 17] = [
     "ap-northeast-1",
     "ap-northeast-2",
     "ap-northeast-3",
@@ -56,14 +53,6 @@ const REGIONS: [&str; REGIONS_TOLD as usize] = [
     "us-west-1",
     "us-west-2",
 ];
-
-/// The place of a region in the catalogue; behind all of them if it is not told of.
-pub(super) fn place(region: &Region) -> u32 {
-    (0_u32..)
-        .zip(REGIONS)
-        .find(|(_, known)| *known == region.as_str())
-        .map_or(REGIONS_TOLD, |(n, _)| n)
-}
 
 struct RegionRow(&'static str);
 

@@ -2,6 +2,7 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::prefix_list;
 use super::{chosen, done, owns, vpcs};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
@@ -65,7 +66,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "tag:<key>",
             "tag-key",
         ],
-        lacks: "Routes to gateway endpoints are shown by prefix, not by prefix list.",
+        lacks: "",
         run: Run::Read(describe_tables),
     },
     Operation {
@@ -198,7 +199,10 @@ impl Row for TableRow<'_> {
 }
 
 fn route_field(ask: &Ask<'_>, route: &Route, what: &str, out: &mut Values<'_>) {
+    let list = endpoint_list(ask, route);
     match (what, route.destination, route.hop) {
+        ("destination-prefix-list-id", _, _) => out.maybe(list),
+        ("destination-cidr-block" | "destination-ipv6-cidr-block", _, _) if list.is_some() => {}
         ("destination-cidr-block", IpNet::V4(block), _) => out.shows(block),
         ("destination-ipv6-cidr-block", IpNet::V6(block), _) => out.shows(block),
         ("origin", _, _) => out.is(route.origin.code()),
@@ -218,7 +222,18 @@ fn write(ask: &Ask<'_>, xml: &mut Xml, id: RouteTableId, table: &RouteTable) {
     xml.text("routeTableId", id);
     xml.text("vpcId", table.vpc);
     xml.text("ownerId", ask.caller.account);
-    xml.set("routeSet", ask.cloud().routes(id), |xml, route| write_route(ask, xml, &route));
+    xml.group("routeSet", |xml| {
+        let mut endpoint = None;
+        for route in ask.cloud().routes(id) {
+            let list = endpoint_list(ask, &route);
+            // All the prefixes of a service are one route to its list.
+            if list.is_some() && endpoint == Some(route.hop) {
+                continue;
+            }
+            endpoint = list.is_some().then_some(route.hop);
+            xml.group("item", |xml| write_route(ask, xml, &route, list));
+        }
+    });
     xml.set("associationSet", associations(ask, id, table), |xml, association| {
         xml.text("routeTableAssociationId", association.id);
         xml.text("routeTableId", id);
@@ -237,10 +252,19 @@ fn write_association_state(xml: &mut Xml, state: &str) {
     xml.group("associationState", |xml| xml.text("state", state));
 }
 
-fn write_route(ask: &Ask<'_>, xml: &mut Xml, route: &Route) {
-    match route.destination {
-        IpNet::V4(block) => xml.text("destinationCidrBlock", block),
-        IpNet::V6(block) => xml.text("destinationIpv6CidrBlock", block),
+/// The prefix list of the service, of a route to its endpoint.
+fn endpoint_list(ask: &Ask<'_>, route: &Route) -> Option<PrefixListId> {
+    let Hop::To(RouteTarget::Gateway(id @ GatewayId::Endpoint(_))) = route.hop else { return None };
+    let service = ask.cloud().gateway(id)?.service.as_ref()?;
+    let lists = prefix_list::amazons(&ask.caller.region);
+    lists.into_iter().find(|list| list.name == *service).map(|list| list.id)
+}
+
+fn write_route(ask: &Ask<'_>, xml: &mut Xml, route: &Route, list: Option<PrefixListId>) {
+    match (list, route.destination) {
+        (Some(list), _) => xml.text("destinationPrefixListId", list),
+        (None, IpNet::V4(block)) => xml.text("destinationCidrBlock", block),
+        (None, IpNet::V6(block)) => xml.text("destinationIpv6CidrBlock", block),
     }
     match route.hop {
         Hop::Local => xml.text("gatewayId", "local"),

@@ -8,12 +8,13 @@ use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::xml::Xml;
-use crate::base::id::SubnetId;
+use crate::base::id::{SubnetCidrAssociationId, SubnetId};
 use crate::cloud::account::Zone;
 use crate::cloud::command::Command;
+use crate::cloud::dns::Switch;
 use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::refusal::Refusal;
-use crate::cloud::subnet::{Subnet, SubnetKind};
+use crate::cloud::subnet::{Subnet, SubnetAttribute, SubnetKind};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -58,6 +59,36 @@ pub(super) const OPERATIONS: &[Operation] = &[
         filters: &[],
         lacks: "",
         run: Run::Write(delete),
+    },
+    Operation {
+        name: "ModifySubnetAttribute",
+        takes: &[
+            "SubnetId",
+            "MapPublicIpOnLaunch",
+            "AssignIpv6AddressOnCreation",
+            "EnableDns64",
+            "PrivateDnsHostnameTypeOnLaunch",
+            "EnableResourceNameDnsARecordOnLaunch",
+            "EnableResourceNameDnsAAAARecordOnLaunch",
+        ],
+        filters: &[],
+        lacks: "DNS64 and names made from ids: only what is so anyway can be asked for. \
+                Customer-owned addresses, local network interfaces.",
+        run: Run::Write(modify_attribute),
+    },
+    Operation {
+        name: "AssociateSubnetCidrBlock",
+        takes: &["SubnetId", "Ipv6CidrBlock"],
+        filters: &[],
+        lacks: "IPAM pools.",
+        run: Run::Write(associate_block),
+    },
+    Operation {
+        name: "DisassociateSubnetCidrBlock",
+        takes: &["AssociationId"],
+        filters: &[],
+        lacks: "",
+        run: Run::Write(disassociate_block),
     },
 ];
 
@@ -121,19 +152,26 @@ fn write(ask: &Ask<'_>, xml: &mut Xml, id: SubnetId, subnet: &Subnet, state: &st
     xml.text("mapPublicIpOnLaunch", subnet.public_on_launch().is_on());
     xml.text("assignIpv6AddressOnCreation", subnet.ipv6_on_creation().is_on());
     let ipv6 = subnet.ipv6.and_then(|block| Some((subnet.ipv6_association()?, block)));
-    if let Some((association, block)) = ipv6 {
-        xml.set("ipv6CidrBlockAssociationSet", [()], |xml, ()| {
-            xml.text("associationId", association);
-            xml.text("ipv6CidrBlock", block);
-            xml.group("ipv6CidrBlockState", |xml| xml.text("state", "associated"));
-            xml.text("ipv6AddressAttribute", "public");
-            xml.text("ipSource", "amazon");
-        });
-    }
+    xml.set("ipv6CidrBlockAssociationSet", ipv6, |xml, (association, block)| {
+        write_block(xml, association, block, "associated");
+    });
     xml.text("enableDns64", false);
     xml.text("ipv6Native", false);
     xml.text("mapCustomerOwnedIpOnLaunch", false);
+    xml.group("privateDnsNameOptionsOnLaunch", |xml| {
+        xml.text("hostnameType", "ip-name");
+        xml.text("enableResourceNameDnsARecord", false);
+        xml.text("enableResourceNameDnsAAAARecord", false);
+    });
     write_tags(xml, ask.tags(ResourceId::Subnet(id)));
+}
+
+fn write_block(xml: &mut Xml, association: SubnetCidrAssociationId, block: Ipv6Net, state: &str) {
+    xml.text("associationId", association);
+    xml.text("ipv6CidrBlock", block);
+    xml.group("ipv6CidrBlockState", |xml| xml.text("state", state));
+    xml.text("ipv6AddressAttribute", "public");
+    xml.text("ipSource", "amazon");
 }
 
 /// The zone that a request names.
@@ -186,5 +224,76 @@ fn delete(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     edit.apply(&Command::DeleteSubnet { subnet })?;
     edit.forget(subnet);
     done(xml);
+    Ok(())
+}
+
+/// `ModifySubnetAttribute`: one attribute a call.
+fn modify_attribute(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
+    // What every subnet has, and the only value that it can have here.
+    const FIXED: [(&str, &str); 4] = [
+        ("EnableDns64.Value", "false"),
+        ("PrivateDnsHostnameTypeOnLaunch", "ip-name"),
+        ("EnableResourceNameDnsARecordOnLaunch.Value", "false"),
+        ("EnableResourceNameDnsAAAARecordOnLaunch.Value", "false"),
+    ];
+    let subnet = edit.params.needed_id("SubnetId")?;
+    let switch = |on| if on { Switch::On } else { Switch::Off };
+    let public = edit.params.flag("MapPublicIpOnLaunch.Value")?.map(switch);
+    let ipv6 = edit.params.flag("AssignIpv6AddressOnCreation.Value")?.map(switch);
+    let fixed: Vec<(&str, &str, &str)> = FIXED
+        .into_iter()
+        .filter_map(|(name, only)| Some((name, only, edit.params.text(name)?)))
+        .collect();
+    let attribute = match (public, ipv6, &fixed[..]) {
+        (Some(switch), None, []) => SubnetAttribute::PublicOnLaunch(switch),
+        (None, Some(switch), []) => SubnetAttribute::Ipv6OnCreation(switch),
+        (None, None, [(_, only, text)]) if text.eq_ignore_ascii_case(only) => {
+            own(&edit.ask(), subnet)?;
+            done(xml);
+            return Ok(());
+        }
+        (None, None, [(name, _, text)]) => {
+            let message = format!("vpclab has no {name}: {text}");
+            return Err(Fault::new("UnsupportedOperation", message));
+        }
+        (None, None, []) => return Err(Fault::missing("attribute")),
+        _ => return Err(Fault::combination("Fields for multiple attribute types specified")),
+    };
+    edit.apply(&Command::ModifySubnetAttribute { subnet, attribute })?;
+    done(xml);
+    Ok(())
+}
+
+fn associate_block(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
+    let subnet = edit.params.needed_id("SubnetId")?;
+    edit.params.needed("Ipv6CidrBlock")?;
+    let block: Option<Ipv6Net> = edit.params.parsed("Ipv6CidrBlock")?;
+    let block = block.ok_or_else(|| Fault::missing("ipv6CidrBlock"))?;
+    let command = Command::AssociateSubnetCidrBlock { subnet, block };
+    let (id, block) = edit.apply_for(&command, |change| match change {
+        Change::SubnetBlockAssociated { association, block, .. } => Some((*association, *block)),
+        _ => None,
+    })?;
+    xml.text("subnetId", subnet);
+    xml.group("ipv6CidrBlockAssociation", |xml| write_block(xml, id, block, "associating"));
+    Ok(())
+}
+
+fn disassociate_block(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
+    let association = edit.params.needed_id("AssociationId")?;
+    let ask = edit.ask();
+    let found = ask.cloud().subnet_by_block_association(association);
+    let block = found.and_then(|id| own(&ask, id).ok()?.ipv6);
+    let command = Command::DisassociateSubnetCidrBlock { association };
+    let subnet = edit.apply_for(&command, |change| match change {
+        Change::SubnetBlockDisassociated { subnet } => Some(*subnet),
+        _ => None,
+    })?;
+    xml.text("subnetId", subnet);
+    if let Some(block) = block {
+        xml.group("ipv6CidrBlockAssociation", |xml| {
+            write_block(xml, association, block, "disassociating");
+        });
+    }
     Ok(())
 }

@@ -27,6 +27,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         run: Run::Write(create),
     },
     Operation {
+        name: "CreateDefaultVpc",
+        takes: &[],
+        filters: &[],
+        lacks: "",
+        run: Run::Write(create_default),
+    },
+    Operation {
         name: "DescribeVpcs",
         takes: &["VpcId"],
         filters: &[
@@ -212,6 +219,17 @@ fn create(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
         edit.remember(id, Fact::InstanceTenancy, tenancy);
     }
     edit.tag(ResourceId::Vpc(id), tags)?;
+    let ask = edit.ask();
+    let vpc = own_vpc(&ask, id)?;
+    xml.group("vpc", |xml| write(&ask, xml, id, vpc, "pending"));
+    Ok(())
+}
+
+fn create_default(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
+    let id = edit.apply_for(&Command::CreateDefaultVpc, |change| match change {
+        Change::VpcCreated { vpc, .. } => Some(*vpc),
+        _ => None,
+    })?;
     let ask = edit.ask();
     let vpc = own_vpc(&ask, id)?;
     xml.group("vpc", |xml| write(&ask, xml, id, vpc, "pending"));

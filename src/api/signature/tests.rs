@@ -167,11 +167,11 @@ proptest! {
         let spots = spots(&signed);
         let spot = spots[pick.index(spots.len())];
         let mut changed = signed.clone();
-        let mut replace = |text: &mut Vec<u8>| {
+        let replace = |text: &mut Vec<u8>| {
             let at = at.index(text.len());
             text[at] = byte;
         };
-        let mut replace_text = |text: &mut String| {
+        let replace_text = |text: &mut String| {
             let mut bytes = text.clone().into_bytes();
             replace(&mut bytes);
             // A head holds text only.

@@ -14,6 +14,7 @@ use vpclab::cloud::account::{Caller, Region};
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::Change;
 use vpclab::cloud::instance::{NewInterface, SourceDestCheck};
+use vpclab::cloud::peering::Peering;
 use vpclab::cloud::profile::{Feature, Profile};
 use vpclab::cloud::refusal::Refusal;
 use vpclab::cloud::route_table::RouteTarget;
@@ -49,7 +50,11 @@ impl Lab {
         let events = self.cloud.apply(caller, command, self.now)?;
         let changes: Vec<Change> = events.into_iter().map(|event| event.change).collect();
         self.journal.extend_from_slice(&changes);
-        Ok(changes)
+        // What time has done to others meanwhile is not what the command did.
+        let forgotten = |change: &Change| {
+            matches!(change, Change::PeeringForgotten { .. } | Change::InstanceForgotten { .. })
+        };
+        Ok(changes.into_iter().filter(|change| !forgotten(change)).collect())
     }
 
     /// Asks as the owner of this VPC, in its region.
@@ -153,18 +158,23 @@ impl Lab {
         }
     }
 
+    /// The peering, unless everybody has forgotten it.
+    fn peering(&self, peering: PeeringId) -> Result<&Peering, Refusal> {
+        self.cloud.peering(peering).ok_or(Refusal::PeeringNotFound(peering))
+    }
+
     pub(crate) fn accept(&mut self, peering: PeeringId) -> Result<(), Refusal> {
-        let accepter = self.cloud.peering(peering).unwrap().accepter().vpc;
+        let accepter = self.peering(peering)?.accepter().vpc;
         self.ask(accepter, &Command::AcceptVpcPeeringConnection { peering }).map(|_| ())
     }
 
     pub(crate) fn reject(&mut self, peering: PeeringId) -> Result<(), Refusal> {
-        let accepter = self.cloud.peering(peering).unwrap().accepter().vpc;
+        let accepter = self.peering(peering)?.accepter().vpc;
         self.ask(accepter, &Command::RejectVpcPeeringConnection { peering }).map(|_| ())
     }
 
     pub(crate) fn delete(&mut self, peering: PeeringId) -> Result<(), Refusal> {
-        let requester = self.cloud.peering(peering).unwrap().requester().vpc;
+        let requester = self.peering(peering)?.requester().vpc;
         self.ask(requester, &Command::DeleteVpcPeeringConnection { peering }).map(|_| ())
     }
 
