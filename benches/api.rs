@@ -12,6 +12,7 @@
 #![allow(clippy::print_stdout, reason = "the figures are the output")]
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
