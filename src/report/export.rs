@@ -163,6 +163,8 @@ impl<'c> Writer<'c> {
                 writer.subnets.insert(*subnet, format!("{label}/{own}"));
             }
             let mut inside = Labels::default();
+            // Its own list has this label.
+            inside.give(Some("default"), "");
             for acl in vpc.acls() {
                 let own = if *acl == vpc.default_acl() {
                     "default".to_owned()

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 use crate::base::limit::LABEL_BYTES_MAX;
 
 /// Words that YAML or the format means otherwise.
-const WORDS: &[&str] =
-    &["true", "false", "null", "yes", "no", "on", "off", "y", "n", "none", "default", "auto"];
+const WORDS: &[&str] = &["true", "false", "null", "none", "auto"];
 
 /// The labels of one kind that are given away.
 #[derive(Clone, Debug, Default)]
