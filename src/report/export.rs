@@ -25,7 +25,7 @@ use crate::cloud::instance::{Host, InstanceState, Interface, SourceDestCheck};
 use crate::cloud::network_acl::AclEntry;
 use crate::cloud::peering::{End, Status};
 use crate::cloud::profile::Profile;
-use crate::cloud::route_table::RouteTarget;
+use crate::cloud::route_table::{Blackhole, RouteTarget};
 use crate::cloud::security_group::{GroupRule, RulePeer};
 use labels::Labels;
 
@@ -62,6 +62,13 @@ pub fn network(cloud: &Cloud, now: Instant, account: Option<AccountId>, name: &s
             text,
             "# The scenario that names this file needs `profile: {}`.",
             cloud.profile()
+        );
+    }
+    if cloud.blackhole() != Blackhole::default() {
+        let _ = writeln!(
+            text,
+            "# The scenario that names this file needs `blackhole: {}`.",
+            cloud.blackhole().name()
         );
     }
     for warning in &warnings {
@@ -679,7 +686,7 @@ impl<'c> Writer<'c> {
                 fields.push(("traffic", traffic.name().to_owned()));
             }
             if *interval != usual.interval {
-                fields.push(("interval", interval.span().to_string()));
+                fields.push(("interval", interval.name().to_owned()));
             }
             if *format != usual.format {
                 fields.push(("format", quoted(&format.to_string())));

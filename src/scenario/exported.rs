@@ -63,12 +63,19 @@ fn what_is_written_declares_the_same_network() {
     let (mut compared, mut packets) = (0, 0);
     for path in paths {
         let Ok(loaded) = load(&path) else { continue };
+        // What a guest does with packets for others is no business of the cloud, which is written.
+        let guests_relay = std::fs::read_to_string(&path).is_ok_and(|text| text.contains("role:"));
+        if guests_relay {
+            continue;
+        }
         let Ok(mut built) = build(&loaded, None, Twin::Compiled) else { continue };
         let now = built.cloud().latest();
         let profile = built.cloud().profile();
         let written = export::network(built.cloud(), now, None, "written");
         // Behind the two lines of the head stands what only a whole file may say.
-        let text = written.text.replacen("\nname", &format!("\nprofile: {profile}\nname"), 1);
+        let blackhole = built.cloud().blackhole().name();
+        let head = format!("\nprofile: {profile}\nblackhole: {blackhole}\nname");
+        let text = written.text.replacen("\nname", &head, 1);
         let again = match parse("written.yaml", &text)
             .and_then(|file| build(&file, None, Twin::Compiled))
         {

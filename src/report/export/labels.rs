@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use crate::base::limit::LABEL_BYTES_MAX;
 
-/// Words that YAML or the format means otherwise.
-const WORDS: &[&str] = &["true", "false", "null", "none", "auto"];
+/// Words that YAML means otherwise.
+const WORDS: &[&str] = &["true", "false", "null"];
 
 /// The labels of one kind that are given away.
 #[derive(Clone, Debug, Default)]
