@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
+use crate::base::limit::RUN_SPAN_MAX;
 use crate::base::time::{Instant, Span};
 
 /// Where the time comes from.
@@ -53,9 +54,12 @@ impl Clock {
     }
 }
 
-/// Moves a moment on, and returns it. Time ends in 2554 and stands still there.
+/// Where virtual time ends and stands still: no run of the simulator goes further. In 2069.
+const END: u64 = RUN_SPAN_MAX.as_nanos();
+
+/// Moves a moment on, and returns it.
 fn later(nanos: &AtomicU64, by: Span) -> u64 {
-    let add = |now: u64| now.saturating_add(by.as_nanos());
+    let add = |now: u64| now.saturating_add(by.as_nanos()).min(END);
     // The update is never refused, so both arms hold the moment before.
     let (Ok(before) | Err(before)) =
         nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(add(now)));
@@ -87,7 +91,7 @@ mod tests {
     #[test]
     fn virtual_time_ends() {
         let clock = Clock::starting_at(Instant::START);
-        let end = Instant::from_nanos(u64::MAX);
+        let end = Instant::from_nanos(END);
         assert_eq!(clock.advance(Span::from_nanos(u64::MAX)), Some(end));
         assert_eq!(clock.advance(Span::from_days(1)), Some(end));
         assert_eq!(clock.now(), end);

@@ -2,8 +2,8 @@
 //! stands for those before it.
 //!
 //! Holds the journal as its users see it: the queue that appends go into, and who waits for the disk.
-//! What is written where is [`store`]'s, the bytes of a row are [`row`]'s, the thread that writes is
-//! [`writer`]'s. Refuses to know what an entry means: its bytes are the caller's, who also decides what
+//! What is written where is `store`'s, the bytes of a row are `row`'s, the thread that writes is
+//! `writer`'s. Refuses to know what an entry means: its bytes are the caller's, who also decides what
 //! belongs together, for an entry is there wholly or not at all.
 
 mod error;

@@ -91,7 +91,7 @@ impl Server {
     /// The world, for changing. Whoever changes what a journal has to keep uses [`Server::edit`].
     ///
     /// # Errors
-    /// As [`Server::read`].
+    /// `InternalError` after a fault of this program while the world was being changed.
     pub(super) fn write(&self) -> Result<RwLockWriteGuard<'_, World>, Fault> {
         self.world.write().map_err(|_| broken())
     }
@@ -99,7 +99,7 @@ impl Server {
     /// Empties the world: no account has ever asked for anything.
     ///
     /// # Errors
-    /// As [`Server::read`].
+    /// `InternalError` after a fault of this program while the world was being changed.
     pub(super) fn empty(&self) -> Result<Position, Fault> {
         let mut world = self.write()?;
         let profile = world.cloud().profile();
@@ -132,7 +132,7 @@ impl Server {
     /// changes meanwhile.
     ///
     /// # Errors
-    /// As [`Server::read`].
+    /// `InternalError` after a fault of this program while the world was being changed.
     pub fn tidy(&self) -> Result<(), Fault> {
         let Some(journal) = self.journal.as_ref().filter(|journal| journal.wants_snapshot()) else {
             return Ok(());

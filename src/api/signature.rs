@@ -1,7 +1,7 @@
 //! Signature Version 4: does this request come from someone who knows the key's secret?
 //!
-//! Holds the parts of a signed request ([`Claim`]), the text that is signed ([`canonical`]), the check
-//! itself, and the credentials that the server hands out by itself ([`session`]). Refuses to know which
+//! Holds the parts of a signed request (`Claim`), the text that is signed (`canonical`), the check
+//! itself, and the credentials that the server hands out by itself (`session`). Refuses to know which
 //! keys there are, whom they belong to, and what time it is: all three are arguments. Section numbers
 //! are of AWS' "Signature Version 4 signing process".
 
