@@ -104,9 +104,9 @@ def test_every_blocker_is_explained(lab, ec2):
 
 def test_nothing_is_told_of_another_account(lab, ec2):
     client = ec2(A)
-    # A may know that it does not arrive; not whether it is a group, an ACL, a table or nobody at all.
+    # A may know that it does not arrive; not whether it is a group, a table or nobody at all.
     seen = set()
-    for block in [None, "group", "route", "acl", "nobody"]:
+    for block in [None, "group", "route", "nobody"]:
         if block == "group":
             ec2(B).revoke_security_group_ingress(
                 GroupId=lab.groups[1],
@@ -126,7 +126,7 @@ def test_nothing_is_told_of_another_account(lab, ec2):
         if block is None:
             assert analysis["NetworkPathFound"] is True
             assert components(analysis["ForwardPathComponents"]) == ["eni", "sg", "acl", "rtb", "pcx"]
-        elif block != "acl":
+        else:
             assert analysis["NetworkPathFound"] is False
             assert analysis["SuggestedAccounts"] == [B]
             seen.add(repr(analysis["Explanations"]))
