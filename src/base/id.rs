@@ -19,6 +19,9 @@ pub struct Digits {
 }
 
 impl Digits {
+    /// No digits come before these.
+    pub const LOWEST: Digits = Digits { len: 8, text: *b"00000000\0\0\0\0\0\0\0\0\0" };
+
     /// The 17 digits of a minted id: a zero and 16 digits.
     pub fn minted(value: u64) -> Digits {
         const HEX: &[u8; 16] = b"0123456789abcdef";
