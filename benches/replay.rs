@@ -373,6 +373,11 @@ fn process(directory: &Path, figures: &mut Figures) {
     let time = begun.elapsed();
     assert_eq!(status.trim_end(), "HTTP/1.1 200 OK");
     figures.add("from start to first answer", "ms", time.as_secs_f64() * 1e3);
+    let stat = fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    // Hundredths of a second, in the program and in the system.
+    let ticks: f64 = [11, 12].map(|n: usize| fields[n].parse::<f64>().unwrap()).iter().sum();
+    figures.add("of which processor time", "ms", ticks * 10.0);
     let about = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
     let most = about.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kibibytes: f64 = most.trim().trim_end_matches(" kB").parse().unwrap();
