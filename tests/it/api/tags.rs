@@ -13,7 +13,8 @@ struct Two {
 
 /// All values of an element, each once, in order.
 fn values(text: &str, element: &str) -> Vec<String> {
-    let parts = text.split(&format!("<{element}>")).skip(1);
+    let begin = format!("<{element}>");
+    let parts = text.split(&begin).skip(1);
     let mut values: Vec<String> =
         parts.filter_map(|part| Some(part.split_once('<')?.0.to_owned())).collect();
     values.sort_unstable();
