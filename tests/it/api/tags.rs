@@ -11,6 +11,9 @@ struct Two {
     ids: [String; 2],
 }
 
+/// Filters: the names, each with its values.
+type Filters<'a> = &'a [(&'a str, &'a [&'a str])];
+
 /// All values of an element, each once, in order.
 fn values(text: &str, element: &str) -> Vec<String> {
     let begin = format!("<{element}>");
@@ -83,7 +86,7 @@ fn filters_on_tags_find_the_same_with_and_without_an_index() {
     let lab = Lab::new(Profile::Today);
     let (twos, _) = world(&lab);
     for Two { action, element, ids } in &twos {
-        let find = |who: &str, filters: &[(&str, &[&str])]| {
+        let find = |who: &str, filters: Filters<'_>| {
             let mut parameters = Vec::new();
             for (n, (name, values)) in (1..).zip(filters) {
                 parameters.push((format!("Filter.{n}.Name"), *name));
@@ -98,7 +101,7 @@ fn filters_on_tags_find_the_same_with_and_without_an_index() {
         let mut both = ids.to_vec();
         both.sort_unstable();
         let one = |id: &String| vec![id.clone()];
-        let rows: [(&[(&str, &[&str])], Vec<String>); 9] = [
+        let rows: [(Filters<'_>, Vec<String>); 9] = [
             (&[("tag:env", &["x"])], one(first)),
             (&[("tag:env", &["y"])], one(second)),
             (&[("tag:env", &["x", "y", "x"])], both.clone()),
