@@ -41,6 +41,9 @@ const CLIENTS: usize = 8;
 /// fewer than the least number of them.
 const QUESTION: Duration = Duration::from_millis(400);
 const SAMPLES: std::ops::RangeInclusive<usize> = 25..=1_000;
+/// Microseconds for which a call must have waited for a core to count as disturbed. The threads of one
+/// server wait for each other for some tens.
+const DISTURBED: f64 = 200.0;
 /// How long all clients ask in one round.
 const RUSH: Duration = Duration::from_millis(1_500);
 /// Longer than any server takes to start.
@@ -188,6 +191,20 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Microseconds that the threads of the server and this one could have run and had no core: what
+    /// else runs on the machine had it. Of ended threads, nothing.
+    fn waited(&self) -> f64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let tasks = tasks.map(|task| task.unwrap().path().join("schedstat"));
+        let nanos = tasks.chain([PathBuf::from("/proc/thread-self/schedstat")]).map(|path| {
+            let stat = fs::read_to_string(path).unwrap_or_default();
+            stat.split(' ').nth(1).and_then(|wait| wait.parse().ok()).unwrap_or(0.0)
+        });
+        nanos.sum::<f64>() / 1e3
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -327,7 +344,7 @@ fn subnet(vpc: &Vpc, third: usize) -> String {
 
 /// One request after the other on one connection.
 fn latencies(arguments: &Arguments, rows: &mut Vec<Value>) {
-    let mut floor = Vec::new();
+    let mut floor = Times::default();
     for kind in kinds(arguments) {
         let server = Server::start(arguments, kind, &directory("latency"));
         let vpcs = build(&server, VPCS, usize::MAX);
@@ -353,12 +370,12 @@ fn latencies(arguments: &Arguments, rows: &mut Vec<Value>) {
             }),
         ];
         for (name, form) in questions {
-            let (mut middle, mut slow) = (Vec::new(), Vec::new());
+            let mut times = Times::default();
             for round in 0..arguments.rounds {
                 if kind == Kind::Memory {
-                    floor.push(percentile(&mut timed(|_| timed_once(|| client.health())), 50));
+                    floor.add(timed(&server, |_| timed_once(|| client.health())));
                 }
-                let mut times = timed(|nth| {
+                times.add(timed(&server, |nth| {
                     // Another one each time: 389 and the number of VPCs have no common divisor.
                     let n = round * 7 + nth * 389;
                     let form = form(&vpcs[n % VPCS], n);
@@ -369,25 +386,61 @@ fn latencies(arguments: &Arguments, rows: &mut Vec<Value>) {
                         client.ask(&account, &format!("Action=DeleteVpc&VpcId={made}"));
                     }
                     time
-                });
-                middle.push(percentile(&mut times, 50));
-                slow.push(percentile(&mut times, 99));
+                }));
             }
-            row(rows, "one", name, kind.name(), "p50, us", middle);
-            row(rows, "one", name, kind.name(), "p99, us", slow);
+            times.rows(rows, name, kind.name());
         }
     }
-    row(rows, "one", "health", "floor", "p50, us", floor);
+    floor.rows(rows, "health", "floor");
 }
 
-/// Times of one question in one round.
-fn timed(mut ask: impl FnMut(usize) -> f64) -> Vec<f64> {
+/// Percentiles of the rounds of one question, in microseconds, and how many of a hundred calls were
+/// disturbed.
+#[derive(Default)]
+struct Times {
+    middle: Vec<f64>,
+    slow: Vec<f64>,
+    slow_undisturbed: Vec<f64>,
+    disturbed: Vec<f64>,
+}
+
+impl Times {
+    /// One more round: times, and how long each call waited for a core.
+    fn add(&mut self, calls: Vec<(f64, f64)>) {
+        let mut times: Vec<f64> = calls.iter().map(|(time, _)| *time).collect();
+        let undisturbed = calls.iter().filter(|(_, waited)| *waited < DISTURBED);
+        let mut undisturbed: Vec<f64> = undisturbed.map(|(time, _)| *time).collect();
+        let share = 1.0 - undisturbed.len() as f64 / times.len() as f64;
+        self.disturbed.push(share * 100.0);
+        if !undisturbed.is_empty() {
+            self.slow_undisturbed.push(percentile(&mut undisturbed, 99));
+        }
+        self.middle.push(percentile(&mut times, 50));
+        self.slow.push(percentile(&mut times, 99));
+    }
+
+    fn rows(self, rows: &mut Vec<Value>, case: &str, subject: &str) {
+        row(rows, "one", case, subject, "p50, us", self.middle);
+        row(rows, "one", case, subject, "p99, us", self.slow);
+        if !self.slow_undisturbed.is_empty() {
+            row(rows, "one", case, subject, "p99 undisturbed, us", self.slow_undisturbed);
+        }
+        row(rows, "one", case, subject, "disturbed, %", self.disturbed);
+    }
+}
+
+/// Times of one question in one round, and how long each call waited for a core, in microseconds.
+fn timed(server: &Server, mut ask: impl FnMut(usize) -> f64) -> Vec<(f64, f64)> {
     let begun = Instant::now();
     let mut times = Vec::new();
+    let mut waited = server.waited();
     while times.len() < *SAMPLES.start()
         || begun.elapsed() < QUESTION && times.len() < *SAMPLES.end()
     {
-        times.push(ask(times.len()));
+        let time = ask(times.len());
+        let since = server.waited();
+        times.push((time, since - waited));
+        waited = since;
     }
     times
 }

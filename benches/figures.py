@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Puts measured figures into a text, and curves beside it: figures.py RUN_DIRECTORY TEXT.md
 
-RUN_DIRECTORY has what figures.sh and api.sh have measured: bench-*.json (`vpclab bench --json`), scale.json
-(the bench `scale`) and api.json (the bench `api`). Whatever stands in TEXT.md between `<!-- figures: NAME -->` and `<!-- end -->` is
-replaced by the table NAME: `aims`, `machine`, `scale`, `bytes`, `api-start`, `api-one`, `api-rush`, a question of `vpclab bench`, or
+RUN_DIRECTORY has what figures.sh and api.sh have measured: bench-*.json (`vpclab bench --json`), scale.json, api.json
+and replay.json (the benches of these names). Whatever stands in TEXT.md between `<!-- figures: NAME -->` and `<!-- end -->` is
+replaced by the table NAME: `aims`, `machine`, `scale`, `bytes`, `api-start`, `api-one`, `api-rush`, `api-replay`, a question of `vpclab bench`, or
 `peers`, which is the newest table of benches/peers/runs. Curves go into TEXT/NAME.csv and .svg.
 Needs nothing but Python.
 """
@@ -90,17 +90,18 @@ class Api:
         return rows(["server", "world", "first answer, ms"], body)
 
     def one(self):
-        head = ["call", "vpclab, 50 %", "99 %", "with --data, 50 %", "99 %", f"{self.moto()}, 50 %", "99 %", "moto over vpclab"]
+        head = ["call", "server", "50 %", "99 %", "99 %, undisturbed", "disturbed calls, %", "moto over it"]
+        keys = ("p50, us", "p99, us", "p99 undisturbed, us", "disturbed, %")
         body = []
         for case in self.cases("one"):
-            if case == "health":
-                continue
-            cells = [self.cell("one", case, subject, key) for subject in ("vpclab", "vpclab --data", "moto_server")
-                     for key in ("p50, us", "p99, us")]
-            own, moto = (self.get("one", case, subject, "p50, us") for subject in ("vpclab", "moto_server"))
-            body.append([case, *cells, number(moto["median"] / own["median"]) if moto else ""])
-        floor = self.cell("one", "health", "floor", "p50, us")
-        return f"Microseconds. The floor, `/_vpclab/health`: {floor}.\n\n" + rows(head, body)
+            moto = self.get("one", case, "moto_server", "p50, us")
+            for subject in ("floor", "vpclab", "vpclab --data", "moto_server"):
+                own = self.get("one", case, subject, "p50, us")
+                if own:
+                    over = number(moto["median"] / own["median"]) if moto and subject != "moto_server" else ""
+                    name = self.moto() if subject == "moto_server" else subject
+                    body.append([case, name, *(self.cell("one", case, subject, key) for key in keys), over])
+        return "Microseconds; the floor is `/_vpclab/health`.\n\n" + rows(head, body)
 
     def rush(self):
         moto = next((r["value"] for r in self.report["rows"]
@@ -116,6 +117,17 @@ class Api:
             body.append([f'{subject}, {r["case"]}', spread(r["value"]), cost, f'{rate / floor["median"]:.3f}',
                          number(rate / moto["median"]) if moto else ""])
         return rows(["server and world", "calls/s", "its processor time a call, us", "of the floor", "over moto"], body)
+
+
+def replay_table(report):
+    """What the bench `replay` has measured."""
+    cases = list(dict.fromkeys(r["case"] for r in report["rows"]))
+    values = {(r["case"], r["key"]): r["value"] for r in report["rows"]}
+    body = [[key, unit, *(spread(values[case, key]) for case in cases)]
+            for key, unit in dict.fromkeys((r["key"], r["unit"]) for r in report["rows"])]
+    text = (f'{report["events"]:,} events in {report["entries"]:,} entries; behind the last snapshot '
+            f'{report["entries_behind"]:,} entries. Files of {report["bytes"] / 1e6:.0f} and {report["bytes_kept"] / 1e6:.0f} MB.')
+    return text + "\n\n" + rows(["", "unit", *cases], body)
 
 
 class Found:
@@ -198,6 +210,14 @@ def load(run):
     return reports, topics, scale, api
 
 
+def replay(run):
+    path = os.path.join(run, "replay.json")
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
 def main():
     run, text_path = sys.argv[1:3]
     reports, topics, scale, api = load(run)
@@ -209,6 +229,9 @@ def main():
         blocks["scale"], blocks["bytes"] = lambda: scale_table(scale), lambda: bytes_table(scale)
     if api:
         blocks["api-start"], blocks["api-one"], blocks["api-rush"] = api.start, api.one, api.rush
+    replayed = replay(run)
+    if replayed:
+        blocks["api-replay"] = lambda: replay_table(replayed)
     for key, topic in topics.items():
         blocks[key] = lambda topic=topic: topic_table(topic)
     peers = sorted(glob.glob(os.path.join(HERE, "peers", "runs", "*", "table.md")))

@@ -6,8 +6,12 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::journal::Format;
 use super::records::Record;
 use crate::cloud::event::Event;
+
+/// What the entries of a server's journal are, and the state that its snapshots hold.
+pub const FORMAT: Format = Format { name: "vpclab-ec2", version: 1 };
 
 /// All that one request has changed: it is kept whole or not at all.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -130,6 +130,21 @@ impl Filters {
         })
     }
 
+    /// The filters on tags: each key that there must be, with the values that it must have, if they
+    /// have no wildcards.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, Option<Vec<&str>>)> {
+        self.0.iter().filter_map(|filter| {
+            let plain = filter.values.iter().map(|value| value.plain.as_deref());
+            let plain: Option<Vec<&str>> = plain.collect();
+            match (filter.name.strip_prefix("tag:"), plain.as_deref()) {
+                (Some(key), _) => Some((key, plain)),
+                // Several keys would be several searches; then it says too little.
+                (None, Some([key])) if filter.name == "tag-key" => Some((*key, None)),
+                _ => None,
+            }
+        })
+    }
+
     /// The values that a field must have, if some filter names it and has no wildcards: what an index
     /// can be asked for.
     pub fn exactly(&self, name: &str) -> Option<Vec<&str>> {
@@ -210,6 +225,8 @@ mod tests {
         assert!(!row("x", "w"));
         assert_eq!(filters.exactly("a"), Some(vec!["x", "y"]));
         assert_eq!(filters.exactly("b"), None);
+        let on_tags: Vec<_> = filters.tags().collect();
+        assert_eq!(on_tags, [("k", Some(vec!["v"]))]);
         assert!(Filters::parse(&params, &["a"]).is_err());
     }
 }

@@ -28,6 +28,7 @@ pub(super) mod tag;
 pub(super) mod vpc;
 pub(super) mod vpn_gateway;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::dispatch::{Ask, Operation};
@@ -38,6 +39,7 @@ use crate::base::id::{AccountId, VpcId};
 use crate::cloud::account::Caller;
 use crate::cloud::instance::Interface;
 use crate::cloud::refusal::Refusal;
+use crate::cloud::tagged::TaggedId;
 use crate::cloud::vpc::Vpc;
 
 /// Every operation, by area, in the order of the coverage page.
@@ -131,6 +133,50 @@ pub(super) fn exactly<T: WireId>(ask: &Ask<'_>, field: &str) -> Result<Option<Ve
         }
     }
     Ok(Some(ids))
+}
+
+/// The resources that filters on tags leave, as far as the index of tags tells: each once, in any
+/// order and any region. `None` if there is no such filter.
+pub(super) fn tagged<T: TaggedId>(ask: &Ask<'_>) -> Result<Option<Vec<T>>, Fault> {
+    let filters = ask.filters()?;
+    let (cloud, account) = (ask.cloud(), ask.caller.account);
+    let mut walks: Vec<(Vec<T>, Box<dyn Iterator<Item = T> + '_>)> = Vec::new();
+    for (key, values) in filters.tags() {
+        let walk: Box<dyn Iterator<Item = T>> = match values {
+            None => Box::new(cloud.tagged_with_key(account, key)),
+            Some(values) => {
+                let values: BTreeSet<&str> = values.into_iter().collect();
+                let of = move |value| cloud.tagged_with(account, key, value);
+                Box::new(values.into_iter().flat_map(of))
+            }
+        };
+        walks.push((Vec::new(), walk));
+    }
+    // One step in each in turn, so that it is the narrowest filter that decides what this costs.
+    while !walks.is_empty() {
+        for (found, walk) in &mut walks {
+            match walk.next() {
+                Some(id) => found.push(id),
+                None => return Ok(Some(std::mem::take(found))),
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What VPCs have, of the kind that `of` tells: those VPCs that a filter on `field` names; else what
+/// filters on tags leave, which need not be the caller's here; else all of the caller's.
+pub(super) fn in_vpcs<'a, T: TaggedId + 'a>(
+    ask: &Ask<'a>,
+    field: &str,
+    of: impl Fn(&'a Vpc) -> &'a [T],
+) -> Result<Vec<T>, Fault> {
+    if exactly::<VpcId>(ask, field)?.is_none()
+        && let Some(tagged) = tagged(ask)?
+    {
+        return Ok(tagged);
+    }
+    Ok(vpcs(ask, field)?.into_iter().flat_map(|(_, vpc)| of(vpc)).copied().collect())
 }
 
 /// The rows that a Describe operation is about: those that the request lists under `list`, which must

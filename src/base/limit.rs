@@ -123,7 +123,7 @@ pub const FLOW_LOG_FLOWS_MAX: usize = 1_000_000;
 pub const JOURNAL_QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Bytes appended to the journal before a snapshot is due (ours; invariants 6.7).
 pub const JOURNAL_BYTES_BEFORE_SNAPSHOT: u64 = 64 << 20;
-/// Entries of the journal before a snapshot is due (ours): what replays in about a second.
+/// Entries of the journal before a snapshot is due (ours): what replays in a second or two.
 pub const JOURNAL_ENTRIES_BEFORE_SNAPSHOT: u64 = 500_000;
 // ---- the API server --------------------------------------------------------------------------
 

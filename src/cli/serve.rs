@@ -12,10 +12,10 @@ use clap::ValueEnum;
 use super::Exit;
 use super::output::Output;
 use crate::api::clock::Clock;
-use crate::api::entry::{Entry, UnreadableEntry};
+use crate::api::entry::{Entry, FORMAT, UnreadableEntry};
 use crate::api::http::{self, Front, Hosts, Limits, MalformedHost};
 use crate::api::identity::{Identities, Keys, Seed, Verification};
-use crate::api::journal::{Format, Journal, JournalError, Position};
+use crate::api::journal::{Journal, JournalError, Position};
 use crate::api::records::Record;
 use crate::api::server::Server;
 use crate::api::world::{State, World};
@@ -25,9 +25,6 @@ use crate::cloud::profile::Profile;
 
 /// How often the journal is looked after.
 const TIDY: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// What the entries of a journal are.
-const FORMAT: Format = Format { name: "vpclab-ec2", version: 1 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

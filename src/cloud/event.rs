@@ -45,6 +45,11 @@ pub enum ResourceId {
     Allocation(AllocationId),
 }
 
+impl ResourceId {
+    /// No resource comes before this one.
+    pub const LOWEST: ResourceId = ResourceId::Vpc(VpcId::new(Digits::LOWEST));
+}
+
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

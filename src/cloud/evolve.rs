@@ -487,19 +487,10 @@ impl Cloud {
             Change::FlowLogDeleted { log } => self.flow_log_deleted(*log),
 
             Change::TagSet { resource, account, key, value } => {
-                self.tags
-                    .entry((*resource, *account))
-                    .or_default()
-                    .insert(key.clone(), value.clone());
+                self.tags.set(*resource, *account, key, value);
             }
             Change::TagRemoved { resource, account, key } => {
-                let of = (*resource, *account);
-                if let Some(tags) = self.tags.get_mut(&of) {
-                    tags.remove(key);
-                    if tags.is_empty() {
-                        self.tags.remove(&of);
-                    }
-                }
+                self.tags.remove(*resource, *account, key);
             }
         }
     }
@@ -604,11 +595,6 @@ impl Cloud {
     }
 
     fn untag(&mut self, resource: ResourceId) {
-        let first = (resource, AccountId::LOWEST);
-        let of_it = self.tags.range(first..).take_while(|((tagged, _), _)| *tagged == resource);
-        let keys: Vec<_> = of_it.map(|(key, _)| *key).collect();
-        for key in keys {
-            self.tags.remove(&key);
-        }
+        self.tags.remove_all(resource);
     }
 }

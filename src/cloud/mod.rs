@@ -32,6 +32,7 @@ pub mod route_table;
 pub mod security_group;
 pub mod subnet;
 pub mod tag;
+pub mod tagged;
 pub mod vpc;
 
 #[cfg(test)]
@@ -60,6 +61,7 @@ use refusal::Refusal;
 use route_table::{Blackhole, RouteTable};
 use security_group::SecurityGroup;
 use subnet::Subnet;
+use tagged::Tags;
 use vpc::Vpc;
 
 use crate::base::id::*;
@@ -106,7 +108,7 @@ pub struct Cloud {
     deadlines: BTreeMap<Instant, BTreeSet<PeeringId>>,
     /// From when on nobody can see what any more.
     fading: BTreeMap<Instant, BTreeSet<ResourceId>>,
-    tags: BTreeMap<(ResourceId, AccountId), BTreeMap<String, String>>,
+    tags: Tags,
     /// Ids handed out so far; the next one follows from it.
     minted: u64,
     /// The moment of the last event: no command may come from before it.
@@ -160,7 +162,7 @@ impl Cloud {
             attachments: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             fading: BTreeMap::new(),
-            tags: BTreeMap::new(),
+            tags: Tags::default(),
             minted: 0,
             latest: Instant::START,
         }

@@ -288,12 +288,13 @@ impl Cloud {
         }
     }
 
-    /// The table that an association is with. Linear in the VPCs for a main association.
+    /// The table that an association is with.
     pub fn table_by_association(&self, id: AssociationId) -> Option<RouteTableId> {
         if let Some(subnet) = self.associations.get(&id) {
             return Some(self.subnets.get(subnet)?.association?.1);
         }
-        self.vpcs.values().find(|vpc| vpc.main.0 == id).map(|vpc| vpc.main.1)
+        let vpc = self.main_associations.get(&id)?;
+        self.vpcs.get(vpc).map(|vpc| vpc.main_table())
     }
 
     pub(super) fn own_table(

@@ -20,26 +20,19 @@ impl Cloud {
     /// The tags that an account has hung on a resource.
     pub fn tags(&self, resource: ResourceId, account: AccountId) -> &BTreeMap<String, String> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
-        self.tags.get(&(resource, account)).unwrap_or(&NONE)
-    }
-
-    /// The resources that an account has hung tags on, ordered. Linear in all tagged resources.
-    pub fn tagged_by(&self, account: AccountId) -> impl Iterator<Item = ResourceId> + '_ {
-        self.tags.keys().filter(move |(_, by)| *by == account).map(|(of, _)| *of)
+        self.tags.get(resource, account).unwrap_or(&NONE)
     }
 
     /// The `Name` of a resource: of a peering, the requester's word before the accepter's.
     pub fn name(&self, resource: ResourceId) -> Option<&str> {
-        let first = (resource, AccountId::LOWEST);
-        let of_all = || self.tags.range(first..).take_while(|((r, _), _)| *r == resource);
         let requester = match resource {
             ResourceId::Peering(id) => self.peerings.get(&id).map(|p| p.requester().account),
             _ => None,
         };
-        let preferred = requester.and_then(|account| self.tags.get(&(resource, account)));
+        let preferred = requester.and_then(|account| self.tags.get(resource, account));
         preferred
             .and_then(|tags| tags.get(NAME))
-            .or_else(|| of_all().find_map(|(_, tags)| tags.get(NAME)))
+            .or_else(|| self.tags.of_all(resource).find_map(|(_, tags)| tags.get(NAME)))
             .map(String::as_str)
     }
 

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stderr, reason = "how races end is for whoever looks")]
 
 mod race;
+mod tags;
 
 use vpclab::api::clock::Clock;
 use vpclab::api::http::{Headers, Method, Request, Service};

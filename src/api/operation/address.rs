@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{chosen, done, exactly, interface};
+use super::{chosen, done, exactly, interface, tagged};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
@@ -211,7 +211,10 @@ fn describe_addresses(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
                 let allocations = stand_for.map(|(_, allocation, _)| allocation);
                 Ok(allocations.filter_map(|id| row(ask, id).ok()).collect())
             }
-            None => Ok(owned(ask).collect()),
+            None => match tagged(ask)? {
+                Some(ids) => Ok(ids.into_iter().filter_map(|id| row(ask, id).ok()).collect()),
+                None => Ok(owned(ask).collect()),
+            },
         },
     )?;
     let named: Vec<&str> = ask.params.list("PublicIp").collect();

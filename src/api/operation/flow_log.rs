@@ -332,7 +332,10 @@ fn describe_logs(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
     let ids: Vec<FlowLogId> = match (listed.is_empty(), named) {
         (false, _) => listed,
         (true, Some(named)) => named,
-        (true, None) => ask.cloud().flow_logs_of(ask.caller).map(|(id, _)| id).collect(),
+        (true, None) => match super::tagged(ask)? {
+            Some(tagged) => tagged,
+            None => ask.cloud().flow_logs_of(ask.caller).map(|(id, _)| id).collect(),
+        },
     };
     let rows = ids.into_iter().filter_map(|id| Some(LogRow(id, own(ask, id)?)));
     describe(ask, xml, "flowLogSet", PageBounds::USUAL, rows)

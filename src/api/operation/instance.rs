@@ -193,11 +193,14 @@ fn wanted<'a>(ask: &Ask<'a>) -> Result<Vec<(InstanceId, &'a Instance)>, Fault> {
         return Err(Fault::new("InvalidInstanceID.NotFound", message));
     }
     chosen(ask, "InstanceId", "instance-id", find, || {
-        let Some(interfaces) = interfaces(ask)? else {
+        let of = |id: InterfaceId| ask.cloud().interface(id)?.instance();
+        let mut ids: Vec<InstanceId> = if let Some(interfaces) = interfaces(ask)? {
+            interfaces.into_iter().filter_map(of).collect()
+        } else if let Some(ids) = super::tagged(ask)? {
+            ids
+        } else {
             return Ok(ask.cloud().instances_of(ask.caller, ask.now).collect());
         };
-        let mut ids: Vec<InstanceId> =
-            interfaces.into_iter().filter_map(|id| ask.cloud().interface(id)?.instance()).collect();
         ids.sort_unstable();
         ids.dedup();
         Ok(ids.into_iter().filter_map(|id| find(id).ok()).collect())

@@ -679,6 +679,9 @@ fn candidates(ask: &Ask<'_>) -> Result<Vec<InterfaceId>, Fault> {
         let subnets = vpcs.flat_map(|vpc| vpc.subnets());
         return Ok(subnets.flat_map(|id| cloud.interfaces_in(*id).map(|(id, _)| id)).collect());
     }
+    if let Some(tagged) = super::tagged(ask)? {
+        return Ok(tagged);
+    }
     Ok(cloud.interfaces_of(ask.caller).map(|(id, _)| id).collect())
 }
 

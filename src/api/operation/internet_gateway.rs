@@ -93,7 +93,10 @@ pub(super) fn owned<'a>(
     field: &str,
 ) -> Result<Vec<(GatewayId, &'a Gateway)>, Fault> {
     let Some(vpcs) = super::exactly::<VpcId>(ask, field)? else {
-        return Ok(ask.cloud().gateways_of(ask.caller).collect());
+        let Some(tagged) = super::tagged(ask)? else {
+            return Ok(ask.cloud().gateways_of(ask.caller).collect());
+        };
+        return Ok(tagged.into_iter().filter_map(|id| Some((id, own(ask, id).ok()?))).collect());
     };
     let attached = vpcs.into_iter().filter_map(|id| super::own_vpc(ask, id).ok());
     let attached = attached.flat_map(|vpc| vpc.gateways());

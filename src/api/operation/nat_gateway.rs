@@ -251,7 +251,10 @@ fn describe_gateways(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
                     let vpcs = vpcs.into_iter().filter_map(|id| own_vpc(ask, id).ok());
                     in_subnets(ask, vpcs.flat_map(|vpc| vpc.subnets()).copied().collect())
                 }
-                (None, None) => ask.cloud().nat_gateways_of(ask.caller).map(|(id, _)| id).collect(),
+                (None, None) => match super::tagged(ask)? {
+                    Some(ids) => ids.into_iter().filter(|id| row(ask, *id).is_ok()).collect(),
+                    None => ask.cloud().nat_gateways_of(ask.caller).map(|(id, _)| id).collect(),
+                },
             };
             let gone = gone(ask).filter(|(_, seen)| *seen).map(|(id, _)| Ok(NatRow::Gone(id)));
             there.into_iter().map(|id| row(ask, id)).chain(gone).collect()

@@ -2,7 +2,7 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{chosen, done, exactly, owns, vpcs};
+use super::{chosen, done, exactly, in_vpcs, owns};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
@@ -15,6 +15,7 @@ use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::filter::{Direction, IcmpMatch, PortRange, Traffic};
 use crate::cloud::network_acl::{AclAction, AclEntry, AclKind, NetworkAcl, RuleNumber};
 use crate::cloud::refusal::Refusal;
+use crate::cloud::vpc::Vpc;
 use crate::wire::Protocol;
 
 /// What makes an entry.
@@ -322,7 +323,7 @@ fn describe_acls(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
         } else if let Some(acls) = exactly(ask, "association.network-acl-id")? {
             acls
         } else {
-            vpcs(ask, "vpc-id")?.iter().flat_map(|(_, vpc)| vpc.acls()).copied().collect()
+            in_vpcs(ask, "vpc-id", Vpc::acls)?
         };
         acls.sort_unstable();
         acls.dedup();

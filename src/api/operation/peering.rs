@@ -1,8 +1,10 @@
 //! Peering connections: the protocol of request and acceptance.
 
+use std::collections::BTreeSet;
+
 use ipnet::IpNet;
 
-use super::{chosen, done};
+use super::{chosen, done, exactly, tagged};
 use crate::api::clock::timestamp;
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
@@ -10,12 +12,13 @@ use crate::api::fault::Fault;
 use crate::api::filter::Values;
 use crate::api::params::Params;
 use crate::api::xml::Xml;
-use crate::base::id::PeeringId;
+use crate::base::id::{PeeringId, VpcId};
 use crate::cloud::PeeringView;
 use crate::cloud::command::Command;
 use crate::cloud::dns::Switch;
 use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::peering::{End, Party};
+use crate::cloud::vpc::Vpc;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -220,11 +223,30 @@ fn describe_peerings(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
         "vpc-peering-connection-id",
         |id| Ok(PeeringRow(view(ask, id)?)),
         || {
-            let all = ask.cloud().describe_peerings(ask.caller, ask.now);
-            Ok(all.into_iter().map(PeeringRow).collect())
+            let Some(ids) = candidates(ask)? else {
+                let all = ask.cloud().describe_peerings(ask.caller, ask.now);
+                return Ok(all.into_iter().map(PeeringRow).collect());
+            };
+            Ok(ids.into_iter().filter_map(|id| Some(PeeringRow(view(ask, id).ok()?))).collect())
         },
     )?;
     describe(ask, xml, "vpcPeeringConnectionSet", PageBounds::USUAL, rows)
+}
+
+/// The peerings that can match the filters, if an index tells.
+///
+/// That of an accepter's VPC would not tell all: a request that names the VPC under a wrong owner has
+/// failed and shows that VPC, which never had a part in it.
+fn candidates(ask: &Ask<'_>) -> Result<Option<Vec<PeeringId>>, Fault> {
+    if let Some(vpcs) = exactly::<VpcId>(ask, "requester-vpc-info.vpc-id")? {
+        // What is left of the peerings of a VPC that is gone is known by their accounts alone.
+        let found: Option<Vec<&Vpc>> = vpcs.into_iter().map(|id| ask.cloud().vpc(id)).collect();
+        if let Some(vpcs) = found {
+            let ids: BTreeSet<PeeringId> = vpcs.into_iter().flat_map(Vpc::peerings).collect();
+            return Ok(Some(ids.into_iter().collect()));
+        }
+    }
+    tagged(ask)
 }
 
 fn modify_options(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {

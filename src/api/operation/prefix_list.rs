@@ -377,7 +377,10 @@ fn rows_of<'a>(
     all: impl FnOnce() -> Vec<ListRow<'a>>,
 ) -> Result<Vec<ListRow<'a>>, Fault> {
     let find = |id: PrefixListId| ListRow::find(ask, id);
-    super::chosen(ask, "PrefixListId", "prefix-list-id", find, || Ok(all()))
+    super::chosen(ask, "PrefixListId", "prefix-list-id", find, || match super::tagged(ask)? {
+        Some(ids) => Ok(ids.into_iter().filter_map(|id| find(id).ok()).collect()),
+        None => Ok(all()),
+    })
 }
 
 fn of_amazon<'a>(ask: &Ask<'a>) -> impl Iterator<Item = ListRow<'a>> {

@@ -3,7 +3,7 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::prefix_list;
-use super::{chosen, done, owns, vpcs};
+use super::{chosen, done, in_vpcs, owns};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
@@ -16,6 +16,7 @@ use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::gateway::GatewayId;
 use crate::cloud::refusal::Refusal;
 use crate::cloud::route_table::{Hop, Route, RouteTable, RouteTarget};
+use crate::cloud::vpc::Vpc;
 
 const DESTINATIONS: [&str; 3] =
     ["DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"];
@@ -310,7 +311,7 @@ fn describe_tables(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
         } else if let Some(named) = named {
             named.into_iter().filter_map(|id| ask.cloud().table_by_association(id)).collect()
         } else {
-            vpcs(ask, "vpc-id")?.iter().flat_map(|(_, vpc)| vpc.tables()).copied().collect()
+            in_vpcs(ask, "vpc-id", Vpc::tables)?
         };
         let mut tables = tables;
         tables.sort_unstable();

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 use self::permission::{is_description, port_pair, protocol, write_permissions, write_stale};
 use self::rule::{Place, RuleRow, own, shown};
-use super::{arn, chosen, done, exactly, own_vpc, vpcs};
+use super::{arn, chosen, done, exactly, in_vpcs, own_vpc, vpcs};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
@@ -25,6 +25,7 @@ use crate::cloud::command::Command;
 use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::filter::Direction;
 use crate::cloud::security_group::{RulePeer, SecurityGroup};
+use crate::cloud::vpc::Vpc;
 
 /// What names rules of a group in a request, beside `IpPermissions` the flat parameters of old.
 const INGRESS: &[&str] = &[
@@ -313,8 +314,8 @@ fn describe_groups(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
     let mut named: Vec<GroupRow<'_>> = named.collect::<Result<_, Fault>>()?;
     let rows = if named.is_empty() {
         chosen(ask, "GroupId", "group-id", row, || {
-            let groups = vpcs(ask, "vpc-id")?.into_iter().flat_map(|(_, vpc)| vpc.groups());
-            Ok(groups.filter_map(|id| row(*id).ok()).collect())
+            let groups = in_vpcs(ask, "vpc-id", Vpc::groups)?.into_iter();
+            Ok(groups.filter_map(|id| row(id).ok()).collect())
         })?
     } else {
         // Both lists together: whatever is on one of them, once.

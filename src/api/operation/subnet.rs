@@ -2,7 +2,7 @@
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-use super::{arn_of, chosen, done, owns, vpcs};
+use super::{arn_of, chosen, done, in_vpcs, owns};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
@@ -15,6 +15,7 @@ use crate::cloud::dns::Switch;
 use crate::cloud::event::{Change, ResourceId};
 use crate::cloud::refusal::Refusal;
 use crate::cloud::subnet::{Subnet, SubnetAttribute, SubnetKind};
+use crate::cloud::vpc::Vpc;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -211,9 +212,8 @@ fn describe_subnets(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
         "subnet-id",
         |id| Ok(SubnetRow(id, own(ask, id)?)),
         || {
-            let subnets = vpcs(ask, "vpc-id")?.into_iter().flat_map(|(_, vpc)| vpc.subnets());
-            let row = |id: &SubnetId| Some(SubnetRow(*id, ask.cloud().subnet(*id)?));
-            Ok(subnets.filter_map(row).collect())
+            let row = |id: SubnetId| Some(SubnetRow(id, own(ask, id).ok()?));
+            Ok(in_vpcs(ask, "vpc-id", Vpc::subnets)?.into_iter().filter_map(row).collect())
         },
     )?;
     describe(ask, xml, "subnetSet", PageBounds::USUAL, rows)

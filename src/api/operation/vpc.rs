@@ -3,7 +3,7 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::security_group::rule;
-use super::{chosen, dhcp, done, own_vpc, vpcs};
+use super::{chosen, dhcp, done, own_vpc, tagged};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
@@ -253,7 +253,13 @@ fn describe_vpcs(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
         "VpcId",
         "vpc-id",
         |id| Ok(VpcRow(id, own_vpc(ask, id)?)),
-        || Ok(vpcs(ask, "vpc-id")?.into_iter().map(|(id, vpc)| VpcRow(id, vpc)).collect()),
+        || match tagged(ask)? {
+            Some(ids) => {
+                let own = |id| Some(VpcRow(id, own_vpc(ask, id).ok()?));
+                Ok(ids.into_iter().filter_map(own).collect())
+            }
+            None => Ok(ask.cloud().vpcs_of(ask.caller).map(|(id, vpc)| VpcRow(id, vpc)).collect()),
+        },
     )?;
     describe(ask, xml, "vpcSet", PageBounds::USUAL, rows)
 }

@@ -230,10 +230,13 @@ fn command(cloud: &Cloud, draw: Draw) -> Option<Command> {
                 addresses: Wanted::Free(1),
             },
         },
-        _ => Command::CreateTags {
-            resource: resource(x)?,
-            tags: vec![(format!("k{}", y % 3), z.to_string())],
-        },
+        _ => {
+            let (resource, key) = (resource(x)?, format!("k{}", y % 3));
+            match z % 3 {
+                0 => Command::DeleteTags { resource, keys: vec![key] },
+                _ => Command::CreateTags { resource, tags: vec![(key, (z % 4).to_string())] },
+            }
+        }
     })
 }
 
@@ -307,6 +310,7 @@ proptest! {
                 prop_assert!(interface.groups.iter().all(|group| of_vpc(*group)), "{}", id);
             }
             super::forgetting::holdings_are_right(&cloud);
+            prop_assert!(cloud.tags.are_indexed());
             for (id, instance) in cloud.instances() {
                 for (device, interface) in instance.interfaces() {
                     let interface = cloud.interface(interface).unwrap();

@@ -105,3 +105,47 @@ fn tags_end_with_their_resource() {
     ]);
     assert!(lab.cloud.tags(bare, one().account).is_empty());
 }
+
+/// Every answer of the index beside that of a search.
+#[test]
+fn what_is_tagged_is_found() {
+    let lab = Lab::new(Profile::Seed);
+    let (a, bare, b) = (ResourceId::Vpc(lab.a), ResourceId::Vpc(lab.bare), ResourceId::Vpc(lab.b));
+    let (a1, ab) = (ResourceId::Subnet(lab.a1), ResourceId::Peering(lab.ab));
+    let lab = lab.clone().with([
+        (one(), set(a, &[("env", "x"), ("Name", "a")])),
+        (one(), set(bare, &[("env", "x")])),
+        (one(), set(a1, &[("env", "x")])),
+        (one(), set(ab, &[("env", "x")])),
+        (two(), set(b, &[("env", "x")])),
+        (two(), set(ab, &[("env", "y")])),
+        // What it was does not count any more, and neither does what is gone.
+        (one(), set(bare, &[("env", "xx"), ("gone", "")])),
+        (one(), Command::DeleteTags { resource: bare, keys: vec!["gone".to_owned()] }),
+    ]);
+    let cloud = &lab.cloud;
+    let vpcs = [lab.a, lab.bare, lab.b];
+    for who in [one(), two(), caller(3, "us-east-1")] {
+        let account = who.account;
+        for (key, value) in [("env", "x"), ("env", "xx"), ("env", ""), ("Name", "a"), ("gone", "")]
+        {
+            let tag = |id: &VpcId| cloud.tags(ResourceId::Vpc(*id), account).get(key);
+            let mut with: Vec<VpcId> = vpcs.into_iter().filter(|id| tag(id).is_some()).collect();
+            let mut found: Vec<VpcId> = cloud.tagged_with_key(account, key).collect();
+            (with.sort_unstable(), found.sort_unstable());
+            assert_eq!(found, with, "{account} {key}");
+            with.retain(|id| tag(id).is_some_and(|have| have == value));
+            assert!(
+                cloud.tagged_with::<VpcId>(account, key, value).eq(with),
+                "{account} {key}={value}"
+            );
+        }
+    }
+    assert!(cloud.tagged_with::<SubnetId>(one().account, "env", "x").eq([lab.a1]));
+    assert!(cloud.tagged_with::<PeeringId>(two().account, "env", "y").eq([lab.ab]));
+    assert!(cloud.tagged_with::<PeeringId>(two().account, "env", "x").next().is_none());
+    let by = |who: Caller| cloud.tagged_by(who.account).collect::<Vec<_>>();
+    let mut of_one = vec![a, bare, a1, ab];
+    of_one.sort_unstable();
+    assert_eq!((by(one()), by(two())), (of_one, vec![b, ab]));
+}
