@@ -14,6 +14,7 @@
 )]
 
 mod client;
+mod filters;
 mod net;
 
 use std::env;

@@ -70,7 +70,7 @@ fn a_dry_run_is_refused_as_the_request_would_be_and_changes_nothing() {
         ("CreateSubnet", &[("VpcId", vpc), ("CidrBlock", "10.0.2.0/24")], fine),
         ("DeleteSubnet", &[("SubnetId", subnet)], "DependencyViolation"),
         ("CreateRoute", &[("RouteTableId", &table), ("DestinationCidrBlock", "10.9.0.0/16"), ("InstanceId", instance)], fine),
-        ("CreateRoute", &[("RouteTableId", &table), ("DestinationCidrBlock", "10.0.0.0/16"), ("InstanceId", instance)], "RouteAlreadyExists"),
+        ("CreateRoute", &[("RouteTableId", &table), ("DestinationCidrBlock", "10.0.0.0/16"), ("InstanceId", instance)], "InvalidParameterValue"),
         ("RunInstances", &run, fine),
         ("TerminateInstances", &[("InstanceId.1", instance)], fine),
         ("TerminateInstances", &[("InstanceId.1", "i-00000000000000000")], "InvalidInstanceID.NotFound"),
