@@ -7,6 +7,7 @@
 #![allow(clippy::print_stderr, reason = "how races end is for whoever looks")]
 
 mod dry_run;
+mod insights;
 mod race;
 
 use vpclab::api::clock::Clock;
