@@ -162,6 +162,11 @@ impl World {
         self.changed = false;
     }
 
+    /// Has it been looked at since it changed?
+    pub fn is_looked_at(&self) -> bool {
+        !self.changed
+    }
+
     /// The world as packets see it. Whoever has changed it looks around first.
     pub fn view(&self) -> crate::sim::World<'_> {
         self.sim.world()
