@@ -183,6 +183,10 @@ fn packets_meet_the_same_fates_in_what_is_written() {
                 continue;
             };
             let Some(packet) = packets.first() else { continue };
+            // The rules of 2014-15 know no IPv6: packets of it are lost, and files say nothing of it.
+            if cloud.profile() == Profile::Seed && packet.destination().is_ipv6() {
+                continue;
+            }
             if nats.contains(&packet.destination()) || nats.contains(&packet.source()) {
                 continue;
             }
