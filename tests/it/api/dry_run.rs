@@ -33,6 +33,9 @@ fn get(said: &super::Said, name: &str) -> String {
     said.get(name).unwrap().to_owned()
 }
 
+/// An operation, its parameters, and the code that its dry run is answered.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn a_dry_run_is_refused_as_the_request_would_be_and_changes_nothing() {
     let lab = Lab::new(Profile::Today);
@@ -60,7 +63,7 @@ fn a_dry_run_is_refused_as_the_request_would_be_and_changes_nothing() {
     let (vpc, subnet, instance) = (vpc.as_str(), subnet.as_str(), instance.as_str());
     let fine = "DryRunOperation";
     #[rustfmt::skip]
-    let rows: &[(&str, &[(&str, &str)], &str)] = &[
+    let rows: &[Row<'_>] = &[
         ("CreateVpc", &[("CidrBlock", "10.2.0.0/16")], fine),
         ("CreateVpc", &[("CidrBlock", "10.2.0.0/8")], "InvalidVpc.Range"),
         ("CreateVpc", &[], "MissingParameter"),
