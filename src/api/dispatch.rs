@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::entry::Entry;
-use super::fault::Fault;
+use super::fault::{Fault, Status};
 use super::filter::Filters;
 use super::operation;
 use super::params::Params;
@@ -142,6 +142,23 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// Is a request meant?
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Meant {
+    Yes,
+    /// No: it is asked for whether it would be refused (`DryRun`).
+    No {
+        /// Has it come to something that would have changed?
+        would_change: bool,
+    },
+}
+
+/// What a request that is not meant is answered if it would not be refused.
+pub(super) fn dry_run() -> Fault {
+    let message = "Request would have succeeded, but DryRun flag is set.";
+    Fault::new("DryRunOperation", message).with_status(Status::DryRun)
+}
+
 /// What a changing operation is given. Every change goes through it, so that the journal hears of it.
 #[derive(Debug)]
 pub struct Edit<'a> {
@@ -155,6 +172,7 @@ pub struct Edit<'a> {
     /// The operation.
     pub operation: &'static Operation,
     entry: Entry,
+    meant: Meant,
 }
 
 impl<'a> Edit<'a> {
@@ -166,7 +184,22 @@ impl<'a> Edit<'a> {
         now: Instant,
         operation: &'static Operation,
     ) -> Edit<'a> {
-        Edit { world, caller, params, now, operation, entry: Entry::default() }
+        let entry = Entry::default();
+        Edit { world, caller, params, now, operation, entry, meant: Meant::Yes }
+    }
+
+    /// Runs an operation as far as it can be refused, and changes nothing: only the first change that
+    /// an operation comes to can be, so it is asked whether the cloud would refuse that one.
+    ///
+    /// Returns what the operation would be refused with, else `DryRunOperation`.
+    pub fn rehearse(mut self, run: fn(&mut Edit<'_>, &mut Xml) -> Result<(), Fault>) -> Fault {
+        self.meant = Meant::No { would_change: false };
+        let ran = run(&mut self, &mut Xml::part());
+        match (ran, self.meant) {
+            // Behind a change that did not take place, an operation misses what it would have made.
+            (Err(fault), Meant::No { would_change: false }) => fault,
+            _ => dry_run(),
+        }
     }
 
     /// What has been changed.
@@ -196,6 +229,13 @@ impl<'a> Edit<'a> {
     /// The cloud's refusal. An operation of several commands sees to it beforehand that only the
     /// first can be refused.
     pub fn apply(&mut self, command: &Command) -> Result<Vec<Event>, Fault> {
+        if let Meant::No { would_change } = &mut self.meant {
+            if !*would_change {
+                self.world.cloud().check(self.caller, command, self.now)?;
+                *would_change = true;
+            }
+            return Err(dry_run());
+        }
         let events = self.world.apply(self.caller, command)?;
         self.entry.events.extend_from_slice(&events);
         for event in &events {
@@ -232,6 +272,10 @@ impl<'a> Edit<'a> {
 
     /// Changes what is remembered beside the cloud.
     pub fn record(&mut self, record: Record) {
+        if let Meant::No { would_change } = &mut self.meant {
+            *would_change = true;
+            return;
+        }
         self.world.carry_out(&record);
         self.entry.records.push(record);
     }

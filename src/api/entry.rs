@@ -11,7 +11,7 @@ use super::records::Record;
 use crate::cloud::event::Event;
 
 /// What the entries of a server's journal are, and the state that its snapshots hold.
-pub const FORMAT: Format = Format { name: "vpclab-ec2", version: 1 };
+pub const FORMAT: Format = Format { name: "vpclab-ec2", version: 2 };
 
 /// All that one request has changed: it is kept whole or not at all.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::Seed;
 use crate::base::id::{AccountId, Digits};
 use crate::base::limit::{API_CLIENT_TOKEN_BYTES_MAX, API_CLIENT_TOKENS_MAX};
 use crate::base::rng::mix;
@@ -25,8 +26,6 @@ pub enum Kind {
     InsightsPath,
     /// An analysis of Network Insights.
     InsightsAnalysis,
-    /// A launch of instances.
-    Reservation,
     /// A key pair.
     KeyPair,
     /// What can still be seen of a NAT gateway that is deleted, under its old id.
@@ -35,12 +34,11 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 6] = [
         Kind::SecurityGroupRule,
         Kind::DhcpOptions,
         Kind::InsightsPath,
         Kind::InsightsAnalysis,
-        Kind::Reservation,
         Kind::KeyPair,
         Kind::DeletedNatGateway,
     ];
@@ -52,7 +50,6 @@ impl Kind {
             Kind::DhcpOptions => "dopt",
             Kind::InsightsPath => "nip",
             Kind::InsightsAnalysis => "nia",
-            Kind::Reservation => "r",
             Kind::KeyPair => "key",
             Kind::DeletedNatGateway => "nat",
         }
@@ -127,6 +124,8 @@ pub enum Record {
     Founded { profile: Profile },
     /// Everything is gone, the cloud's resources too: the world is as it was at first.
     Emptied,
+    /// What the credentials of assumed roles follow from: those of one run are known in the next.
+    Seeded { seed: Seed },
 }
 
 /// Whose client token, and for what.
@@ -167,6 +166,7 @@ pub struct Records {
     order: VecDeque<Token>,
     answer_bytes: usize,
     minted: u64,
+    seed: Option<Seed>,
 }
 
 impl Records {
@@ -195,6 +195,9 @@ impl Records {
             Record::Set { of, fact, value } if value.is_empty() => {
                 if let Some(facts) = self.facts.get_mut(of) {
                     facts.remove(fact);
+                    if facts.is_empty() {
+                        self.facts.remove(of);
+                    }
                 }
             }
             Record::Set { of, fact, value } => {
@@ -206,6 +209,9 @@ impl Records {
             Record::Untagged { of, key } => {
                 if let Some(tags) = self.tags.get_mut(of) {
                     tags.remove(key);
+                    if tags.is_empty() {
+                        self.tags.remove(of);
+                    }
                 }
             }
             Record::Answered { token, request, answer } => {
@@ -222,8 +228,20 @@ impl Records {
             }
             // The world's own business.
             Record::Founded { .. } => {}
-            Record::Emptied => *self = Records::default(),
+            Record::Emptied => *self = self.emptied(),
+            Record::Seeded { seed } => self.seed = Some(seed.clone()),
         }
+    }
+
+    /// What is left when everything is gone.
+    #[must_use]
+    pub fn emptied(&self) -> Records {
+        Records { seed: self.seed.clone(), ..Records::default() }
+    }
+
+    /// What the credentials of assumed roles follow from, if that is kept.
+    pub fn seed(&self) -> Option<&Seed> {
+        self.seed.as_ref()
     }
 
     /// Has the account asked for anything in this region?

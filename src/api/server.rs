@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::dispatch::{Ask, Edit, Operation, Run, find};
+use super::dispatch::{Ask, Edit, Operation, Run, dry_run, find};
 use super::entry::Entry;
 use super::fault::{Fault, Status};
 use super::http::{Answer, Counts, Method, Request, Service};
@@ -19,7 +19,7 @@ use super::metrics::{Gauges, Metrics, Outcome, UNKNOWN_OPERATION};
 use super::operation::dhcp;
 use super::params::Params;
 use super::records::{Record, Token};
-use super::world::{State, World};
+use super::world::World;
 use super::xml::Xml;
 use super::{local, sts};
 use crate::base::limit::API_PLACES_MAX;
@@ -102,8 +102,7 @@ impl Server {
     /// `InternalError` after a fault of this program while the world was being changed.
     pub(super) fn empty(&self) -> Result<Position, Fault> {
         let mut world = self.write()?;
-        let profile = world.cloud().profile();
-        *world = World::new(State::empty(profile));
+        *world = world.emptied();
         self.append(&Entry { events: Vec::new(), records: vec![Record::Emptied] })?;
         Ok(self.seen())
     }
@@ -207,17 +206,14 @@ impl Server {
         params: &Params,
     ) -> Result<(Xml, Position), Fault> {
         self.welcome(caller)?;
-        if params.flag("DryRun")? == Some(true) {
-            let message = "Request would have succeeded, but DryRun flag is set.";
-            return Err(Fault::new("DryRunOperation", message).with_status(Status::DryRun));
-        }
+        let is_dry_run = params.flag("DryRun")? == Some(true);
         match operation.run {
             Run::Read(run) => {
                 let world = self.read()?;
                 let now = world.now(self.clock.now());
                 let mut xml = Xml::part();
                 run(&Ask { world: &world, caller, params, now, operation }, &mut xml)?;
-                Ok((xml, self.seen()))
+                if is_dry_run { Err(dry_run()) } else { Ok((xml, self.seen())) }
             }
             Run::Write(run) => {
                 if self.journal.as_ref().is_some_and(|journal| !journal.has_room()) {
@@ -228,10 +224,15 @@ impl Server {
                 let mut world = self.write()?;
                 let now = world.move_to(self.clock.now());
                 let mut edit = Edit::new(&mut world, caller, params, now, operation);
+                if is_dry_run {
+                    return Err(edit.rehearse(run));
+                }
                 let answer = answer_once(&mut edit, run);
+                let entry = edit.finish();
                 // A refused operation has changed nothing; if it has all the same, the journal has to
                 // know what the memory knows.
-                self.keep(edit)?;
+                self.append(&entry)?;
+                debug_assert!(answer.is_ok() || entry.is_empty(), "{answer:?}, yet {entry:?}");
                 Ok((answer?, self.seen()))
             }
         }
@@ -318,7 +319,8 @@ impl Server {
             }
         };
         match sts::answer(self, &params, &identity, &id) {
-            Some(answer) => answer,
+            // The credentials that it hands out have to be known after a restart.
+            Some(answer) => self.kept(self.seen()).await.map_or_else(refused, |()| answer),
             None => self.ec2(&params, &identity, &id).await,
         }
     }

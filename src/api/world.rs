@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entry::{self, Entry, UnreadableEntry};
+use super::identity::Seed as CredentialSeed;
 use super::metrics::Gauges;
 use super::recorders::Recorders;
 use super::records::{Record, Records};
@@ -54,12 +55,17 @@ impl State {
         for record in &entry.records {
             match record {
                 Record::Founded { profile } => *self = State::empty(*profile),
-                Record::Emptied => *self = State::empty(self.profile()),
+                Record::Emptied => *self = emptied(&self.cloud, &self.records),
                 _ => {}
             }
         }
         entry.events.iter().for_each(|event| self.cloud.carry_out(event));
         entry.records.iter().for_each(|record| self.records.carry_out(record));
+    }
+
+    /// What the credentials of assumed roles follow from, if the journal has kept it.
+    pub fn seed(&self) -> Option<&CredentialSeed> {
+        self.records.seed()
     }
 
     /// The state as bytes.
@@ -89,6 +95,11 @@ impl State {
     }
 }
 
+/// What is left of a world that is emptied: its rule book, and what credentials follow from.
+fn emptied(cloud: &Cloud, records: &Records) -> State {
+    State { records: records.emptied(), ..State::empty(cloud.profile()) }
+}
+
 impl World {
     /// The world in this state.
     pub fn new(state: State) -> World {
@@ -105,6 +116,12 @@ impl World {
     /// Its state, for a snapshot.
     pub fn state(&self) -> State {
         State { cloud: self.cloud().clone(), records: self.records.clone() }
+    }
+
+    /// The world that is left when this one is emptied.
+    #[must_use]
+    pub fn emptied(&self) -> World {
+        World::new(emptied(self.cloud(), &self.records))
     }
 
     /// The cloud.
@@ -143,6 +160,11 @@ impl World {
         self.sim.look_around();
         self.recorders.look(self.sim.world());
         self.changed = false;
+    }
+
+    /// Has it been looked at since it changed?
+    pub fn is_looked_at(&self) -> bool {
+        !self.changed
     }
 
     /// The world as packets see it. Whoever has changed it looks around first.

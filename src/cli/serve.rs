@@ -118,8 +118,10 @@ fn run(args: &Args, out: &mut Output) -> Result<(), Trouble> {
     };
     let profile = state.profile();
     let counts = Arc::clone(&front.counts);
-    let world = World::new(state);
-    let server = Arc::new(Server::new(world, journal, identities(args)?, clock, counts));
+    // In memory, credentials end with the server that has handed them out.
+    let seed = state.seed().cloned().unwrap_or_else(Seed::by_chance);
+    let identities = identities(args, seed)?;
+    let server = Arc::new(Server::new(World::new(state), journal, identities, clock, counts));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(args.listen)
@@ -148,8 +150,8 @@ fn run(args: &Args, out: &mut Output) -> Result<(), Trouble> {
 }
 
 /// Who may call, and as whom.
-fn identities(args: &Args) -> Result<Identities, Trouble> {
-    let mut keys = Keys::new(Seed::by_chance());
+fn identities(args: &Args, seed: Seed) -> Result<Identities, Trouble> {
+    let mut keys = Keys::new(seed);
     if let Some(file) = &args.keys {
         let trouble = |why: &dyn std::fmt::Display| Trouble::Keys {
             file: file.clone(),
@@ -187,7 +189,9 @@ fn recover(directory: &Path, profile: Option<Profile>) -> Result<(State, Journal
     replayed.map_err(trouble)?;
     if is_new {
         let founded = Record::Founded { profile: state.profile() };
-        let entry = Entry { events: Vec::new(), records: vec![founded] };
+        let seeded = Record::Seeded { seed: Seed::by_chance() };
+        let entry = Entry { events: Vec::new(), records: vec![founded, seeded] };
+        state.carry_out(&entry);
         journal.append(entry.encode().map_err(|error| trouble(error.into()))?);
     } else if profile.is_some_and(|wanted| wanted != state.profile()) {
         let profile = state.profile();

@@ -53,6 +53,8 @@ pub fn network(cloud: &Cloud, now: Instant, account: Option<AccountId>, name: &s
     writer.outside();
     writer.instances();
     writer.flow_logs();
+    writer.idle_addresses();
+    writer.services();
     let Writer { out, warnings, .. } = writer;
     let mut text = String::from("vpclab: 1\n");
     // Writing to a string cannot fail.
@@ -105,6 +107,8 @@ fn list<T: AsRef<str>>(items: &[T]) -> String {
 struct Writer<'c> {
     cloud: &'c Cloud,
     now: Instant,
+    /// Whose part is written; all if it is nobody's.
+    account: Option<AccountId>,
     out: String,
     warnings: Vec<String>,
     /// Empty if all belongs to the account that files have by default.
@@ -137,6 +141,7 @@ impl<'c> Writer<'c> {
         let mut writer = Writer {
             cloud,
             now,
+            account,
             out: String::new(),
             warnings: Vec::new(),
             accounts,
@@ -367,8 +372,15 @@ impl<'c> Writer<'c> {
             }
             let opens =
                 |end: End| peering.dns_from_peer(peering.party(end).vpc) == Some(Switch::On);
-            if opens(End::Requester) || opens(End::Accepter) {
-                self.warn(format!("the DNS options of `{label}`"));
+            for end in [End::Requester, End::Accepter].into_iter().filter(|end| opens(*end)) {
+                let side = match end {
+                    End::Requester => "requester",
+                    End::Accepter => "accepter",
+                };
+                self.warn(format!(
+                    "a DNS option of `{label}`: begin with the step `modify-peering-options: \
+                     {{peering: {label}, side: {side}, dns_from_peer: true}}`"
+                ));
             }
             self.row(&label, &fields);
         }
@@ -629,9 +641,9 @@ impl<'c> Writer<'c> {
         let v6 = interface.addresses.iter().find(|address| address.is_ipv6());
         fields.extend(primary(interface).map(|address| ("ip", address.to_string())));
         fields.extend(v6.map(|address| ("ipv6", block(address))));
-        let said = usize::from(primary(interface).is_some()) + usize::from(v6.is_some());
-        if interface.addresses.len() > said {
-            self.warn(format!("further addresses of `{label}`"));
+        let said = [primary(interface).map(IpAddr::V4), v6.copied()];
+        for further in interface.addresses.iter().filter(|one| !said.contains(&Some(**one))) {
+            self.warn(format!("the further address {further} of `{label}`"));
         }
         if interface.source_dest_check == SourceDestCheck::Off {
             fields.push(("source_dest_check", "false".to_owned()));
@@ -666,6 +678,27 @@ impl<'c> Writer<'c> {
             }
         }
         self.row(label, &fields);
+    }
+
+    /// Public addresses that are held and stand for nothing.
+    fn idle_addresses(&mut self) {
+        for (_, held) in self.cloud.public_addresses() {
+            let is_meant = self.account.is_none_or(|account| account == held.owner);
+            if is_meant && held.association.is_none() {
+                self.warn(format!("the public address {}, which stands for nothing", held.address));
+            }
+        }
+    }
+
+    /// What hosts do with what they get is no part of a cloud, and so of no file that is written of it.
+    fn services(&mut self) {
+        if !self.interfaces.is_empty() {
+            self.warn(
+                "which TCP ports instances serve, and who sends on packets that are for others: \
+                 `listen` and `role`"
+                    .to_owned(),
+            );
+        }
     }
 
     fn flow_logs(&mut self) {

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; a failure names the line")]
 #![allow(clippy::print_stderr, reason = "how races end is for whoever looks")]
 
+mod dry_run;
+mod insights;
 mod race;
 mod tags;
 

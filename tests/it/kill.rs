@@ -14,6 +14,7 @@
 )]
 
 mod client;
+mod filters;
 mod net;
 
 use std::env;
@@ -166,4 +167,45 @@ fn a_killed_server_has_kept_what_it_acknowledged() {
 #[ignore = "minutes; tests/run.sh runs it"]
 fn a_server_killed_200_times_has_kept_what_it_acknowledged() {
     rounds(200);
+}
+
+/// The account that a key belongs to.
+fn account_of(connection: &mut Connection, key: &str) -> String {
+    let answer = connection.ask(key, "Action=GetCallerIdentity&Version=2011-06-15");
+    element(answer.expect("it listens").text(), "Account")
+}
+
+fn element(text: &str, name: &str) -> String {
+    let (_, rest) = text.split_once(&format!("<{name}>")).expect("it is there");
+    rest.split_once('<').expect("it ends").0.to_owned()
+}
+
+/// Also when the world was emptied meanwhile: keys are the server's, not the world's.
+#[test]
+fn credentials_outlive_the_server_that_handed_them_out() {
+    const ROLES: &str = "222222222222";
+    let directory = Directory::new("credentials");
+    let form = "Action=AssumeRole&Version=2011-06-15&RoleSessionName=alice\
+                &RoleArn=arn%3Aaws%3Aiam%3A%3A222222222222%3Arole%2Fdeploy";
+    let mut keys: Vec<String> = Vec::new();
+    for round in 0..3 {
+        let server = start(&directory.0);
+        let mut connection = Connection::open(server.address()).expect("it listens");
+        for key in &keys {
+            assert_eq!(account_of(&mut connection, key), ROLES, "in round {round}");
+        }
+        let answer = connection.ask("111111111111", form).expect("it listens");
+        keys.push(element(answer.text(), "AccessKeyId"));
+        if round == 1 {
+            assert_eq!(connection.post("/_vpclab/reset").expect("it listens").status, 200);
+        }
+    }
+    assert_ne!(account_of_nobody(&directory.0), ROLES);
+}
+
+/// The account of a key that was handed out by nobody.
+fn account_of_nobody(directory: &Path) -> String {
+    let server = start(directory);
+    let mut connection = Connection::open(server.address()).expect("it listens");
+    account_of(&mut connection, "ASIAQAAAAAAAGMKEM7X5")
 }

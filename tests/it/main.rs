@@ -10,6 +10,8 @@ mod cli;
 mod crew;
 mod edges;
 #[cfg(feature = "scenario")]
+mod exports;
+#[cfg(feature = "scenario")]
 mod files;
 #[cfg(feature = "scenario")]
 mod flow_logs;
@@ -35,6 +37,8 @@ mod profiles;
 mod repairs;
 #[cfg(feature = "scenario")]
 mod scenarios;
+#[cfg(feature = "cli")]
+mod server_page;
 mod sim;
 mod support;
 mod tidy;

@@ -10,18 +10,18 @@ use crate::api::fault::Fault;
 use crate::api::http::{Answer, Request};
 use crate::api::metrics::PacketEnd;
 use crate::api::server::Server;
-use crate::api::traffic::{Answered, Arrived, Carrying, Question, ends, explain, send};
+use crate::api::traffic::{Answered, Arrived, Carrying, Question, ends, explain, sample, send};
 use crate::api::world::World;
 use crate::base::id::InterfaceId;
 use crate::base::limit::{API_PACKETS_MAX, API_TCP_BYTES_MAX, PACKET_BYTES_MAX};
 use crate::base::time::{Instant, Span};
-use crate::forward::round_trip::{Passed, RoundTrip};
+use crate::forward::round_trip::Passed;
 use crate::report::outcome::{LegWalk, Traffic};
 use crate::report::trace::walks;
 use crate::report::{json, terminal};
 use crate::sim::Tally;
 use crate::sim::tcp::{Outcome, Report};
-use crate::wire::Family;
+use crate::wire::{Family, Packet};
 
 /// The format of an answer about packets that were sent.
 const FORMAT: &str = "vpclab-traffic/1";
@@ -122,25 +122,45 @@ pub(super) fn answer(server: &Server, request: &Request, what: What) -> Result<A
     let family = body.ipv6.then_some(Family::V6);
     let (from, source, to, meant) = ends(world.cloud(), &body.from, &body.to, family)?;
     let question = Question { from, source, to, meant, carrying };
-    let document = if what == What::Trace {
-        let trip = explain(&mut world, &question)?;
-        traced(&mut world, &trip)
-    } else {
-        let answered = send(&mut world, &question)?;
-        count(server, &answered);
-        sent(&mut world, what, &question, &answered)?
-    };
+    let packet = sample(&mut world, &question)?;
+    if what == What::Trace {
+        drop(world);
+        let document = explained(server, &question, &packet)?;
+        return Ok(Answer::json(200, document.to_string()));
+    }
+    let answered = send(&mut world, &question)?;
+    count(server, &answered);
+    let mut document = sent(&world, what, &question, &answered);
+    drop(world);
+    // What went wrong is explained by walking one packet more; it is not sent.
+    if answered.arrived == Arrived::NotAll {
+        let mut walked = explained(server, &question, &packet)?;
+        document["walks"] = walked["walks"].take();
+        document["text"] = walked["text"].take();
+    }
     Ok(Answer::json(200, document.to_string()))
 }
 
 /// One packet explained: the document of `vpclab trace --json`, whether it passed, and the same in
-/// words.
-fn traced(world: &mut World, trip: &RoundTrip) -> Value {
-    let told = walks(trip, world.sim().world());
+/// words. It takes its time, in which others may read.
+fn explained(server: &Server, question: &Question, packet: &Packet) -> Result<Value, Fault> {
+    let world = server.read()?;
+    if world.is_looked_at() {
+        return traced(&world, question, packet);
+    }
+    drop(world);
+    let mut world = server.write()?;
+    world.look();
+    traced(&world, question, packet)
+}
+
+fn traced(world: &World, question: &Question, packet: &Packet) -> Result<Value, Fault> {
+    let trip = explain(world, question, packet)?;
+    let told = walks(&trip, world.view());
     let mut document = json::trace_document(&told);
     document["passed"] = json!(trip.passed == Passed::Both);
     document["text"] = json!(text(told));
-    document
+    Ok(document)
 }
 
 /// The walks in words. They are told as at virtual zero: the year does not matter.
@@ -149,22 +169,9 @@ fn text(mut told: Vec<LegWalk>) -> String {
     terminal::walks(&told)
 }
 
-fn sent(
-    world: &mut World,
-    what: What,
-    question: &Question,
-    answered: &Answered,
-) -> Result<Value, Fault> {
+/// What came of packets, without why.
+fn sent(world: &World, what: What, question: &Question, answered: &Answered) -> Value {
     let traffic = Traffic::of(&answered.tally);
-    let arrived = answered.arrived == Arrived::All;
-    // What went wrong is explained by walking one packet more; it is not sent.
-    let (told, text) = if arrived {
-        (Value::Null, String::new())
-    } else {
-        let trip = explain(world, question)?;
-        let told = walks(&trip, world.sim().world());
-        (json::trace_document(&told)["walks"].take(), text(told))
-    };
     let party = |id: Option<InterfaceId>, address: std::net::IpAddr| {
         let instance = id.and_then(|id| world.cloud().interface(id)?.instance());
         json!({
@@ -178,18 +185,18 @@ fn sent(
         What::Udp => "udp",
         What::Tcp | What::Trace => "tcp",
     };
-    Ok(json!({
+    json!({
         "format": FORMAT,
         "what": what,
         "from": party(Some(question.from), question.source),
         "to": party(question.meant, question.to),
-        "arrived": arrived,
+        "arrived": answered.arrived == Arrived::All,
         "traffic": json::traffic(&traffic),
         "round_trips_ns": round_trips(&answered.round_trips),
         "connection": answered.connection.as_ref().map(connection),
-        "walks": told,
-        "text": text,
-    }))
+        "walks": Value::Null,
+        "text": "",
+    })
 }
 
 fn round_trips(spans: &[Span]) -> Value {

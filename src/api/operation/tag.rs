@@ -80,7 +80,6 @@ impl Kind {
             Kind::DhcpOptions => "dhcp-options",
             Kind::InsightsPath => "network-insights-path",
             Kind::InsightsAnalysis => "network-insights-analysis",
-            Kind::Reservation => "reservation",
             Kind::KeyPair => "key-pair",
             Kind::DeletedNatGateway => "natgateway",
         }

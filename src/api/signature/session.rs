@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{keyed, mac, sha256, text};
@@ -17,7 +18,7 @@ use crate::base::time::Instant;
 use hmac::Mac;
 
 /// What all minted credentials of a server follow from. Whoever knows it can mint.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed([u8; 32]);
 
 impl Seed {
@@ -40,11 +41,6 @@ impl Seed {
             }
         }
         Seed(bytes)
-    }
-
-    /// The bytes, to be kept where nobody else reads them.
-    pub const fn bytes(&self) -> &[u8; 32] {
-        &self.0
     }
 }
 

@@ -127,7 +127,9 @@ fn a_peering_carries_nothing_further() {
         let tally = answered.tally.requests;
         assert_eq!((tally.delivered, tally.drops.of(DropReason::Transit)), (0, tally.sent));
         let question = net.question(0, 2, carrying);
-        let trip = explain(&mut net.world, &question).unwrap();
+        let packet = sample(&mut net.world, &question).unwrap();
+        net.world.look();
+        let trip = explain(&net.world, &question, &packet).unwrap();
         assert_eq!((trip.passed, trip.back), (Passed::No, None));
         assert!(matches!(trip.there.walk.end, End::Dropped(DropReason::Transit, _)));
     }

@@ -22,7 +22,15 @@ fn describe(connection: &mut Connection, account: &str, noun: &str) -> io::Resul
 fn network(connection: &mut Connection, accounts: &[String; 2]) -> io::Result<Net> {
     let mut net = Net::default();
     for account in accounts {
-        for noun in ["Vpcs", "Subnets", "RouteTables", "VpcPeeringConnections", "Tags"] {
+        for noun in [
+            "Vpcs",
+            "Subnets",
+            "RouteTables",
+            "VpcPeeringConnections",
+            "SecurityGroups",
+            "NetworkAcls",
+            "Tags",
+        ] {
             let answer = describe(connection, account, noun)?;
             net.learn(account, noun, &answer);
         }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vpclab::base::rng::Stream;
 
+use super::filters::{BORN_DENIED, BORN_OPEN, Filter, entries, entry, rule, rules};
+
 /// VPCs of one account: one below the quota, for a region may have a default one.
 const VPCS: usize = 3;
 
@@ -18,6 +20,10 @@ pub(super) struct Net {
     peerings: BTreeMap<String, (String, String, String)>,
     /// By VPC its main table, with destinations and targets.
     tables: BTreeMap<String, (String, BTreeMap<String, String>)>,
+    /// Without those that VPCs are born with, whose ids no answer tells.
+    groups: BTreeMap<String, Filter>,
+    /// The same.
+    acls: BTreeMap<String, Filter>,
     /// Account, resource, key, value.
     tags: BTreeSet<[String; 4]>,
 }
@@ -72,6 +78,50 @@ pub(super) enum Op {
         table: String,
         to: String,
     },
+    CreateGroup {
+        account: String,
+        vpc: String,
+        name: String,
+    },
+    DeleteGroup {
+        account: String,
+        group: String,
+    },
+    /// Two rules, each with a description.
+    Allow {
+        account: String,
+        group: String,
+        port: u64,
+        about: String,
+    },
+    /// The same two.
+    Revoke {
+        account: String,
+        group: String,
+        port: u64,
+    },
+    CreateAcl {
+        account: String,
+        vpc: String,
+        name: String,
+    },
+    DeleteAcl {
+        account: String,
+        acl: String,
+    },
+    /// A new entry, or another in the place of one.
+    Enter {
+        account: String,
+        acl: String,
+        number: u64,
+        action: &'static str,
+        replaces: bool,
+    },
+    DeleteEntry {
+        account: String,
+        acl: String,
+        number: u64,
+    },
     /// Both keys on both resources.
     Tag {
         account: String,
@@ -86,6 +136,10 @@ pub(super) enum Op {
 
 /// The keys of [`Op::Tag`].
 const KEYS: [&str; 2] = ["one", "other"];
+/// The blocks of [`Op::Allow`].
+const BLOCKS: [&str; 2] = ["10.0.0.0/8", "192.168.0.0/16"];
+/// Ports and numbers that rules and entries have: few, so that they meet.
+const NUMBERS: u64 = 4;
 
 impl Net {
     /// Takes in what a Describe request of `account` has answered.
@@ -106,6 +160,13 @@ impl Net {
                     let ends = (vpc("requesterVpcInfo"), vpc("accepterVpcInfo"), status.to_owned());
                     self.peerings.insert(get("vpcPeeringConnectionId"), ends);
                 }
+                "SecurityGroups" if get("groupName") != "default" => {
+                    self.groups.insert(get("groupId"), (get("vpcId"), rules(row)));
+                }
+                "NetworkAcls" if get("default") == "false" => {
+                    self.acls.insert(get("networkAclId"), (get("vpcId"), entries(row)));
+                }
+                "SecurityGroups" | "NetworkAcls" => {}
                 "RouteTables" => {
                     let routes = row.child("routeSet").map_or(&[][..], |set| &set.children);
                     let target = |route: &Element| {
@@ -140,10 +201,11 @@ impl Net {
 
     /// Whether something that is gone but still shown has its tags is not asked here.
     fn forget_tags_of_the_dead(&mut self) {
-        let Net { vpcs, subnets, peerings, tags, .. } = self;
+        let Net { vpcs, subnets, peerings, groups, acls, tags, .. } = self;
         tags.retain(|[_, of, ..]| {
             let lives = peerings.get(of).is_some_and(|(_, _, status)| status != "deleted");
-            lives || vpcs.contains_key(of) || subnets.contains_key(of)
+            let filters = groups.contains_key(of) || acls.contains_key(of);
+            lives || vpcs.contains_key(of) || subnets.contains_key(of) || filters
         });
     }
 
@@ -169,7 +231,7 @@ impl Op {
     /// Something to ask for in this network; most of it is granted.
     pub(super) fn any(net: &Net, accounts: &[String; 2], rng: &mut Stream) -> Op {
         loop {
-            let kind = rng.below(11);
+            let kind = rng.below(19);
             if let Some(op) = Self::of_kind(kind, net, accounts, rng) {
                 return op;
             }
@@ -188,7 +250,9 @@ impl Op {
             }
             1 if rng.below(2) == 0 => {
                 let vpc = pick(rng, vpcs())?.clone();
+                let filters = net.groups.values().chain(net.acls.values());
                 let idle = !net.subnets.values().any(|(of, _)| *of == vpc)
+                    && !filters.map(|(of, _)| of).any(|of| *of == vpc)
                     && !net.peerings.values().any(|(one, other, status)| {
                         (*one == vpc || *other == vpc) && status != "deleted"
                     });
@@ -246,6 +310,32 @@ impl Op {
                 let to = to.find(|(_, target)| *target != "local")?.0.clone();
                 Op::DeleteRoute { account, vpc, table, to }
             }
+            10 => Op::CreateGroup { vpc: pick(rng, vpcs())?.clone(), account, name },
+            11 => Op::CreateAcl { vpc: pick(rng, vpcs())?.clone(), account, name },
+            12..16 => {
+                let of_own = net.groups.iter().filter(|(_, (vpc, _))| own(&vpc));
+                let (group, (_, lines)) = pick(rng, of_own)?;
+                let (group, port) = (group.clone(), 80 + rng.below(NUMBERS));
+                let has = lines.iter().any(|line| line.contains(&format!(" {port}-")));
+                match (has, rng.below(6)) {
+                    (_, 0) => Op::DeleteGroup { account, group },
+                    (true, _) => Op::Revoke { account, group, port },
+                    (false, _) => Op::Allow { account, group, port, about: name },
+                }
+            }
+            16..18 => {
+                let of_own = net.acls.iter().filter(|(_, (vpc, _))| own(&vpc));
+                let (acl, (_, lines)) = pick(rng, of_own)?;
+                let (acl, number) = (acl.clone(), 100 + rng.below(NUMBERS));
+                let replaces =
+                    lines.iter().any(|line| line.starts_with(&format!("true {number} ")));
+                let action = ["allow", "deny"][usize::from(rng.below(2) == 0)];
+                match (replaces, rng.below(6)) {
+                    (_, 0) => Op::DeleteAcl { account, acl },
+                    (true, 1 | 2) => Op::DeleteEntry { account, acl, number },
+                    _ => Op::Enter { account, acl, number, action, replaces },
+                }
+            }
             _ => {
                 let of_own = net.subnets.iter().filter(|(_, (vpc, _))| own(&vpc));
                 let subnet = pick(rng, of_own)?.0.clone();
@@ -297,6 +387,44 @@ impl Op {
             Op::DeleteRoute { account, table, to, .. } => {
                 (account, format!("DeleteRoute&RouteTableId={table}&DestinationCidrBlock={to}"))
             }
+            Op::CreateGroup { account, vpc, name } => {
+                let form = format!(
+                    "CreateSecurityGroup&VpcId={vpc}&GroupName={name}&GroupDescription=of {name}"
+                );
+                (account, tagged(form, "security-group", name))
+            }
+            Op::DeleteGroup { account, group } => {
+                (account, format!("DeleteSecurityGroup&GroupId={group}"))
+            }
+            Op::Allow { account, group, port, about } => {
+                let about = Some(about.as_str());
+                (
+                    account,
+                    format!("AuthorizeSecurityGroupIngress&{}", two_rules(group, *port, about)),
+                )
+            }
+            Op::Revoke { account, group, port } => {
+                (account, format!("RevokeSecurityGroupIngress&{}", two_rules(group, *port, None)))
+            }
+            Op::CreateAcl { account, vpc, name } => {
+                (account, tagged(format!("CreateNetworkAcl&VpcId={vpc}"), "network-acl", name))
+            }
+            Op::DeleteAcl { account, acl } => {
+                (account, format!("DeleteNetworkAcl&NetworkAclId={acl}"))
+            }
+            Op::Enter { account, acl, number, action, replaces } => {
+                let verb = if *replaces { "Replace" } else { "Create" };
+                let form = format!(
+                    "{verb}NetworkAclEntry&NetworkAclId={acl}&RuleNumber={number}&Egress=true\
+                     &Protocol=-1&RuleAction={action}&CidrBlock={}",
+                    BLOCKS[0]
+                );
+                (account, form)
+            }
+            Op::DeleteEntry { account, acl, number } => {
+                let form = format!("DeleteNetworkAclEntry&NetworkAclId={acl}&RuleNumber={number}");
+                (account, format!("{form}&Egress=true"))
+            }
             Op::Tag { account, resources: [one, other], value } => {
                 let form = format!("CreateTags&ResourceId.1={one}&ResourceId.2={other}");
                 let tags = "Tag.1.Key=one&Tag.1.Value=1&Tag.2.Key=other&Tag.2.Value=";
@@ -317,6 +445,9 @@ impl Op {
             Op::CreateVpc { .. } => "vpcId",
             Op::CreateSubnet { .. } => "subnetId",
             Op::Request { .. } => "vpcPeeringConnectionId",
+            Op::CreateAcl { .. } => "networkAclId",
+            // At the top of its answer.
+            Op::CreateGroup { .. } => return vec![answer.text("groupId").to_owned()],
             _ => return Vec::new(),
         };
         let made = answer.children.iter().map(|child| child.text(name).to_owned());
@@ -332,6 +463,8 @@ impl Op {
             Op::CreateVpc { .. } => new(&before.vpcs, &found.vpcs),
             Op::CreateSubnet { .. } => new(&before.subnets, &found.subnets),
             Op::Request { .. } => new(&before.peerings, &found.peerings),
+            Op::CreateGroup { .. } => new(&before.groups, &found.groups),
+            Op::CreateAcl { .. } => new(&before.acls, &found.acls),
             _ => Vec::new(),
         }
     }
@@ -373,6 +506,36 @@ impl Op {
                     routes.remove(to);
                 }
             }
+            Op::CreateGroup { account, vpc, name } => {
+                let lines = BTreeSet::from([BORN_OPEN.to_owned()]);
+                net.groups.insert(id.clone(), (vpc.clone(), lines));
+                net.tag(account, &id, "Name", name);
+            }
+            Op::DeleteGroup { group, .. } => drop(net.groups.remove(group)),
+            Op::Allow { group, port, about, .. } => {
+                let lines = BLOCKS.map(|block| rule(*port, block, about));
+                net.groups.entry(group.clone()).or_default().1.extend(lines);
+            }
+            Op::Revoke { group, port, .. } => {
+                let of_port = format!(" {port}-");
+                let lines = &mut net.groups.entry(group.clone()).or_default().1;
+                lines.retain(|line| !line.contains(&of_port));
+            }
+            Op::CreateAcl { account, vpc, name } => {
+                let lines = BORN_DENIED.map(str::to_owned).into();
+                net.acls.insert(id.clone(), (vpc.clone(), lines));
+                net.tag(account, &id, "Name", name);
+            }
+            Op::DeleteAcl { acl, .. } => drop(net.acls.remove(acl)),
+            Op::Enter { acl, number, action, .. } => {
+                let lines = &mut net.acls.entry(acl.clone()).or_default().1;
+                lines.retain(|line| !line.starts_with(&format!("true {number} ")));
+                lines.insert(entry(true, *number, action, BLOCKS[0]));
+            }
+            Op::DeleteEntry { acl, number, .. } => {
+                let lines = &mut net.acls.entry(acl.clone()).or_default().1;
+                lines.retain(|line| !line.starts_with(&format!("true {number} ")));
+            }
             Op::Tag { account, resources, value } => {
                 for of in resources {
                     net.tag(account, of, KEYS[0], "1");
@@ -395,6 +558,20 @@ impl Net {
             to.clone_into(status);
         }
     }
+}
+
+/// The parameters of two rules that differ in their blocks.
+fn two_rules(group: &str, port: u64, about: Option<&str>) -> String {
+    let mut form = format!("GroupId={group}");
+    for (nth, block) in (1..).zip(BLOCKS) {
+        let permission = format!("&IpPermissions.{nth}");
+        form += &format!("{permission}.IpProtocol=tcp{permission}.FromPort={port}");
+        form += &format!("{permission}.ToPort={port}{permission}.IpRanges.1.CidrIp={block}");
+        if let Some(about) = about {
+            form += &format!("{permission}.IpRanges.1.Description={about}");
+        }
+    }
+    form
 }
 
 /// An element of an answer. Enough of XML for what the server writes: no comments, no prefixes.
@@ -434,8 +611,13 @@ impl Element {
         self.children.iter().find(|child| child.name == name)
     }
 
+    /// The children of a child: the items of a set.
+    pub(super) fn items(&self, name: &str) -> &[Element] {
+        self.child(name).map_or(&[], |child| &child.children)
+    }
+
     /// What a child says; nothing if there is none.
-    fn text(&self, name: &str) -> &str {
+    pub(super) fn text(&self, name: &str) -> &str {
         self.child(name).map_or("", |child| &child.text)
     }
 }

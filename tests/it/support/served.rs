@@ -105,6 +105,11 @@ impl Answer {
         self.header("connection") == Some("close")
     }
 
+    /// The body as text; nothing of one that is none.
+    pub(crate) fn text_or_empty(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or_default()
+    }
+
     /// The body as text.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
