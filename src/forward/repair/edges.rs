@@ -26,7 +26,7 @@ impl Bench<'_> {
         }
     }
 
-    /// A default route: over the VPC's internet gateway, or through a NAT gateway, else a NAT instance,
+    /// A default route: over the VPC's internet gateway, for IPv6 else its egress-only one, or through a NAT gateway, else a NAT instance,
     /// for a sender for whom no public address stands.
     pub(super) fn missing_to_internet(
         &self,
@@ -46,7 +46,8 @@ impl Bench<'_> {
         {
             return Ok(Missing::Route(everything, nat));
         }
-        match self.cloud.internet_gateway_of(vpc) {
+        let egress_only = || self.cloud.egress_only_gateway_of(vpc).filter(|_| source.is_ipv6());
+        match self.cloud.internet_gateway_of(vpc).or_else(egress_only) {
             Some(gateway) => Ok(Missing::Route(everything, Towards::Gateway(gateway))),
             None => Err(NoOffer::NoGateway(vpc)),
         }

@@ -76,6 +76,7 @@ impl Bench<'_> {
             // Between routers that send it to one another it would go on for ever.
             DropReason::HopLimit => self.reroute(blocked).map_err(|_| NoOffer::HopLimit),
             DropReason::NoTranslation => Err(NoOffer::NoTranslation),
+            DropReason::Unsolicited => Err(NoOffer::Unsolicited),
             DropReason::SpoofedSource => Err(NoOffer::ForeignSource),
             DropReason::Malformed
             | DropReason::LinkLoss
