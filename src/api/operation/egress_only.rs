@@ -1,7 +1,7 @@
 //! Egress-only internet gateways.
 
+use super::chosen;
 use super::internet_gateway::{own, owned};
-use super::{chosen, done};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;

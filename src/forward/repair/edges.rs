@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::bench::{Bench, Blocked};
-use super::mend::Missing;
+use super::mend::{Missing, deciding};
 use super::{Fault, Fix, NoOffer, Towards};
 use crate::base::id::*;
 use crate::cloud::gateway::{GatewayId, OutsideHost, Site};
 use crate::cloud::instance::{Host, Interface, SourceDestCheck};
+use crate::cloud::route_table::{Hop, RouteTarget};
 use crate::forward::DropReason;
 use crate::forward::middlebox::Role;
 use crate::forward::walk::Step;
@@ -47,7 +48,13 @@ impl Bench<'_> {
             return Ok(Missing::Route(everything, nat));
         }
         let egress_only = || self.cloud.egress_only_gateway_of(vpc).filter(|_| source.is_ipv6());
-        match self.cloud.internet_gateway_of(vpc).or_else(egress_only) {
+        // A subnet that was private stays so.
+        let was_private = deciding(blocked).and_then(|(_, route)| route).is_some_and(|route| {
+            matches!(route.hop, Hop::To(RouteTarget::Gateway(GatewayId::EgressOnly(_))))
+        });
+        let kept = egress_only().filter(|_| was_private);
+        let gateway = kept.or_else(|| self.cloud.internet_gateway_of(vpc)).or_else(egress_only);
+        match gateway {
             Some(gateway) => Ok(Missing::Route(everything, Towards::Gateway(gateway))),
             None => Err(NoOffer::NoGateway(vpc)),
         }

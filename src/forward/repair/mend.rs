@@ -253,7 +253,7 @@ fn is_never_forwarded(blocked: &Blocked) -> bool {
 }
 
 /// The table that was asked last, and its longest match.
-fn deciding(blocked: &Blocked) -> Option<(RouteTableId, Option<Match>)> {
+pub(super) fn deciding(blocked: &Blocked) -> Option<(RouteTableId, Option<Match>)> {
     blocked.walk.steps.iter().rev().find_map(|step| match step {
         Step::Table { table, matches, .. } => Some((*table, matches.first().copied())),
         _ => None,
