@@ -82,6 +82,7 @@ def test_internet_gateways(ec2, client, net, refused):
     assert found(attachment__vpc_id=[net.vpc]) == []
 
 
+@pytest.mark.server(profile="today")
 def test_egress_only_gateways(ec2, client, net, refused):
     made = client.create_egress_only_internet_gateway(
         VpcId=net.vpc, TagSpecifications=tagged("egress-only-internet-gateway")
