@@ -210,6 +210,23 @@ impl Hosts {
         }
     }
 
+    /// An egress-only internet gateway lets answers in, and nothing else.
+    fn let_in(
+        &self,
+        crossing: Crossing,
+        packet: &Packet,
+        memory: &mut impl Tracking,
+    ) -> Result<(), Drop> {
+        let [_, Some(inwards)] = crossing.edges() else { return Ok(()) };
+        let Some(at) = self.edges.memory_of(Some(inwards)) else { return Ok(()) };
+        let here = Place::Gateway(inwards.gateway);
+        match Passes::of(memory.judge(at, Direction::Ingress, packet, || Word::Refused)) {
+            Passes::Yes => Ok(()),
+            Passes::No => Err(Drop::new(DropReason::Unsolicited, here)),
+            Passes::Full => Err(Drop::new(DropReason::ConntrackFull, here)),
+        }
+    }
+
     pub(super) fn enter_one(
         &self,
         crossing: Crossing,
@@ -229,20 +246,9 @@ impl Hosts {
                         return Err(Drop::new(DropReason::Blackhole, Place::Gateway(gateway)));
                     }
                 }
+                self.let_in(crossing, packet, memory)?;
             }
             Via::Subnet | Via::Local | Via::Interface(_) | Via::Outside(_) => {}
-        }
-        let [_, inwards] = crossing.edges();
-        if let (Some(at), Some(edge)) = (self.edges.memory_of(inwards), inwards) {
-            let judged = memory.judge(at, Direction::Ingress, packet, || Word::Refused);
-            let reason = match Passes::of(judged) {
-                Passes::Yes => None,
-                Passes::No => Some(DropReason::Unsolicited),
-                Passes::Full => Some(DropReason::ConntrackFull),
-            };
-            if let Some(reason) = reason {
-                return Err(Drop::new(reason, Place::Gateway(edge.gateway)));
-            }
         }
         let Realm::Vpc(into) = crossing.into_realm() else {
             let nobody = Drop::new(DropReason::NoSuchHost, crossing.bottleneck());
