@@ -7,6 +7,7 @@
 pub(super) mod account;
 pub(super) mod address;
 pub(super) mod dhcp;
+pub(super) mod egress_only;
 pub(super) mod endpoint;
 pub(super) mod flow_log;
 pub(super) mod image;
@@ -58,6 +59,7 @@ pub(super) const AREAS: &[(&str, &[Operation])] = &[
     ("Elastic IP addresses", address::OPERATIONS),
     ("Network Insights", insights::OPERATIONS),
     ("Internet gateways", internet_gateway::OPERATIONS),
+    ("Egress-only internet gateways", egress_only::OPERATIONS),
     ("NAT gateways", nat_gateway::OPERATIONS),
     ("Virtual private gateways", vpn_gateway::OPERATIONS),
     ("Endpoints", endpoint::OPERATIONS),

@@ -210,6 +210,7 @@ wire_ids! {
     PrefixListId: "InvalidPrefixListId.Malformed",
     NetworkAclId: "InvalidNetworkAclId.Malformed",
     InternetGatewayId: "InvalidInternetGatewayId.Malformed",
+    EgressOnlyGatewayId: "InvalidEgressOnlyInternetGatewayId.Malformed",
     VpnGatewayId: "InvalidVpnGatewayID.Malformed",
     EndpointId: "InvalidVpcEndpointId.Malformed",
     NatGatewayId: "NatGatewayMalformed",

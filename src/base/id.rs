@@ -212,6 +212,9 @@ resource_id!(
     /// A gateway endpoint.
     EndpointId, "vpce");
 resource_id!(
+    /// An egress-only internet gateway.
+    EgressOnlyGatewayId, "eigw");
+resource_id!(
     /// A NAT gateway.
     NatGatewayId, "nat");
 resource_id!(

@@ -249,6 +249,11 @@ pub enum Command {
     CreateTags { resource: ResourceId, tags: Vec<(String, String)> },
     /// Removes tags by key.
     DeleteTags { resource: ResourceId, keys: Vec<String> },
+
+    /// Creates the egress-only internet gateway of a VPC that has none (`today`).
+    CreateEgressOnlyInternetGateway { vpc: VpcId },
+    /// Deletes it: routes to it become blackholes.
+    DeleteEgressOnlyInternetGateway { gateway: EgressOnlyGatewayId },
 }
 
 impl Command {

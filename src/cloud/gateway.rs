@@ -1,11 +1,12 @@
 //! Gateways: the edges of one VPC, and what lies beyond them.
 //!
-//! Holds internet gateways, virtual private gateways, gateway endpoints, NAT gateways, public
+//! Holds internet gateways, egress-only ones, virtual private gateways, gateway endpoints, NAT gateways, public
 //! addresses, and the hosts outside the cloud that answer beyond an edge. Refuses to hold what a
 //! packet meets on its way: that is the forwarder's. An edge belongs to the VPC it is attached to and
 //! serves nobody else (vpc-semantics 3.3); nothing here knows peerings.
 
 mod address;
+mod egress_only;
 mod endpoint;
 mod internet;
 mod nat;
@@ -35,6 +36,9 @@ pub enum GatewayId {
     Vpn(VpnGatewayId),
     /// To an AWS service.
     Endpoint(EndpointId),
+    /// To the internet, for IPv6, and for what its own VPC asks only. Never detached: it belongs to its
+    /// VPC from beginning to end.
+    EgressOnly(EgressOnlyGatewayId),
 }
 
 impl GatewayId {
@@ -44,6 +48,7 @@ impl GatewayId {
             GatewayId::Internet(id) => id.digits(),
             GatewayId::Vpn(id) => id.digits(),
             GatewayId::Endpoint(id) => id.digits(),
+            GatewayId::EgressOnly(id) => id.digits(),
         }
     }
 }
@@ -54,6 +59,7 @@ impl fmt::Display for GatewayId {
             GatewayId::Internet(id) => id.fmt(f),
             GatewayId::Vpn(id) => id.fmt(f),
             GatewayId::Endpoint(id) => id.fmt(f),
+            GatewayId::EgressOnly(id) => id.fmt(f),
         }
     }
 }
@@ -174,7 +180,7 @@ impl GatewayId {
     /// The network that it leads to.
     pub const fn site(self) -> Site {
         match self {
-            GatewayId::Internet(_) => Site::Internet,
+            GatewayId::Internet(_) | GatewayId::EgressOnly(_) => Site::Internet,
             GatewayId::Vpn(_) | GatewayId::Endpoint(_) => Site::Behind(self),
         }
     }

@@ -384,6 +384,12 @@ impl Cloud {
                 self.detach_internet_gateway(caller, *gateway, *vpc)
             }
             C::DeleteInternetGateway { gateway } => self.delete_internet_gateway(caller, *gateway),
+            C::CreateEgressOnlyInternetGateway { vpc } => {
+                self.create_egress_only_gateway(caller, *vpc)
+            }
+            C::DeleteEgressOnlyInternetGateway { gateway } => {
+                self.delete_egress_only_gateway(caller, *gateway)
+            }
             C::CreateVpnGateway { line, beyond } => self.create_vpn_gateway(caller, *line, beyond),
             C::AttachVpnGateway { gateway, vpc } => self.attach_vpn_gateway(caller, *gateway, *vpc),
             C::DetachVpnGateway { gateway, vpc } => self.detach_vpn_gateway(caller, *gateway, *vpc),
@@ -599,6 +605,11 @@ impl Cloud {
     /// The internet gateway that is attached to a VPC.
     pub fn internet_gateway_of(&self, vpc: VpcId) -> Option<GatewayId> {
         self.vpcs.get(&vpc)?.gateways().find(|id| matches!(id, GatewayId::Internet(_)))
+    }
+
+    /// The egress-only internet gateway of a VPC.
+    pub fn egress_only_gateway_of(&self, vpc: VpcId) -> Option<GatewayId> {
+        self.vpcs.get(&vpc)?.gateways().find(|id| matches!(id, GatewayId::EgressOnly(_)))
     }
 
     /// A host outside the cloud.

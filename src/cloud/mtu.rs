@@ -28,7 +28,7 @@ impl Cloud {
     /// virtual interfaces start with it (ours); to a service what the VPC takes (ours).
     pub fn mtu_of_gateway(&self, id: GatewayId) -> Mtu {
         match id {
-            GatewayId::Internet(_) | GatewayId::Vpn(_) => Mtu::ETHERNET,
+            GatewayId::Internet(_) | GatewayId::EgressOnly(_) | GatewayId::Vpn(_) => Mtu::ETHERNET,
             GatewayId::Endpoint(_) => Mtu::JUMBO,
         }
     }

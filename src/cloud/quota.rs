@@ -43,11 +43,13 @@ pub enum Quota {
     /// Entries of one network ACL and direction, IPv4 and IPv6 counted apart. (Until 2018 together,
     /// with the last deny.)
     EntriesPerNetworkAcl,
+    /// Egress-only internet gateways of one region.
+    EgressOnlyGatewaysPerRegion,
 }
 
 impl Quota {
     /// Every quota.
-    pub const ALL: [Quota; 15] = [
+    pub const ALL: [Quota; 16] = [
         Quota::VpcsPerRegion,
         Quota::CidrsPerVpc,
         Quota::SubnetsPerVpc,
@@ -63,6 +65,7 @@ impl Quota {
         Quota::EntriesPerPrefixList,
         Quota::NetworkAclsPerVpc,
         Quota::EntriesPerNetworkAcl,
+        Quota::EgressOnlyGatewaysPerRegion,
     ];
 
     /// The name used in files.
@@ -83,6 +86,7 @@ impl Quota {
             Quota::EntriesPerPrefixList => "entries-per-prefix-list",
             Quota::NetworkAclsPerVpc => "network-acls-per-vpc",
             Quota::EntriesPerNetworkAcl => "entries-per-network-acl",
+            Quota::EgressOnlyGatewaysPerRegion => "egress-only-gateways-per-region",
         }
     }
 
@@ -95,7 +99,7 @@ impl Quota {
     pub const fn default_limit(self) -> usize {
         match self {
             Quota::VpcsPerRegion => 1_000,
-            Quota::CidrsPerVpc => 5,
+            Quota::CidrsPerVpc | Quota::EgressOnlyGatewaysPerRegion => 5,
             Quota::SubnetsPerVpc | Quota::RouteTablesPerVpc | Quota::NetworkAclsPerVpc => 200,
             Quota::RoutesPerTable | Quota::ActivePeeringsPerVpc => 50,
             Quota::PropagatedRoutesPerTable => 100,

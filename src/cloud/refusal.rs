@@ -349,6 +349,9 @@ pub enum Refusal {
     /// The VPC has an internet gateway.
     #[error("Network {0} already has an internet gateway attached")]
     VpcHasInternetGateway(VpcId),
+    /// The VPC has an egress-only internet gateway. The code is a choice.
+    #[error("Network {0} already has an egress-only internet gateway attached")]
+    VpcHasEgressOnlyGateway(VpcId),
     /// The VPC has a virtual private gateway.
     #[error("Network {0} already has a virtual private gateway attached")]
     VpcHasVpnGateway(VpcId),
@@ -432,6 +435,9 @@ pub enum Refusal {
     /// Routes to an endpoint follow from the endpoint's tables; nobody sets them.
     #[error("cannot set a route to {0}: its routes follow from its route tables")]
     RouteToEndpoint(GatewayId),
+    /// An egress-only internet gateway carries IPv6 only.
+    #[error("Route destination {0} is not supported for egress-only internet gateways")]
+    RouteToEgressOnlyNotIpv6(IpNet),
     /// Table and endpoint are of two VPCs.
     #[error("route table {table} and endpoint vpc {vpc} belong to different networks")]
     EndpointOfOtherVpc {
@@ -580,5 +586,6 @@ const fn noun(gateway: GatewayId) -> &'static str {
         GatewayId::Internet(_) => "internetGateway",
         GatewayId::Vpn(_) => "vpnGateway",
         GatewayId::Endpoint(_) => "vpcEndpoint",
+        GatewayId::EgressOnly(_) => "egressOnlyInternetGateway",
     }
 }

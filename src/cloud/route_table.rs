@@ -447,8 +447,12 @@ impl Cloud {
             RouteTarget::Gateway(id) => {
                 let gateway =
                     self.own_gateway(caller, id).map_err(|_| Refusal::RouteGatewayNotFound(id))?;
-                if matches!(id, GatewayId::Endpoint(_)) {
-                    return Err(Refusal::RouteToEndpoint(id));
+                match (id, destination) {
+                    (GatewayId::Endpoint(_), _) => return Err(Refusal::RouteToEndpoint(id)),
+                    (GatewayId::EgressOnly(_), IpNet::V4(_)) => {
+                        return Err(Refusal::RouteToEgressOnlyNotIpv6(destination));
+                    }
+                    _ => {}
                 }
                 if gateway.vpc != Some(table.vpc) {
                     return Err(of_other_vpc());

@@ -64,7 +64,7 @@ drop_reasons! {
         "No rule of the sending interface's security groups allows the packet out, and it belongs to no connection that they let in.",
         "Allow the traffic in an egress rule of one of the sender's groups.";
     5 ConntrackFull "conntrack-full" None,
-        "The packet would open a connection that must be tracked, and the interface tracks as many as it can.",
+        "The packet would open a connection that must be tracked, and the interface, or the egress-only internet gateway on its way, tracks as many as it can.",
         "Open fewer connections at a time, or use rules under which the flow is not tracked: all addresses in the rule, and all addresses and ports in the other direction.";
     6 AclEgress "acl-egress" Some("SUBNET_ACL_RESTRICTION"),
         "The network ACL of the sender's subnet does not let the packet out. ACLs keep no state: an answer needs an entry of its own, for ephemeral ports.",
@@ -114,6 +114,9 @@ drop_reasons! {
     21 SpoofedSource "spoofed-source" Some("GATEWAY_REJECTS_SPOOFED_TRAFFIC"),
         "A gateway got a packet out of its VPC whose source is not in a block of that VPC. It carries its own VPC's traffic only.",
         "Send from an address of the VPC; an instance that forwards for others has to translate their addresses first.";
+    22 Unsolicited "unsolicited" None,
+        "An egress-only internet gateway got a packet from the internet that belongs to nothing its VPC has sent out over it. It lets answers in and nothing else.",
+        "What is to be reached from the internet needs a subnet whose table leads over an internet gateway; groups and ACLs then say who gets in.";
 }
 
 /// The label of an outcome that is no drop: the packet reached a host, but not the one it was meant

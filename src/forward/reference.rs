@@ -12,7 +12,7 @@ pub(super) mod filters;
 use std::net::IpAddr;
 
 use super::arrivals::Arrivals;
-use super::connections::{Judgement, Tracking};
+use super::connections::{Judgement, Tracking, Word};
 use super::gate::{Crossing, Edge, OpenEnd, Origin, Realm, Via};
 use super::memory::Memory;
 use super::middlebox::Next;
@@ -167,7 +167,14 @@ impl<'c> Reference<'c> {
         let crossing = self.gate(sender, vpc, origin, route, packet, steps)?;
 
         // 3.1 row 10: what is too long and may not be cut ends here.
-        fits(crossing, packet, steps)
+        let crossing = fits(crossing, packet, steps)?;
+
+        // What an egress-only internet gateway lets out, it remembers.
+        if let [Some(out), _] = crossing.edges() {
+            let (row, direction) = (out.gateway, Direction::Egress);
+            egress_only(self.rows, row, direction, packet, Word::Tracked, memory, steps)?;
+        }
+        Ok(crossing)
     }
 
     /// The longest match in the table in force, and the table.
@@ -182,12 +189,7 @@ impl<'c> Reference<'c> {
         let table = self.cloud.table_of(sender.subnet).ok_or(unknown)?;
         let in_table = Place::Table(self.rows.table(table).ok_or(unknown)?);
         let matches = self.matches(table, destination);
-        let usable = matches.iter().find(|route| route.state == RouteState::Active);
-        let longest = match self.cloud.blackhole() {
-            Blackhole::Drops => matches.first(),
-            Blackhole::FallsThrough => usable.or(matches.first()),
-        };
-        let longest = longest.copied();
+        let longest = self.longest(&matches);
         steps.record(|| match cidr::is_never_forwarded(destination) {
             true => Step::NeverForwarded { destination },
             false => Step::Table { table, matches },
@@ -288,6 +290,16 @@ impl<'c> Reference<'c> {
         matches
     }
 
+    /// Which of the routes that cover an address is taken.
+    fn longest(&self, matches: &[Match]) -> Option<Match> {
+        let usable = matches.iter().find(|route| route.state == RouteState::Active);
+        let longest = match self.cloud.blackhole() {
+            Blackhole::Drops => matches.first(),
+            Blackhole::FallsThrough => usable.or(matches.first()),
+        };
+        longest.copied()
+    }
+
     fn arrivals(&self) -> Arrivals<'c> {
         Arrivals::new(self.cloud, self.now)
     }
@@ -304,6 +316,28 @@ fn fits(crossing: Crossing, packet: &Packet, steps: &mut impl Recorder) -> Resul
     match cut {
         Cut::Fragments => Ok(crossing),
         Cut::Forbidden => Err(Drop::new(DropReason::TooBig, crossing.bottleneck())),
+    }
+}
+
+/// What an egress-only internet gateway makes of a packet: outwards it remembers it, inwards it lets
+/// in what it remembers. Any other gateway makes nothing of it.
+fn egress_only(
+    rows: &Rows,
+    row: GatewayIdx,
+    direction: Direction,
+    packet: &Packet,
+    word: Word,
+    memory: &mut impl Tracking,
+    steps: &mut impl Recorder,
+) -> Result<(), Drop> {
+    let Some(at) = rows.memory_of(row) else { return Ok(()) };
+    let gateway = rows.gateway_id(row);
+    let judgement = memory.judge(at, direction, packet, || word);
+    steps.record(|| Step::EgressOnly { gateway, direction, judgement });
+    match judgement {
+        Judgement::Refused => Err(Drop::new(DropReason::Unsolicited, Place::Gateway(row))),
+        Judgement::Full => Err(Drop::new(DropReason::ConntrackFull, Place::Gateway(row))),
+        _ => Ok(()),
     }
 }
 
@@ -404,6 +438,12 @@ fn enter(
             }
         }
         Via::Subnet | Via::Local | Via::Interface(_) | Via::Outside(_) => {}
+    }
+
+    // An egress-only internet gateway lets answers in, and nothing else.
+    if let [_, Some(inwards)] = crossing.edges() {
+        let direction = Direction::Ingress;
+        egress_only(rows, inwards.gateway, direction, packet, Word::Refused, memory, steps)?;
     }
 
     let vpc_row = match crossing.into_realm() {

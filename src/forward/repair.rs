@@ -206,6 +206,8 @@ pub enum NoOffer {
     HopLimit,
     /// A NAT device carries answers only, and this is an answer to nothing.
     NoTranslation,
+    /// An egress-only internet gateway lets answers in only, and this is an answer to nothing.
+    Unsolicited,
     /// What ended the packet is not the configuration: bytes, chance, load, or an unlucky moment.
     NotConfiguration(DropReason),
     /// The cloud refuses the change that would be needed.

@@ -107,6 +107,7 @@ impl Rows {
         let vpcs = cloud.vpcs().map(|(id, _)| id);
         let inside = cloud.interfaces().map(|(id, _)| id);
         let interfaces = inside.chain(cloud.outside_hosts().map(|(id, _)| id));
+        let interfaces = interfaces.chain(cloud.gateways().filter_map(|(id, _)| memory_of(id)));
         let peerings = cloud.peerings().map(|p| p.id());
         let tables = cloud.tables().map(|(id, _)| id);
         self.vpcs.extend(vpcs, VpcId::digits, VpcIdx::from_row);
@@ -142,7 +143,12 @@ impl Rows {
                     self.interfaces.add(interface, InterfaceIdx::from_row);
                 }
                 Change::NetworkAclCreated { acl, .. } => self.acls.add(acl, AclIdx::from_row),
-                Change::GatewayCreated { id, .. } => self.gateways.add(id, GatewayIdx::from_row),
+                Change::GatewayCreated { id, .. } => {
+                    self.gateways.add(id, GatewayIdx::from_row);
+                    if let Some(memory) = memory_of(id) {
+                        self.interfaces.add(memory, InterfaceIdx::from_row);
+                    }
+                }
                 _ => {}
             }
         }
@@ -155,6 +161,12 @@ impl Rows {
     translation!(acls, NetworkAclId, AclIdx, acl, acl_id, acl_count);
     translation!(gateways, GatewayId, GatewayIdx, gateway, gateway_id, gateway_count);
 
+    /// The row under which an egress-only internet gateway remembers what went out over it, as an
+    /// interface does under its own; no interface has it. `None` of a gateway that remembers nothing.
+    pub fn memory_of(&self, gateway: GatewayIdx) -> Option<InterfaceIdx> {
+        self.interface(memory_of(self.gateway_id(gateway))?)
+    }
+
     /// The resource behind a place.
     pub fn locate(&self, place: Place) -> Location {
         match place {
@@ -165,5 +177,14 @@ impl Rows {
             Place::Acl(idx) => Location::Acl(self.acl_id(idx)),
             Place::Gateway(idx) => Location::Gateway(self.gateway_id(idx)),
         }
+    }
+}
+
+/// What stands for the memory of an egress-only internet gateway among interfaces: its own digits, which
+/// are minted once and so no interface's.
+fn memory_of(gateway: GatewayId) -> Option<InterfaceId> {
+    match gateway {
+        GatewayId::EgressOnly(id) => Some(InterfaceId::new(id.digits())),
+        GatewayId::Internet(_) | GatewayId::Vpn(_) | GatewayId::Endpoint(_) => None,
     }
 }

@@ -89,6 +89,8 @@ pub enum Step {
     PublicAddress { gateway: GatewayId, of: IpAddr, found: Option<IpAddr> },
     /// An internet gateway puts the private address in place of the public one that stands for it.
     StandsFor { gateway: GatewayId, public: IpAddr, private: IpAddr },
+    /// An egress-only internet gateway remembers what goes out, or looks whether it asked for this.
+    EgressOnly { gateway: GatewayId, direction: Direction, judgement: Judgement },
     /// What lies behind the VPC that will not pass the packet on.
     Beyond { found: Vec<Beyond> },
     /// The packet is longer than the way takes.

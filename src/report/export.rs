@@ -562,6 +562,7 @@ impl<'c> Writer<'c> {
             let vpc = gateway.vpc.and_then(|vpc| self.vpcs.get(&vpc)).cloned().unwrap_or_default();
             let kind = match (id, gateway.line) {
                 (GatewayId::Internet(_), _) => "internet",
+                (GatewayId::EgressOnly(_), _) => "egress-only",
                 (GatewayId::Endpoint(_), _) => "endpoint",
                 (GatewayId::Vpn(_), Some(Line::DirectConnect)) => "direct-connect",
                 (GatewayId::Vpn(_), _) => "vpn",

@@ -384,6 +384,7 @@ impl Words<'_> {
                     GatewayId::Internet(_) => "the internet gateway",
                     GatewayId::Vpn(_) => "the private gateway",
                     GatewayId::Endpoint(_) => "the endpoint",
+                    GatewayId::EgressOnly(_) => "the egress-only internet gateway",
                 };
                 format!("{kind} {}", self.names.gateway(id))
             }

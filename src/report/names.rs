@@ -167,6 +167,8 @@ impl Names<'_> {
         } else if let Ok(id) = word.parse() {
             self.gateway(GatewayId::Endpoint(id))
         } else if let Ok(id) = word.parse() {
+            self.gateway(GatewayId::EgressOnly(id))
+        } else if let Ok(id) = word.parse() {
             self.nat(id)
         } else {
             return None;

@@ -226,6 +226,10 @@ fn why_not(cause: &NoOffer, world: World<'_>) -> String {
             "a NAT device carries answers only, and this answers nothing that it has sent"
                 .to_owned()
         }
+        NoOffer::Unsolicited => {
+            "an egress-only internet gateway lets answers in only, and this answers nothing that went out over it"
+                .to_owned()
+        }
         NoOffer::NotConfiguration(reason) => {
             format!("{reason} is not a matter of the network's configuration")
         }

@@ -285,6 +285,18 @@ fn line(step: &Step, names: Names<'_>) -> Option<Line> {
         Step::StandsFor { gateway, public, private } => {
             Line::new(names.gateway(*gateway), format!("{public} stands for {private}"))
         }
+        Step::EgressOnly { gateway, direction, judgement } => Line::new(
+            names.gateway(*gateway),
+            match (direction, judgement) {
+                (_, Judgement::Full) => "remembers as many connections as it can",
+                (Direction::Ingress, Judgement::Refused) => {
+                    "lets answers in only, and this answers nothing that went out over it"
+                }
+                (Direction::Ingress, _) => "lets it in: it belongs to what went out over it",
+                (Direction::Egress, Judgement::ByConnection(_)) => "knows the connection",
+                (Direction::Egress, _) => "lets it out, and its answers in",
+            },
+        ),
         Step::TooLong { mtu, length, cut } => Line::new(
             "mtu",
             match cut {
@@ -449,7 +461,7 @@ fn beyond(found: &[Beyond], names: Names<'_>) -> String {
             }
         }
         Beyond::Edge(gateway) => match gateway {
-            GatewayId::Internet(_) => {
+            GatewayId::Internet(_) | GatewayId::EgressOnly(_) => {
                 format!("the internet over {}", names.gateway(*gateway))
             }
             GatewayId::Vpn(_) => {

@@ -34,9 +34,9 @@ pub use filter::{
 };
 pub use flow_log::{FlowLog, FlowLogAction, WatchedRef};
 pub use gateway::{
-    AllocateAddress, AssociateAddress, Attachment, CreateNatGateway, CreateVpcEndpoint,
-    CreateVpnGateway, Gateway, GatewayAction, GatewayKind, ModifyVpcEndpoint, NewOwned,
-    NotAPublicIp, OutsideHost, Propagation, PublicIp, Service,
+    AllocateAddress, AssociateAddress, Attachment, CreateEgressOnlyGateway, CreateNatGateway,
+    CreateVpcEndpoint, CreateVpnGateway, Gateway, GatewayAction, GatewayKind, ModifyVpcEndpoint,
+    NewOwned, NotAPublicIp, OutsideHost, Propagation, PublicIp, Service,
 };
 pub use network::{Account, Instance, Link, Network, Peering, Placement, Route, Subnet, Vpc};
 

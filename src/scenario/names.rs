@@ -305,8 +305,8 @@ impl Names<'_> {
     }
 
     fn target(&mut self, label: &Label, place: Place) {
-        let [igw, vpn, endpoint, nat] = GATEWAYS;
-        let kinds = [Kind::Peering, Kind::Instance, igw, vpn, endpoint, nat];
+        let [igw, egress_only, vpn, endpoint, nat] = GATEWAYS;
+        let kinds = [Kind::Peering, Kind::Instance, igw, egress_only, vpn, endpoint, nat];
         self.scope.uses_any(&kinds, label.as_str(), place);
     }
 
@@ -438,13 +438,14 @@ impl Names<'_> {
     fn location(&mut self, at: &Spanned<Location>) {
         match &at.value {
             Location::Label(label) => {
-                let [igw, vpn, endpoint, nat] = GATEWAYS;
+                let [igw, egress_only, vpn, endpoint, nat] = GATEWAYS;
                 let kinds = [
                     Kind::Peering,
                     Kind::Vpc,
                     Kind::Instance,
                     Kind::OutsideHost,
                     igw,
+                    egress_only,
                     vpn,
                     endpoint,
                     nat,

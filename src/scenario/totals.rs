@@ -74,7 +74,7 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics) {
     for gateway in &network.gateways {
         let label = &gateway.label;
         let (prefixes, tables) = match &gateway.kind {
-            GatewayKind::Internet { .. } => continue,
+            GatewayKind::Internet { .. } | GatewayKind::EgressOnly { .. } => continue,
             GatewayKind::Nat { .. } => {
                 interfaces.add(1, label.place);
                 continue;

@@ -10,6 +10,7 @@
 //! - somebody answers at once, because an answer is judged between two of the run;
 //! - opens or ends a connection, or is refused for want of room ([`Connections::ahead`]): whoever is
 //!   told of an earlier packet of the run may ask what is remembered;
+//! - is IPv6, where an egress-only internet gateway remembers what goes out;
 //! - ends the probe that is waited for, after which the network may become another one;
 //! - shares its instant with a further packet of the same source.
 //!
@@ -29,7 +30,7 @@ use crate::base::id::*;
 use crate::base::time::Span;
 use crate::forward::fabric::{BATCH, Batch, Fate, Worker, prefetch};
 use crate::forward::{Crossing, Drop, DropReason};
-use crate::wire::Packet;
+use crate::wire::{Family, Packet};
 
 /// What a packet has been judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,6 +142,8 @@ impl Sim {
             self.foresight.pause = length.saturating_sub(1);
             return;
         }
+        // An egress-only internet gateway judges a packet too: what is judged twice cannot be ahead.
+        let noted = fabric.remembers_at_edges();
         let mut awaits = awaited.map(|probe| (probe, self.probes[probe].tally.awaited()));
         let mut run = upcoming().take_while(alike).map_while(|(key, flight)| {
             let coming = match flight {
@@ -148,6 +151,9 @@ impl Sim {
                 Some(flight) => flight.foreseen()?,
             };
             let datagrams = self.probes[coming.probe].datagrams;
+            if noted && coming.packet.family() == Family::V6 {
+                return None;
+            }
             let is_answered =
                 coming.leg == Leg::Request && host::answers(coming.packet.protocol(), datagrams);
             if kind == Kind::Arrive && is_answered {

@@ -1,6 +1,6 @@
-//! Internet gateways, and the egress-only ones that are not built here.
+//! Internet gateways. The egress-only ones are in `egress_only.rs`.
 
-use super::{account, chosen, done};
+use super::{chosen, done};
 use crate::api::describe::{PageBounds, Row, describe, tag_fields, write_tags};
 use crate::api::dispatch::{Ask, Edit, Operation, Run};
 use crate::api::fault::Fault;
@@ -53,27 +53,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
         filters: &[],
         lacks: "",
         run: Run::Write(delete),
-    },
-    Operation {
-        name: "CreateEgressOnlyInternetGateway",
-        takes: &["VpcId"],
-        filters: &[],
-        lacks: "There are none: it is refused with `UnsupportedOperation`.",
-        run: Run::Write(create_egress_only),
-    },
-    Operation {
-        name: "DescribeEgressOnlyInternetGateways",
-        takes: &["EgressOnlyInternetGatewayId"],
-        filters: &["tag:<key>", "tag-key"],
-        lacks: "There are none.",
-        run: Run::Read(describe_egress_only),
-    },
-    Operation {
-        name: "DeleteEgressOnlyInternetGateway",
-        takes: &["EgressOnlyInternetGatewayId"],
-        filters: &[],
-        lacks: "There are none.",
-        run: Run::Write(delete_egress_only),
     },
 ];
 
@@ -197,24 +176,4 @@ fn delete(edit: &mut Edit<'_>, xml: &mut Xml) -> Result<(), Fault> {
     edit.forget(gateway);
     done(xml);
     Ok(())
-}
-
-fn create_egress_only(edit: &mut Edit<'_>, _: &mut Xml) -> Result<(), Fault> {
-    super::own_vpc(&edit.ask(), edit.params.needed_id("VpcId")?)?;
-    let message = "vpclab has no egress-only internet gateways";
-    Err(Fault::new("UnsupportedOperation", message))
-}
-
-const EGRESS_ONLY: &str = "EgressOnlyInternetGatewayId";
-const NO_EGRESS_ONLY: &str = "InvalidEgressOnlyInternetGatewayId.NotFound";
-
-fn describe_egress_only(ask: &Ask<'_>, xml: &mut Xml) -> Result<(), Fault> {
-    let names = [(EGRESS_ONLY, NO_EGRESS_ONLY, "egressOnlyInternetGateway ID")];
-    account::describe_none(ask, xml, "egressOnlyInternetGatewaySet", &names)
-}
-
-fn delete_egress_only(edit: &mut Edit<'_>, _: &mut Xml) -> Result<(), Fault> {
-    let id = edit.params.needed(EGRESS_ONLY)?;
-    let message = format!("The egressOnlyInternetGateway ID '{id}' does not exist.");
-    Err(Fault::new(NO_EGRESS_ONLY, message))
 }

@@ -209,6 +209,12 @@ fn route_field(ask: &Ask<'_>, route: &Route, what: &str, out: &mut Values<'_>) {
         ("origin", _, _) => out.is(route.origin.code()),
         ("state", _, _) => out.is(ask.cloud().route_state(route.hop, ask.now).code()),
         ("gateway-id", _, Hop::Local) => out.is("local"),
+        (
+            "egress-only-internet-gateway-id",
+            _,
+            Hop::To(RouteTarget::Gateway(id @ GatewayId::EgressOnly(_))),
+        ) => out.shows(id),
+        ("gateway-id", _, Hop::To(RouteTarget::Gateway(GatewayId::EgressOnly(_)))) => {}
         ("gateway-id", _, Hop::To(RouteTarget::Gateway(id))) => out.shows(id),
         ("nat-gateway-id", _, Hop::To(RouteTarget::Nat(id))) => out.shows(id),
         ("vpc-peering-connection-id", _, Hop::To(RouteTarget::Peering(id))) => out.shows(id),
@@ -269,6 +275,9 @@ fn write_route(ask: &Ask<'_>, xml: &mut Xml, route: &Route, list: Option<PrefixL
     }
     match route.hop {
         Hop::Local => xml.text("gatewayId", "local"),
+        Hop::To(RouteTarget::Gateway(id @ GatewayId::EgressOnly(_))) => {
+            xml.text("egressOnlyInternetGatewayId", id);
+        }
         Hop::To(RouteTarget::Gateway(id)) => xml.text("gatewayId", id),
         Hop::To(RouteTarget::Nat(id)) => xml.text("natGatewayId", id),
         Hop::To(RouteTarget::Peering(id)) => xml.text("vpcPeeringConnectionId", id),
@@ -428,6 +437,9 @@ fn target(edit: &Edit<'_>) -> Result<RouteTarget, Fault> {
         "NetworkInterfaceId" => Ok(RouteTarget::Interface(params::id(text)?)),
         "NatGatewayId" => Ok(RouteTarget::Nat(params::id(text)?)),
         "GatewayId" => Ok(RouteTarget::Gateway(gateway(text)?)),
+        "EgressOnlyInternetGatewayId" => {
+            Ok(RouteTarget::Gateway(GatewayId::EgressOnly(params::id(text)?)))
+        }
         "InstanceId" => {
             let id: InstanceId = params::id(text)?;
             let ask = edit.ask();

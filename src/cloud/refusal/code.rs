@@ -15,6 +15,7 @@ impl Refusal {
         "CidrLimitExceeded",
         "DefaultVpcAlreadyExists",
         "DependencyViolation",
+        "EgressOnlyInternetGatewayLimitExceeded",
         "FlowLogAlreadyExists",
         "FlowLogsLimitExceeded",
         "Gateway.NotAttached",
@@ -26,6 +27,7 @@ impl Refusal {
         "InvalidAllocationID.NotFound",
         "InvalidAssociationID.NotFound",
         "InvalidAttachmentID.NotFound",
+        "InvalidEgressOnlyInternetGatewayId.NotFound",
         "InvalidFlowLogId.NotFound",
         "InvalidGatewayID.NotFound",
         "InvalidGroup.Duplicate",
@@ -103,6 +105,7 @@ impl Refusal {
                 GatewayId::Internet(_) => "InvalidInternetGatewayID.NotFound",
                 GatewayId::Vpn(_) => "InvalidVpnGatewayID.NotFound",
                 GatewayId::Endpoint(_) => "InvalidVpcEndpointId.NotFound",
+                GatewayId::EgressOnly(_) => "InvalidEgressOnlyInternetGatewayId.NotFound",
             },
             Refusal::RouteGatewayNotFound(_) => "InvalidGatewayID.NotFound",
             Refusal::SubnetCidrAssociationNotFound(_) => {
@@ -149,7 +152,9 @@ impl Refusal {
             | Refusal::AddressNotBeyond { .. }
             | Refusal::PrefixesInvalid(_)
             | Refusal::RouteToEndpoint(_)
+            | Refusal::RouteToEgressOnlyNotIpv6(_)
             | Refusal::EndpointOfOtherVpc { .. }
+            | Refusal::VpcHasEgressOnlyGateway(_)
             | Refusal::VpcHasInternetGateway(_) => "InvalidParameterValue",
             Refusal::AddressAlreadyAssociated(_) | Refusal::SubnetHasIpv6(_) => {
                 "Resource.AlreadyAssociated"
@@ -229,6 +234,8 @@ impl Refusal {
                 Quota::EntriesPerPrefixList => "PrefixListMaxEntriesExceeded",
                 Quota::NetworkAclsPerVpc => "NetworkAclLimitExceeded",
                 Quota::EntriesPerNetworkAcl => "NetworkAclEntryLimitExceeded",
+                // A choice, after that of internet gateways.
+                Quota::EgressOnlyGatewaysPerRegion => "EgressOnlyInternetGatewayLimitExceeded",
             },
             Refusal::PeerQuotaExceeded(_) => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
             Refusal::TooManyTags => "TagLimitExceeded",

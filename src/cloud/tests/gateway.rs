@@ -548,3 +548,52 @@ fn a_vpc_with_an_edge_stays() {
         check(&lab.clone().with([(one(), edge)]), [(one(), delete(), "DependencyViolation")]);
     }
 }
+
+#[test]
+fn an_egress_only_gateway_is_its_vpcs_and_for_ipv6() {
+    let e = Edges::new(Profile::Today);
+    let (a, b, bare) = (e.lab.a, e.lab.b, e.lab.bare);
+    let create = |vpc| Command::CreateEgressOnlyInternetGateway { vpc };
+    let mut build = Build { cloud: e.lab.cloud.clone(), events: e.lab.events.clone() };
+    let made = build.gateway(&one(), create(a));
+    let GatewayId::EgressOnly(gateway) = made else { panic!("{made}") };
+    let delete = || Command::DeleteEgressOnlyInternetGateway { gateway };
+    let target = RouteTarget::Gateway(made);
+    let to = |table, destination: &str| route(table, destination, target);
+    let lab = Lab { cloud: build.cloud, events: build.events, ..e.lab };
+    check(
+        &lab,
+        [
+            (one(), create(a), "InvalidParameterValue"), // one for a VPC
+            (one(), create(bare), OK),
+            (one(), create(b), "InvalidVpcID.NotFound"),
+            (two(), delete(), "InvalidEgressOnlyInternetGatewayId.NotFound"),
+            (one(), delete(), OK),
+            (one(), to(lab.a_main, "::/0"), OK),
+            (one(), to(lab.a_main, "0.0.0.0/0"), "InvalidParameterValue"),
+            (one(), to(lab.bare_main, "::/0"), "InvalidParameterValue"), // another VPC's
+            (two(), to(lab.b_main, "::/0"), "InvalidGatewayID.NotFound"),
+            (one(), place(made, &["2001:db8:ffff::1"]), OK),
+        ],
+    );
+    let full = lab.quota(&one(), Quota::EgressOnlyGatewaysPerRegion, 1);
+    check(&full, [(one(), create(bare), "EgressOnlyInternetGatewayLimitExceeded")]);
+    // What names it stays, and cannot be used.
+    let table = full.a_main;
+    let named = full.with([(one(), to(table, "::/0"))]);
+    let state = |lab: &Lab| lab.cloud.route_state(Hop::To(target), NOW);
+    assert_eq!(state(&named), RouteState::Active);
+    let gone = named.with([(one(), delete())]);
+    assert_eq!(state(&gone), RouteState::Blackhole);
+    assert_eq!(gone.cloud.egress_only_gateway_of(a), None);
+    check(
+        &gone,
+        [
+            (one(), create(bare), OK),
+            (one(), delete(), "InvalidEgressOnlyInternetGatewayId.NotFound"),
+        ],
+    );
+    // The rules of 2014-15 know no IPv6.
+    let seed = Lab::new(Profile::Seed);
+    check(&seed, [(one(), create(seed.a), "UnknownParameter")]);
+}

@@ -374,7 +374,10 @@ impl Fabric {
         }
         if further.routed {
             self.look_up_routes(batch, worker);
-            self.hosts.through_gates(batch, worker);
+            self.hosts.through_gates(batch, &self.tables, worker);
+        }
+        if self.hosts.edges.remember() && (further.judged || further.routed) {
+            self.hosts.note_those_who_left(batch, memory, worker);
         }
         if further.unowned {
             self.hosts.look_up_owners(batch);

@@ -16,10 +16,13 @@ use crate::forward::gate::{Crossing, Edge, Mapping, Origin, Outside, Realm};
 use crate::forward::{Drop, DropReason, Place, Rows};
 use crate::wire::Packet;
 
-/// Who knows which addresses lie in the blocks of a VPC.
-pub(super) trait Blocks {
+/// Who knows which addresses lie in the blocks of a VPC, and where its route tables lead.
+pub(super) trait Inside {
     /// Does the address lie in a block of this VPC? No address lies in one that is not there.
     fn hold(&self, vpc: VpcIdx, address: IpAddr) -> bool;
+
+    /// The gateway to which the table of whoever has `address` in this VPC leads packets for `from`.
+    fn way_back(&self, vpc: VpcIdx, address: IpAddr, from: IpAddr) -> Option<GatewayIdx>;
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +30,8 @@ struct GatewayRow {
     internet: bool,
     vpc: Option<VpcIdx>,
     mtu: Mtu,
+    /// Where an egress-only internet gateway remembers.
+    memory: Option<InterfaceIdx>,
 }
 
 /// A host outside the cloud.
@@ -54,6 +59,8 @@ pub(super) struct Edges {
     by_private: FxHashMap<(VpcIdx, Ipv4Addr), Public>,
     /// The internet gateway of a VPC.
     internet_of: FxHashMap<VpcIdx, GatewayIdx>,
+    /// The egress-only internet gateway of a VPC.
+    egress_only_of: FxHashMap<VpcIdx, GatewayIdx>,
     /// VPC rows in the order of their ids: the first that holds an address counts.
     by_id: BTreeMap<VpcId, VpcIdx>,
     hosts: FxHashMap<InterfaceIdx, OutsideRow>,
@@ -81,10 +88,12 @@ impl Edges {
     ) -> Option<VpcIdx> {
         let at = rows.gateway(id)?;
         let old = self.attached(at);
-        if let Some(old) = old
-            && self.internet_of.get(&old) == Some(&at)
-        {
-            self.internet_of.remove(&old);
+        for kind in [&mut self.internet_of, &mut self.egress_only_of] {
+            if let Some(old) = old
+                && kind.get(&old) == Some(&at)
+            {
+                kind.remove(&old);
+            }
         }
         if self.gateways.len() <= at.row() {
             self.gateways.resize(at.row() + 1, None);
@@ -93,9 +102,14 @@ impl Edges {
             internet: id.site() == Site::Internet,
             vpc: gateway.vpc.and_then(|vpc| rows.vpc(vpc)),
             mtu: cloud.mtu_of_gateway(id),
+            memory: rows.memory_of(at),
         });
-        if let (GatewayId::Internet(_), Some(vpc)) = (id, self.attached(at)) {
-            self.internet_of.insert(vpc, at);
+        if let Some(vpc) = self.attached(at) {
+            match id {
+                GatewayId::Internet(_) => drop(self.internet_of.insert(vpc, at)),
+                GatewayId::EgressOnly(_) => drop(self.egress_only_of.insert(vpc, at)),
+                GatewayId::Vpn(_) | GatewayId::Endpoint(_) => {}
+            }
         }
         old
     }
@@ -161,6 +175,16 @@ impl Edges {
         self.gateway(gateway)?.vpc
     }
 
+    /// Where an egress-only internet gateway remembers; `None` of any other edge.
+    pub(super) fn memory_of(&self, edge: Option<Edge>) -> Option<InterfaceIdx> {
+        self.gateway(edge?.gateway)?.memory
+    }
+
+    /// Is there an egress-only internet gateway?
+    pub(super) fn remember(&self) -> bool {
+        !self.egress_only_of.is_empty()
+    }
+
     /// The host outside the cloud in this row.
     pub(super) fn host(&self, row: InterfaceIdx) -> Option<&OutsideRow> {
         self.hosts.get(&row)
@@ -184,7 +208,7 @@ impl Edges {
         out: Edge,
         origin: Origin,
         packet: &Packet,
-        vpcs: &impl Blocks,
+        vpcs: &impl Inside,
     ) -> Result<Crossing, Drop> {
         let at_edge = Place::Gateway(out.gateway);
         let row = self.gateway(out.gateway).ok_or(Drop::new(DropReason::Blackhole, at_edge))?;
@@ -198,7 +222,7 @@ impl Edges {
         }
         let (IpAddr::V4(source), IpAddr::V4(destination)) = (packet.source(), packet.destination())
         else {
-            return Ok(match self.vpc_with_internet(packet.destination(), vpcs) {
+            return Ok(match self.way_in(packet, vpcs) {
                 Some(inwards) => through(inwards, Mapping::default()),
                 None => to(Outside::Internet, None),
             });
@@ -220,7 +244,7 @@ impl Edges {
         from: InterfaceIdx,
         host: &OutsideRow,
         packet: &Packet,
-        vpcs: &impl Blocks,
+        vpcs: &impl Inside,
     ) -> Result<Crossing, Drop> {
         let destination = packet.destination();
         let here = Place::Interface(from);
@@ -242,7 +266,7 @@ impl Edges {
                 return Ok(Crossing::in_over(inwards, Some(private), row.mtu));
             }
             if destination.is_ipv6()
-                && let Some(inwards) = self.vpc_with_internet(destination, vpcs)
+                && let Some(inwards) = self.way_in(packet, vpcs)
             {
                 return Ok(Crossing::in_over(inwards, None, row.mtu));
             }
@@ -265,11 +289,19 @@ impl Edges {
         Some((self.internet_edge(public.vpc)?, public.private))
     }
 
-    fn vpc_with_internet(&self, address: IpAddr, vpcs: &impl Blocks) -> Option<Edge> {
-        self.by_id
-            .values()
-            .filter(|vpc| vpcs.hold(**vpc, address))
-            .find_map(|vpc| self.internet_edge(*vpc))
+    /// The edge by which an IPv6 packet comes in from the internet.
+    fn way_in(&self, packet: &Packet, vpcs: &impl Inside) -> Option<Edge> {
+        let (from, address) = (packet.source(), packet.destination());
+        let mut having = self.by_id.values().copied().filter(|vpc| vpcs.hold(*vpc, address));
+        having.find_map(|vpc| {
+            let internet = self.internet_edge(vpc);
+            let Some(gateway) = self.egress_only_of.get(&vpc).copied() else { return internet };
+            let answers_leave_there = || vpcs.way_back(vpc, address, from) == Some(gateway);
+            match internet {
+                Some(_) if !answers_leave_there() => internet,
+                _ => Some(Edge { gateway, vpc }),
+            }
+        })
     }
 
     fn internet_edge(&self, vpc: VpcIdx) -> Option<Edge> {

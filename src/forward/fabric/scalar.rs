@@ -8,15 +8,15 @@ use std::net::IpAddr;
 use super::classify::{AnyProbe, FilterIdx};
 use super::compile::family_row;
 use super::directory::Key;
-use super::edges::Blocks;
-use super::routes::Target;
+use super::edges::Inside;
+use super::routes::{Tables, Target};
 use super::rows::{Flags, InterfaceRow, MoreOfInterface, Others, PeeringEnd};
 use super::{Fabric, Hosts};
 use crate::base::id::*;
 use crate::cloud::cidr;
 use crate::cloud::filter::Direction;
 use crate::cloud::instance::SourceDestCheck;
-use crate::forward::connections::{Judgement, Tracking};
+use crate::forward::connections::{Judgement, Tracking, Word};
 use crate::forward::gate::{Crossing, Edge, Origin, Realm, Via};
 use crate::forward::{Drop, DropReason, Place};
 use crate::wire::Packet;
@@ -52,6 +52,18 @@ impl Fabric {
         packet: &Packet,
         memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop> {
+        let crossing = self.leave_unnoted(from, packet, memory)?;
+        self.hosts.note_leaving(crossing, packet, memory)?;
+        Ok(crossing)
+    }
+
+    /// [`Fabric::leave_one`] but for what the edge remembers.
+    pub(super) fn leave_unnoted(
+        &self,
+        from: InterfaceIdx,
+        packet: &Packet,
+        memory: &mut impl Tracking,
+    ) -> Result<Crossing, Drop> {
         let crossing = self.cross(from, packet, memory)?;
         if !crossing.mtu().holds(packet.len()) && !packet.may_be_fragmented() {
             return Err(Drop::new(DropReason::TooBig, crossing.bottleneck()));
@@ -82,7 +94,7 @@ impl Fabric {
         let sender = hosts.interfaces.get(from.row()).ok_or(down)?;
         if sender.flags.has(Flags::OUTSIDE) {
             let host = hosts.edges.host(from).ok_or(down)?;
-            return hosts.edges.leave(from, host, packet, hosts);
+            return hosts.edges.leave(from, host, packet, &self.sight());
         }
         if !sender.flags.has(Flags::RUNS) {
             return Err(down);
@@ -114,8 +126,23 @@ impl Fabric {
         let in_table = Place::Table(sender.table);
         let code = code.filter(|_| !cidr::is_never_forwarded(destination));
         let code = code.ok_or(Drop::new(DropReason::NoRoute, in_table))?;
-        hosts.gate((sender, origin), code.target(), packet)
+        hosts.gate((sender, origin), code.target(), packet, &self.tables)
     }
+
+    /// Is there an edge that remembers what goes out over it: an egress-only internet gateway?
+    pub(crate) fn remembers_at_edges(&self) -> bool {
+        self.hosts.edges.remember()
+    }
+
+    const fn sight(&self) -> Sight<'_> {
+        Sight { hosts: &self.hosts, tables: &self.tables }
+    }
+}
+
+/// What decides by which edge a packet comes in from the internet, before it does.
+struct Sight<'f> {
+    hosts: &'f Hosts,
+    tables: &'f Tables,
 }
 
 impl Hosts {
@@ -125,6 +152,7 @@ impl Hosts {
         (sender, origin): (&InterfaceRow, Origin),
         target: Target,
         packet: &Packet,
+        tables: &Tables,
     ) -> Result<Crossing, Drop> {
         let blackhole = Drop::new(DropReason::Blackhole, Place::Table(sender.table));
         let destination = packet.destination();
@@ -142,7 +170,7 @@ impl Hosts {
                     return Err(blackhole);
                 }
                 let out = Edge { gateway: target, vpc: sender.vpc };
-                self.edges.over(out, origin, packet, self)
+                self.edges.over(out, origin, packet, &Sight { hosts: self, tables })
             }
             Target::Peering(target) => {
                 let row = self.peerings.get(target.row());
@@ -165,6 +193,40 @@ impl Hosts {
         in_first || (end.others == Others::Some && self.hold(end.end.into_vpc(), address))
     }
 
+    /// What an egress-only internet gateway lets out, it remembers.
+    pub(super) fn note_leaving(
+        &self,
+        crossing: Crossing,
+        packet: &Packet,
+        memory: &mut impl Tracking,
+    ) -> Result<(), Drop> {
+        let [out, _] = crossing.edges();
+        let Some(at) = self.edges.memory_of(out) else { return Ok(()) };
+        match Passes::of(memory.judge(at, Direction::Egress, packet, || Word::Tracked)) {
+            Passes::Yes => Ok(()),
+            Passes::No | Passes::Full => {
+                Err(Drop::new(DropReason::ConntrackFull, crossing.bottleneck()))
+            }
+        }
+    }
+
+    /// An egress-only internet gateway lets answers in, and nothing else.
+    fn let_in(
+        &self,
+        crossing: Crossing,
+        packet: &Packet,
+        memory: &mut impl Tracking,
+    ) -> Result<(), Drop> {
+        let [_, Some(inwards)] = crossing.edges() else { return Ok(()) };
+        let Some(at) = self.edges.memory_of(Some(inwards)) else { return Ok(()) };
+        let here = Place::Gateway(inwards.gateway);
+        match Passes::of(memory.judge(at, Direction::Ingress, packet, || Word::Refused)) {
+            Passes::Yes => Ok(()),
+            Passes::No => Err(Drop::new(DropReason::Unsolicited, here)),
+            Passes::Full => Err(Drop::new(DropReason::ConntrackFull, here)),
+        }
+    }
+
     pub(super) fn enter_one(
         &self,
         crossing: Crossing,
@@ -184,6 +246,7 @@ impl Hosts {
                         return Err(Drop::new(DropReason::Blackhole, Place::Gateway(gateway)));
                     }
                 }
+                self.let_in(crossing, packet, memory)?;
             }
             Via::Subnet | Via::Local | Via::Interface(_) | Via::Outside(_) => {}
         }
@@ -230,6 +293,11 @@ impl Hosts {
             return Err(Drop::new(DropReason::DestCheck, here));
         }
         Ok(receiver)
+    }
+
+    /// Does the address lie in a block of this VPC? No address lies in one that is not there.
+    fn hold(&self, vpc: VpcIdx, address: IpAddr) -> bool {
+        self.vpcs.get(vpc.row()).is_some_and(|vpc| vpc.holds(address))
     }
 
     /// Who has the address in this VPC.
@@ -305,8 +373,22 @@ impl Hosts {
     }
 }
 
-impl Blocks for Hosts {
+impl Inside for Sight<'_> {
     fn hold(&self, vpc: VpcIdx, address: IpAddr) -> bool {
-        self.vpcs.get(vpc.row()).is_some_and(|vpc| vpc.holds(address))
+        self.hosts.hold(vpc, address)
+    }
+
+    fn way_back(&self, vpc: VpcIdx, address: IpAddr, from: IpAddr) -> Option<GatewayIdx> {
+        let owner = self.hosts.owner(vpc, address)?;
+        let table = self.hosts.interfaces.get(owner.row())?.table;
+        let code = match from {
+            _ if cidr::is_never_forwarded(from) => None,
+            IpAddr::V4(from) => self.tables.get(table, from.into()),
+            IpAddr::V6(from) => self.tables.get_v6(table, from.into()),
+        };
+        match code?.target() {
+            Target::Gateway(gateway) => Some(gateway),
+            _ => None,
+        }
     }
 }

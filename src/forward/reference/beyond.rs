@@ -35,6 +35,7 @@ impl Reference<'_> {
             gateway.vpc == Some(vpc)
                 && match id {
                     GatewayId::Internet(_) => !cidr::is_private(address),
+                    GatewayId::EgressOnly(_) => address.is_ipv6() && !cidr::is_private(address),
                     GatewayId::Vpn(_) | GatewayId::Endpoint(_) => {
                         gateway.beyond.iter().any(|block| block.contains(&address))
                     }

@@ -9,7 +9,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::Reference;
 use crate::base::id::*;
-use crate::cloud::gateway::{OutsideHost, Site};
+use crate::cloud::gateway::{GatewayId, OutsideHost, Site};
+use crate::cloud::route_table::{Hop, RouteTarget};
 use crate::forward::gate::{Crossing, Edge, Mapping, Origin, Outside};
 use crate::forward::walk::{Holds, Recorder, Step};
 use crate::forward::{Drop, DropReason, Place};
@@ -55,7 +56,7 @@ impl Reference<'_> {
                     None => to_internet(source),
                 }
             }
-            (_, destination) => match self.vpc_with_internet(destination) {
+            (source, destination) => match self.way_in(destination, source) {
                 Some(inwards) => to(inwards, Mapping::default()),
                 None => to_internet(None),
             },
@@ -95,7 +96,7 @@ impl Reference<'_> {
                     }
                 }
                 IpAddr::V6(_) => {
-                    if let Some(inwards) = self.vpc_with_internet(destination) {
+                    if let Some(inwards) = self.way_in(destination, source) {
                         return Ok(Crossing::in_over(inwards, None, mtu));
                     }
                 }
@@ -155,11 +156,34 @@ impl Reference<'_> {
         Some((self.internet_edge(self.cloud.interface(interface)?.vpc)?, private))
     }
 
-    /// The first VPC by id that has the address in a block and an internet gateway. Blocks that
-    /// Amazon provides are unique; only a file can give two VPCs the same.
-    fn vpc_with_internet(&self, address: IpAddr) -> Option<Edge> {
+    /// The edge by which an IPv6 packet from the internet comes in: of the first VPC by id that has the
+    /// address in a block and an edge to the internet. Blocks that Amazon provides are unique; only a
+    /// file can give two VPCs the same.
+    fn way_in(&self, address: IpAddr, from: IpAddr) -> Option<Edge> {
         let mut having = self.cloud.vpcs().filter(|(_, vpc)| vpc.contains(address));
-        having.find_map(|(id, _)| self.internet_edge(id))
+        having.find_map(|(id, _)| self.ipv6_edge(id, address, from))
+    }
+
+    /// A VPC may have an internet gateway and an egress-only one (ours, since AWS does not say which of
+    /// them the internet finds: a subnet is private by its route table, so it is the one to which the
+    /// table there leads answers).
+    fn ipv6_edge(&self, vpc: VpcId, address: IpAddr, from: IpAddr) -> Option<Edge> {
+        let egress_only = self.cloud.egress_only_gateway_of(vpc);
+        if let Some(gateway) = egress_only
+            && (self.cloud.internet_gateway_of(vpc).is_none()
+                || self.leads_back(vpc, address, from, gateway))
+        {
+            return Some(Edge { gateway: self.rows.gateway(gateway)?, vpc: self.rows.vpc(vpc)? });
+        }
+        self.internet_edge(vpc)
+    }
+
+    /// Does the table of whoever has the address lead over this gateway to where the packet is from?
+    fn leads_back(&self, vpc: VpcId, address: IpAddr, from: IpAddr, gateway: GatewayId) -> bool {
+        let owner = self.cloud.owner(vpc, address).and_then(|id| self.cloud.interface(id));
+        let table = owner.and_then(|interface| self.cloud.table_of(interface.subnet));
+        let route = table.and_then(|table| self.longest(&self.matches(table, from)));
+        route.is_some_and(|route| route.hop == Hop::To(RouteTarget::Gateway(gateway)))
     }
 
     /// The internet gateway of a VPC that has one.

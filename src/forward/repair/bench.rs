@@ -151,8 +151,8 @@ impl<'m> Bench<'m> {
                 let attach = match gateway {
                     GatewayId::Internet(gateway) => Command::AttachInternetGateway { gateway, vpc },
                     GatewayId::Vpn(gateway) => Command::AttachVpnGateway { gateway, vpc },
-                    // An endpoint is never detached.
-                    GatewayId::Endpoint(_) => return Err(NoOffer::Gone),
+                    // These are never detached.
+                    GatewayId::Endpoint(_) | GatewayId::EgressOnly(_) => return Err(NoOffer::Gone),
                 };
                 self.ask(vpc, &attach)?;
             }

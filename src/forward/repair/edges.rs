@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::bench::{Bench, Blocked};
-use super::mend::Missing;
+use super::mend::{Missing, deciding};
 use super::{Fault, Fix, NoOffer, Towards};
 use crate::base::id::*;
 use crate::cloud::gateway::{GatewayId, OutsideHost, Site};
 use crate::cloud::instance::{Host, Interface, SourceDestCheck};
+use crate::cloud::route_table::{Hop, RouteTarget};
 use crate::forward::DropReason;
 use crate::forward::middlebox::Role;
 use crate::forward::walk::Step;
@@ -26,7 +27,7 @@ impl Bench<'_> {
         }
     }
 
-    /// A default route: over the VPC's internet gateway, or through a NAT gateway, else a NAT instance,
+    /// A default route: over the VPC's internet gateway, for IPv6 else its egress-only one, or through a NAT gateway, else a NAT instance,
     /// for a sender for whom no public address stands.
     pub(super) fn missing_to_internet(
         &self,
@@ -46,7 +47,14 @@ impl Bench<'_> {
         {
             return Ok(Missing::Route(everything, nat));
         }
-        match self.cloud.internet_gateway_of(vpc) {
+        let egress_only = || self.cloud.egress_only_gateway_of(vpc).filter(|_| source.is_ipv6());
+        // A subnet that was private stays so.
+        let was_private = deciding(blocked).and_then(|(_, route)| route).is_some_and(|route| {
+            matches!(route.hop, Hop::To(RouteTarget::Gateway(GatewayId::EgressOnly(_))))
+        });
+        let kept = egress_only().filter(|_| was_private);
+        let gateway = kept.or_else(|| self.cloud.internet_gateway_of(vpc)).or_else(egress_only);
+        match gateway {
             Some(gateway) => Ok(Missing::Route(everything, Towards::Gateway(gateway))),
             None => Err(NoOffer::NoGateway(vpc)),
         }

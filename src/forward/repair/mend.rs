@@ -76,6 +76,7 @@ impl Bench<'_> {
             // Between routers that send it to one another it would go on for ever.
             DropReason::HopLimit => self.reroute(blocked).map_err(|_| NoOffer::HopLimit),
             DropReason::NoTranslation => Err(NoOffer::NoTranslation),
+            DropReason::Unsolicited => Err(NoOffer::Unsolicited),
             DropReason::SpoofedSource => Err(NoOffer::ForeignSource),
             DropReason::Malformed
             | DropReason::LinkLoss
@@ -252,7 +253,7 @@ fn is_never_forwarded(blocked: &Blocked) -> bool {
 }
 
 /// The table that was asked last, and its longest match.
-fn deciding(blocked: &Blocked) -> Option<(RouteTableId, Option<Match>)> {
+pub(super) fn deciding(blocked: &Blocked) -> Option<(RouteTableId, Option<Match>)> {
     blocked.walk.steps.iter().rev().find_map(|step| match step {
         Step::Table { table, matches, .. } => Some((*table, matches.first().copied())),
         _ => None,

@@ -11,6 +11,7 @@ use super::{Evidence, Finding, Subject};
 use crate::base::id::*;
 use crate::cloud::account::Region;
 use crate::cloud::filter::Direction;
+use crate::cloud::gateway::GatewayId;
 use crate::cloud::peering::Status;
 use crate::cloud::quota::Quota;
 use crate::cloud::route_table::{Origin, Route};
@@ -115,6 +116,12 @@ impl Count<'_, '_> {
         }
         for vpc in cloud.interfaces().filter_map(|(_, i)| cloud.vpc(i.vpc)) {
             *used.entry((vpc.owner, &vpc.region, Quota::InterfacesPerRegion)).or_default() += 1;
+        }
+        for (id, gateway) in cloud.gateways() {
+            if let GatewayId::EgressOnly(_) = id {
+                let quota = Quota::EgressOnlyGatewaysPerRegion;
+                *used.entry((gateway.owner, &gateway.region, quota)).or_default() += 1;
+            }
         }
         for peering in cloud.peerings() {
             let status = peering.status(self.lens.now);

@@ -156,10 +156,12 @@ fn edges(lens: &Lens<'_>, peer: VpcId, surplus: &[IpNet]) -> Vec<Edge> {
     let public: Vec<IpNet> =
         surplus.iter().flat_map(|block| blocks::without(*block, &NOT_PUBLIC)).collect();
     let public_v4 = public.iter().any(|block| matches!(block, IpNet::V4(_)));
+    let public_v6 = public.iter().any(|block| matches!(block, IpNet::V6(_)));
     let gateways = lens.cloud.gateways().filter(|(_, gateway)| gateway.vpc == Some(peer));
     let mut out: Vec<Edge> = gateways
         .filter(|(id, gateway)| match id {
             GatewayId::Internet(_) => !public.is_empty(),
+            GatewayId::EgressOnly(_) => public_v6,
             GatewayId::Vpn(_) | GatewayId::Endpoint(_) => {
                 cidr::any_overlap(&gateway.beyond, surplus)
             }

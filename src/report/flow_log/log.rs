@@ -131,7 +131,7 @@ fn shown_flags(flags: TcpFlags) -> u8 {
 fn service_of(cloud: &Cloud, vpc: VpcId, address: IpAddr) -> Option<String> {
     let mut gateways = cloud.vpc(vpc)?.gateways().filter_map(|id| match id {
         GatewayId::Endpoint(_) => cloud.gateway(id),
-        GatewayId::Internet(_) | GatewayId::Vpn(_) => None,
+        GatewayId::Internet(_) | GatewayId::EgressOnly(_) | GatewayId::Vpn(_) => None,
     });
     let found = gateways.find(|g| g.beyond.iter().any(|block| block.contains(&address)))?;
     let service = found.service.as_deref()?;

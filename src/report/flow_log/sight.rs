@@ -68,7 +68,7 @@ impl TrafficPath {
                 }
             }
             Via::Gateway(row) => match world.rows.gateway_id(row) {
-                GatewayId::Internet(_) => TrafficPath::InternetGateway,
+                GatewayId::Internet(_) | GatewayId::EgressOnly(_) => TrafficPath::InternetGateway,
                 GatewayId::Vpn(_) => TrafficPath::VpnGateway,
                 GatewayId::Endpoint(_) => TrafficPath::GatewayEndpoint,
             },
@@ -133,7 +133,7 @@ const fn action_at_source(reason: DropReason) -> Option<Action> {
         }
         // It was no traffic of this interface. The others do not arise where a packet leaves.
         Malformed | InterfaceDown | SourceCheck | LinkLoss | QueueFull | PeeringGone
-        | AclIngress | GroupIngress | DestCheck | HopLimit | NoTranslation => None,
+        | AclIngress | GroupIngress | DestCheck | HopLimit | NoTranslation | Unsolicited => None,
     }
 }
 
@@ -158,7 +158,7 @@ fn met(
         // It came to no interface, or was not for the one that it came to.
         Malformed | InterfaceDown | SourceCheck | GroupEgress | AclEgress | NoRoute | Blackhole
         | Transit | TooBig | LinkLoss | QueueFull | PeeringGone | NoSuchHost | DestCheck
-        | NoPublicAddress | SpoofedSource => None,
+        | NoPublicAddress | SpoofedSource | Unsolicited => None,
     }
 }
 

@@ -29,6 +29,11 @@ pub enum GatewayKind {
         /// The VPC that it is attached to.
         vpc: Spanned<VpcRef>,
     },
+    /// An egress-only internet gateway.
+    EgressOnly {
+        /// Its VPC.
+        vpc: Spanned<VpcRef>,
+    },
     /// A virtual private gateway with the line behind it.
     Vpn {
         /// The line.
@@ -126,6 +131,10 @@ pub enum GatewayAction {
     DetachInternetGateway(Attachment),
     /// `delete-internet-gateway`.
     DeleteInternetGateway(Spanned<Label>),
+    /// `create-egress-only-internet-gateway`.
+    CreateEgressOnlyGateway(CreateEgressOnlyGateway),
+    /// `delete-egress-only-internet-gateway`.
+    DeleteEgressOnlyGateway(Spanned<Label>),
     /// `create-vpn-gateway`.
     CreateVpnGateway(CreateVpnGateway),
     /// `attach-vpn-gateway`.
@@ -171,6 +180,15 @@ pub struct NewOwned {
     pub account: Option<Spanned<AccountRef>>,
     /// Its region; `None` is `us-east-1`.
     pub region: Option<Spanned<Region>>,
+}
+
+/// `create-egress-only-internet-gateway`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CreateEgressOnlyGateway {
+    /// What the file calls it.
+    pub name: Spanned<Label>,
+    /// Its VPC.
+    pub vpc: Spanned<VpcRef>,
 }
 
 /// A gateway and a VPC.

@@ -7,15 +7,15 @@ use super::{Decoder, Fields, word};
 use crate::base::diag::{Diagnostic, Spanned};
 use crate::cloud::gateway::Line;
 use crate::scenario::ast::{
-    AllocateAddress, AssociateAddress, Attachment, CreateNatGateway, CreateVpcEndpoint,
-    CreateVpnGateway, Gateway, GatewayAction, GatewayKind, Label, ModifyVpcEndpoint, NewOwned,
-    OutsideHost, Propagation, Service, TableRef,
+    AllocateAddress, AssociateAddress, Attachment, CreateEgressOnlyGateway, CreateNatGateway,
+    CreateVpcEndpoint, CreateVpnGateway, Gateway, GatewayAction, GatewayKind, Label,
+    ModifyVpcEndpoint, NewOwned, OutsideHost, Propagation, Service, TableRef,
 };
 use crate::scenario::code;
 use crate::scenario::format::{
-    ALLOCATE_ADDRESS, ASSOCIATE_ADDRESS, ATTACHMENT, CREATE_INTERNET_GATEWAY, CREATE_NAT_GATEWAY,
-    CREATE_VPC_ENDPOINT, CREATE_VPN_GATEWAY, GATEWAY, MODIFY_VPC_ENDPOINT, OUTSIDE_HOST,
-    PLACE_OUTSIDE_HOST, PROPAGATION,
+    ALLOCATE_ADDRESS, ASSOCIATE_ADDRESS, ATTACHMENT, CREATE_EGRESS_ONLY_GATEWAY,
+    CREATE_INTERNET_GATEWAY, CREATE_NAT_GATEWAY, CREATE_VPC_ENDPOINT, CREATE_VPN_GATEWAY, GATEWAY,
+    MODIFY_VPC_ENDPOINT, OUTSIDE_HOST, PLACE_OUTSIDE_HOST, PROPAGATION,
 };
 use crate::scenario::yaml::{Entry, Node};
 
@@ -23,6 +23,7 @@ use crate::scenario::yaml::{Entry, Node};
 #[derive(Clone, Copy)]
 enum Type {
     Internet,
+    EgressOnly,
     Line(Line),
     Nat,
     Endpoint,
@@ -32,6 +33,7 @@ impl Type {
     fn from_word(word: &str) -> Option<Type> {
         match word {
             "internet" => Some(Type::Internet),
+            "egress-only" => Some(Type::EgressOnly),
             "nat" => Some(Type::Nat),
             "endpoint" => Some(Type::Endpoint),
             line => Line::from_name(line).map(Type::Line),
@@ -41,7 +43,7 @@ impl Type {
     /// The keys that must be given beside `type`, and those that may be.
     const fn keys(self) -> (&'static [&'static str], &'static [&'static str]) {
         match self {
-            Type::Internet => (&["vpc"], &["link"]),
+            Type::Internet | Type::EgressOnly => (&["vpc"], &["link"]),
             Type::Line(_) => (&["vpc"], &["on_premises", "propagate_to", "link"]),
             Type::Nat => (&["subnet"], &["public_ip"]),
             Type::Endpoint => (&["vpc", "service", "cidrs"], &["route_tables", "link"]),
@@ -57,6 +59,7 @@ impl Decoder<'_> {
         let vpc = fields.get("vpc").and_then(|n| self.read(n));
         let kind = match of_type.value {
             Type::Internet => GatewayKind::Internet { vpc: vpc? },
+            Type::EgressOnly => GatewayKind::EgressOnly { vpc: vpc? },
             Type::Line(line) => {
                 let on_premises = self.blocks(&fields, "on_premises");
                 let propagate_to = self.tables(&fields, "propagate_to");
@@ -177,6 +180,14 @@ impl Decoder<'_> {
             "attach-internet-gateway" => G::AttachInternetGateway(self.attachment(node)?),
             "detach-internet-gateway" => G::DetachInternetGateway(self.attachment(node)?),
             "delete-internet-gateway" => G::DeleteInternetGateway(self.read(node)?),
+            "create-egress-only-internet-gateway" => {
+                let fields = Fields::of(node, &CREATE_EGRESS_ONLY_GATEWAY);
+                let name = fields.get("name").and_then(|n| self.read(n));
+                let vpc = fields.get("vpc").and_then(|n| self.read(n));
+                let (name, vpc) = (name?, vpc?);
+                G::CreateEgressOnlyGateway(CreateEgressOnlyGateway { name, vpc })
+            }
+            "delete-egress-only-internet-gateway" => G::DeleteEgressOnlyGateway(self.read(node)?),
             "create-vpn-gateway" => {
                 let fields = Fields::of(node, &CREATE_VPN_GATEWAY);
                 let new = self.new_owned(&fields);

@@ -32,7 +32,7 @@ const ROUTE_TABLES_FIELD: Field = Field::optional(
 pub static GATEWAY: Mapping = Mapping {
     name: "gateway",
     what: "a gateway",
-    doc: "A gateway of a VPC: `internet` has `vpc`; `vpn` and `direct-connect` have `vpc`, \
+    doc: "A gateway of a VPC: `internet` and `egress-only` have `vpc`; `vpn` and `direct-connect` have `vpc`, \
           `on_premises` and `propagate_to`; `nat` has `subnet` and `public_ip`; `endpoint` has \
           `vpc`, `service`, `cidrs` and `route_tables`. All but `nat` can have `link`.",
     fields: &[
@@ -129,6 +129,15 @@ pub static ATTACHMENT: Mapping = Mapping {
     what: "a gateway and a VPC",
     doc: "`AttachInternetGateway`, `DetachInternetGateway`, `AttachVpnGateway`, `DetachVpnGateway`.",
     fields: &[GATEWAY_FIELD, VPC_FIELD],
+    one_of: &[],
+};
+
+/// `create-egress-only-internet-gateway`.
+pub static CREATE_EGRESS_ONLY_GATEWAY: Mapping = Mapping {
+    name: "create-egress-only-internet-gateway",
+    what: "`create-egress-only-internet-gateway`",
+    doc: "`CreateEgressOnlyInternetGateway`.",
+    fields: &[NAME_FIELD, VPC_FIELD],
     one_of: &[],
 };
 
@@ -239,7 +248,7 @@ pub static PLACE_OUTSIDE_HOST: Mapping = Mapping {
 };
 
 /// The actions about gateways, public addresses and hosts outside the cloud.
-pub(super) const ACTIONS: [Field; 21] = [
+pub(super) const ACTIONS: [Field; 23] = [
     action(
         "create-internet-gateway",
         Shape::Mapping(&CREATE_INTERNET_GATEWAY),
@@ -248,6 +257,16 @@ pub(super) const ACTIONS: [Field; 21] = [
     action("attach-internet-gateway", Shape::Mapping(&ATTACHMENT), "attaches it to a VPC"),
     action("detach-internet-gateway", Shape::Mapping(&ATTACHMENT), "detaches it from its VPC"),
     action("delete-internet-gateway", Shape::Leaf(&GATEWAY_REF), "deletes an internet gateway"),
+    action(
+        "create-egress-only-internet-gateway",
+        Shape::Mapping(&CREATE_EGRESS_ONLY_GATEWAY),
+        "makes the egress-only internet gateway of a VPC",
+    ),
+    action(
+        "delete-egress-only-internet-gateway",
+        Shape::Leaf(&GATEWAY_REF),
+        "deletes an egress-only internet gateway",
+    ),
     action(
         "create-vpn-gateway",
         Shape::Mapping(&CREATE_VPN_GATEWAY),

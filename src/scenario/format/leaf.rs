@@ -71,7 +71,7 @@ leaves! {
     HOST = "the label of an instance or outside host", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
     GATEWAY = "the label of a gateway", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
     GATEWAY_TYPE = "a type of gateway",
-        Form::Word(&["internet", "vpn", "direct-connect", "nat", "endpoint"]);
+        Form::Word(&["internet", "egress-only", "vpn", "direct-connect", "nat", "endpoint"]);
     LINE = "a line", Form::Word(words_of!(Line, name));
     PUBLIC_ADDRESS = "the label of a public address", Form::TextOrNumber("^[A-Za-z0-9._-]+$");
     PUBLIC_IP = "a public address or `auto`", Form::Text("^(auto|[0-9.]+)$");

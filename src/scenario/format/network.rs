@@ -74,6 +74,11 @@ pub static QUOTAS: Mapping = Mapping {
             "`20`",
             "entries of one network ACL and direction, IPv4 and IPv6 counted apart",
         ),
+        quota(
+            Quota::EgressOnlyGatewaysPerRegion,
+            "`5`",
+            "egress-only internet gateways of one region",
+        ),
     ],
     one_of: &[],
 };

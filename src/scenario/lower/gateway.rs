@@ -34,6 +34,12 @@ impl Builder<'_> {
                     self.stage.ask(&owner, &attach).map_err(|refusal| at(refusal.into()))?;
                 }
             }
+            GatewayKind::EgressOnly { vpc } => {
+                let at = |trouble| (vpc.place, trouble);
+                let (id, owner) = self.home(vpc).map_err(at)?;
+                let create = Command::CreateEgressOnlyInternetGateway { vpc: id };
+                self.stage.create_gateway(&owner, label, &create).map_err(at)?;
+            }
             GatewayKind::Vpn { line, vpc, on_premises, propagate_to } => {
                 let at = |trouble| (vpc.place, trouble);
                 let (id, owner) = self.home(vpc).map_err(at)?;

@@ -9,15 +9,22 @@ use crate::scenario::ast::{
 };
 
 /// Whatever has an edge that a route can name.
-pub(super) const GATEWAYS: [Kind; 4] =
-    [Kind::InternetGateway, Kind::VpnGateway, Kind::Endpoint, Kind::NatGateway];
+pub(super) const GATEWAYS: [Kind; 5] = [
+    Kind::InternetGateway,
+    Kind::EgressOnlyGateway,
+    Kind::VpnGateway,
+    Kind::Endpoint,
+    Kind::NatGateway,
+];
 
 /// Whatever a host outside can be beyond.
-const EDGES: [Kind; 3] = [Kind::InternetGateway, Kind::VpnGateway, Kind::Endpoint];
+const EDGES: [Kind; 4] =
+    [Kind::InternetGateway, Kind::EgressOnlyGateway, Kind::VpnGateway, Kind::Endpoint];
 
 const fn kind_of(gateway: &GatewayKind) -> Kind {
     match gateway {
         GatewayKind::Internet { .. } => Kind::InternetGateway,
+        GatewayKind::EgressOnly { .. } => Kind::EgressOnlyGateway,
         GatewayKind::Vpn { .. } => Kind::VpnGateway,
         GatewayKind::Nat { .. } => Kind::NatGateway,
         GatewayKind::Endpoint { .. } => Kind::Endpoint,
@@ -29,6 +36,7 @@ pub(super) fn introduction(action: &GatewayAction) -> Option<Introduction<'_>> {
     use GatewayAction as G;
     let (kind, label) = match action {
         G::CreateInternetGateway(new) => (Kind::InternetGateway, &new.name),
+        G::CreateEgressOnlyGateway(new) => (Kind::EgressOnlyGateway, &new.name),
         G::CreateVpnGateway(new) => (Kind::VpnGateway, &new.new.name),
         G::CreateVpcEndpoint(new) => (Kind::Endpoint, &new.name),
         G::CreateNatGateway(new) => (Kind::NatGateway, &new.name),
@@ -71,7 +79,9 @@ impl Names<'_> {
     pub(super) fn gateways(&mut self, network: &Network) {
         for gateway in &network.gateways {
             match &gateway.kind {
-                GatewayKind::Internet { vpc } => self.vpc_ref(&vpc.value, vpc.place),
+                GatewayKind::Internet { vpc } | GatewayKind::EgressOnly { vpc } => {
+                    self.vpc_ref(&vpc.value, vpc.place)
+                }
                 GatewayKind::Vpn { vpc, propagate_to, .. } => {
                     self.vpc_ref(&vpc.value, vpc.place);
                     self.tables(propagate_to);
@@ -128,6 +138,8 @@ impl Names<'_> {
                 self.attachment(Kind::InternetGateway, a);
             }
             G::DeleteInternetGateway(label) => self.of_kind(Kind::InternetGateway, label),
+            G::CreateEgressOnlyGateway(new) => self.vpc_ref(&new.vpc.value, new.vpc.place),
+            G::DeleteEgressOnlyGateway(label) => self.of_kind(Kind::EgressOnlyGateway, label),
             G::AttachVpnGateway(a) | G::DetachVpnGateway(a) => self.attachment(Kind::VpnGateway, a),
             G::DeleteVpnGateway(label) => self.of_kind(Kind::VpnGateway, label),
             G::EnablePropagation(p) | G::DisablePropagation(p) => self.propagation(p),

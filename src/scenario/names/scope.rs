@@ -20,6 +20,7 @@ pub(super) enum Kind {
     PrefixList,
     Acl,
     InternetGateway,
+    EgressOnlyGateway,
     VpnGateway,
     Endpoint,
     NatGateway,
@@ -29,7 +30,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 16] = [
+    const ALL: [Kind; 17] = [
         Kind::Account,
         Kind::Vpc,
         Kind::Subnet,
@@ -40,6 +41,7 @@ impl Kind {
         Kind::PrefixList,
         Kind::Acl,
         Kind::InternetGateway,
+        Kind::EgressOnlyGateway,
         Kind::VpnGateway,
         Kind::Endpoint,
         Kind::NatGateway,
@@ -49,10 +51,11 @@ impl Kind {
     ];
 
     /// A route names its target by label, traffic its ends: these kinds share theirs.
-    const SHARED: [Kind; 7] = [
+    const SHARED: [Kind; 8] = [
         Kind::Peering,
         Kind::Instance,
         Kind::InternetGateway,
+        Kind::EgressOnlyGateway,
         Kind::VpnGateway,
         Kind::Endpoint,
         Kind::NatGateway,
@@ -71,6 +74,7 @@ impl Kind {
             Kind::PrefixList => "prefix list",
             Kind::Acl => "network ACL",
             Kind::InternetGateway => "internet gateway",
+            Kind::EgressOnlyGateway => "egress-only internet gateway",
             Kind::VpnGateway => "virtual private gateway",
             Kind::Endpoint => "endpoint",
             Kind::NatGateway => "NAT gateway",
@@ -88,9 +92,11 @@ impl Kind {
     /// How a list of several kinds calls it.
     fn noun_among_others(self) -> &'static str {
         match self {
-            Kind::InternetGateway | Kind::VpnGateway | Kind::Endpoint | Kind::NatGateway => {
-                "gateway"
-            }
+            Kind::InternetGateway
+            | Kind::EgressOnlyGateway
+            | Kind::VpnGateway
+            | Kind::Endpoint
+            | Kind::NatGateway => "gateway",
             other => other.noun(),
         }
     }
@@ -234,6 +240,7 @@ fn article(kind: Kind) -> &'static str {
         Kind::Account
         | Kind::Instance
         | Kind::InternetGateway
+        | Kind::EgressOnlyGateway
         | Kind::Endpoint
         | Kind::OutsideHost => "an",
         _ => "a",

@@ -57,6 +57,17 @@ impl Stage {
         }
     }
 
+    pub(in crate::scenario) fn egress_only_gateway(
+        &self,
+        label: &Label,
+    ) -> Result<(EgressOnlyGatewayId, Caller), Trouble> {
+        const KIND: &str = "egress-only internet gateway";
+        match self.gateway(label, KIND)? {
+            KnownGateway { id: GatewayId::EgressOnly(id), owner } => Ok((id, owner)),
+            _ => Err(Trouble::Absent { kind: KIND, label: label.to_string() }),
+        }
+    }
+
     pub(in crate::scenario) fn vpn_gateway(
         &self,
         label: &Label,

@@ -63,6 +63,16 @@ impl Desk<'_> {
                 let (gateway, owner) = self.stage.internet_gateway(&label.value)?;
                 return self.ask_for(owner, &Command::DeleteInternetGateway { gateway });
             }
+            G::CreateEgressOnlyGateway(new) => {
+                let vpc = self.stage.vpc(&new.vpc.value)?;
+                let caller = self.caller(self.stage.owner(vpc))?;
+                let command = Command::CreateEgressOnlyInternetGateway { vpc };
+                self.stage.create_gateway(&caller, &new.name.value, &command)?;
+            }
+            G::DeleteEgressOnlyGateway(label) => {
+                let (gateway, owner) = self.stage.egress_only_gateway(&label.value)?;
+                return self.ask_for(owner, &Command::DeleteEgressOnlyInternetGateway { gateway });
+            }
             G::CreateVpnGateway(new) => {
                 let owner = self.new_owner(&new.new)?;
                 let beyond = new.on_premises.iter().map(|block| block.value).collect();

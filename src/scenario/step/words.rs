@@ -139,6 +139,11 @@ fn gateway_words(action: &GatewayAction) -> String {
         G::AttachInternetGateway(a) => with_vpc("attach-internet-gateway", a, "to"),
         G::DetachInternetGateway(a) => with_vpc("detach-internet-gateway", a, "from"),
         G::DeleteInternetGateway(label) => named("delete-internet-gateway", label),
+        G::CreateEgressOnlyGateway(new) => {
+            let (name, vpc) = (&new.name.value, &new.vpc.value);
+            format!("create-egress-only-internet-gateway {name}: {vpc}")
+        }
+        G::DeleteEgressOnlyGateway(label) => named("delete-egress-only-internet-gateway", label),
         G::CreateVpnGateway(new) => named("create-vpn-gateway", &new.new.name),
         G::AttachVpnGateway(a) => with_vpc("attach-vpn-gateway", a, "to"),
         G::DetachVpnGateway(a) => with_vpc("detach-vpn-gateway", a, "from"),

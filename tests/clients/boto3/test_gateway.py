@@ -82,10 +82,60 @@ def test_internet_gateways(ec2, client, net, refused):
     assert found(attachment__vpc_id=[net.vpc]) == []
 
 
-def test_egress_only_gateways_are_not_there(client, net, refused):
-    with refused("UnsupportedOperation"):
+@pytest.mark.server(profile="today")
+def test_egress_only_gateways(ec2, client, net, refused):
+    made = client.create_egress_only_internet_gateway(
+        VpcId=net.vpc, TagSpecifications=tagged("egress-only-internet-gateway")
+    )["EgressOnlyInternetGateway"]
+    assert made["Attachments"] == [{"State": "attached", "VpcId": net.vpc}]
+    assert made["Tags"] == [{"Key": "Name", "Value": "x"}]
+    eigw = made["EgressOnlyInternetGatewayId"]
+    assert eigw.startswith("eigw-")
+
+    def found(**more):
+        answer = client.describe_egress_only_internet_gateways(**more)["EgressOnlyInternetGateways"]
+        return [g["EgressOnlyInternetGatewayId"] for g in answer]
+
+    assert found() == found(EgressOnlyInternetGatewayIds=[eigw]) == [eigw]
+    assert found(Filters=rows(**{"tag:Name": ["x"]})) == [eigw]
+    assert found(Filters=rows(**{"tag:Name": ["y"]})) == []
+    with refused("InvalidParameterValue"):
         client.create_egress_only_internet_gateway(VpcId=net.vpc)
-    assert client.describe_egress_only_internet_gateways()["EgressOnlyInternetGateways"] == []
+    with refused("InvalidEgressOnlyInternetGatewayId.NotFound"):
+        ec2(B).delete_egress_only_internet_gateway(EgressOnlyInternetGatewayId=eigw)
+    with refused("InvalidEgressOnlyInternetGatewayId.Malformed"):
+        client.delete_egress_only_internet_gateway(EgressOnlyInternetGatewayId="igw-" + DIGITS)
+    with refused("DependencyViolation"):
+        client.delete_vpc(VpcId=net.vpc)
+
+    (table,) = client.describe_route_tables(Filters=rows(vpc_id=[net.vpc]))["RouteTables"]
+    way = {"RouteTableId": table["RouteTableId"], "EgressOnlyInternetGatewayId": eigw}
+    with refused("InvalidParameterValue"):
+        client.create_route(DestinationCidrBlock="0.0.0.0/0", **way)
+    client.create_route(DestinationIpv6CidrBlock="::/0", **way)
+    named = rows(**{"route__egress-only-internet-gateway-id": [eigw]})
+
+    def route():
+        (table,) = client.describe_route_tables(Filters=named)["RouteTables"]
+        (route,) = [r for r in table["Routes"] if r.get("DestinationIpv6CidrBlock") == "::/0"]
+        return route
+
+    assert (route()["EgressOnlyInternetGatewayId"], route()["State"]) == (eigw, "active")
+    assert "GatewayId" not in route()
+    answer = client.delete_egress_only_internet_gateway(EgressOnlyInternetGatewayId=eigw)
+    assert answer["ReturnCode"] is True
+    assert route()["State"] == "blackhole"
+    assert found() == []
+    with refused("InvalidEgressOnlyInternetGatewayId.NotFound"):
+        found(EgressOnlyInternetGatewayIds=[eigw])
+    again = client.create_egress_only_internet_gateway(VpcId=net.vpc)["EgressOnlyInternetGateway"]
+    way["EgressOnlyInternetGatewayId"] = again["EgressOnlyInternetGatewayId"]
+    client.replace_route(DestinationIpv6CidrBlock="::/0", **way)
+    others = [client.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"] for _ in range(5)]
+    for vpc in others[:4]:
+        client.create_egress_only_internet_gateway(VpcId=vpc)
+    with refused("EgressOnlyInternetGatewayLimitExceeded"):
+        client.create_egress_only_internet_gateway(VpcId=others[4])
 
 
 def test_vpn_gateways(client, net, refused):

@@ -140,6 +140,13 @@ resource "aws_internet_gateway" "near" {
   vpc_id = aws_vpc.near.id
 }
 
+resource "aws_egress_only_internet_gateway" "near" {
+  vpc_id = aws_vpc.near.id
+  tags = {
+    Name = "out"
+  }
+}
+
 resource "aws_eip" "nat" {
   domain = "vpc"
 }

@@ -6,6 +6,8 @@ import pathlib
 import shutil
 import subprocess
 
+import pytest
+
 HERE = pathlib.Path(__file__).parent
 
 
@@ -86,6 +88,7 @@ NOTHING = dict.fromkeys(
 )
 
 
+@pytest.mark.server(profile="today")
 def test_a_network_of_two_accounts(server, ec2, tmp_path):
     terraform = Terraform(tmp_path, server, "main.tf")
     terraform.apply()

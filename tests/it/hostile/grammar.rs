@@ -312,6 +312,7 @@ const KINDS: &[(&str, &str)] = &[
     ("RouteTable", "rtb"),
     ("Subnet", "subnet"),
     ("NetworkAcl", "acl"),
+    ("EgressOnlyInternetGateway", "eigw"),
     ("InternetGateway", "igw"),
     ("VpnGateway", "vgw"),
     ("NatGateway", "nat"),

@@ -218,6 +218,12 @@ impl World {
                 self.lab.must(vpc, &give);
             }
         }
+        if self.lab.cloud.profile() == Profile::Today && self.dice.once_in(4) {
+            let create = Command::CreateEgressOnlyInternetGateway { vpc };
+            if let Ok(changes) = self.lab.ask(vpc, &create) {
+                self.note_gateway(&changes);
+            }
+        }
         if self.dice.once_in(2) {
             let (allocation, subnet) = (self.allocate(vpc), self.subnets_of(vpc)[0]);
             let nat = self.lab.must(vpc, &Command::CreateNatGateway { subnet, allocation });
@@ -306,6 +312,7 @@ impl World {
             let target = RouteTarget::Gateway(id);
             match id {
                 GatewayId::Internet(_) => routes.extend(everything.map(|all| (all, target))),
+                GatewayId::EgressOnly(_) => routes.push((everything[1], target)),
                 GatewayId::Vpn(_) => routes.extend(gateway.beyond.iter().map(|b| (*b, target))),
                 GatewayId::Endpoint(_) => {}
             }

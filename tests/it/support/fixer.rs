@@ -89,7 +89,7 @@ pub(crate) fn carry_out(lab: &mut Lab, fix: Fix) -> Option<()> {
         Fix::Attach(GatewayId::Vpn(gateway), vpc) => {
             lab.ask(vpc, &Command::AttachVpnGateway { gateway, vpc }).ok()?;
         }
-        Fix::Attach(GatewayId::Endpoint(_), _) => return None,
+        Fix::Attach(GatewayId::Endpoint(_) | GatewayId::EgressOnly(_), _) => return None,
         Fix::AddToEndpoint { endpoint, table } => {
             let (vpc, add, remove) = (lab.cloud.table(table)?.vpc, vec![table], Vec::new());
             lab.ask(vpc, &Command::ModifyVpcEndpoint { endpoint, add, remove }).ok()?;

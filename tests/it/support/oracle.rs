@@ -91,7 +91,7 @@ pub(crate) fn fate(cloud: &Cloud, now: Instant, probe: Probe) -> Result<Interfac
 /// Rows 1 to 8 and 10 of the walk.
 pub(crate) fn leave(cloud: &Cloud, now: Instant, probe: Probe) -> Result<Left, DropReason> {
     let left = match outside(cloud, probe.from) {
-        Some(_) => edges::leave_from_outside(cloud, probe)?,
+        Some(_) => edges::leave_from_outside(cloud, now, probe)?,
         None => leave_from_inside(cloud, now, probe)?,
     };
     let longest = longest(cloud, left.way);
@@ -123,7 +123,7 @@ fn leave_from_inside(cloud: &Cloud, now: Instant, probe: Probe) -> Result<Left, 
         Some(RouteTarget::Gateway(target)) => {
             let attached = cloud.gateway(target).and_then(|gateway| gateway.vpc);
             demand(attached == Some(sender.vpc), Blackhole)?;
-            edges::leave_over(cloud, target, Left { way: Way::Inside(sender.vpc), probe, own })
+            edges::leave_over(cloud, now, target, Left { way: Way::Inside(sender.vpc), probe, own })
         }
         Some(RouteTarget::Peering(target)) => {
             demand(is_active(cloud, target, now), Blackhole)?;
@@ -159,6 +159,9 @@ pub(crate) fn enter(cloud: &Cloud, now: Instant, left: Left) -> Result<Interface
                 let attached = cloud.gateway(gateway).and_then(|gateway| gateway.vpc);
                 demand(attached == Some(vpc), Blackhole)?;
             }
+            // Nobody remembers anything, so this answers nothing.
+            let egress_only = matches!(gateways[1], Some((GatewayId::EgressOnly(_), _)));
+            demand(!egress_only, Unsolicited)?;
             match beyond {
                 Beyond::Vpc(vpc) => having(vpc),
                 Beyond::Site(site) => return outside(site).ok_or(NoSuchHost),

@@ -292,8 +292,8 @@ pub(crate) fn moving(cloud: &Cloud, nth: Pick, to: Pick) -> Option<[(VpcId, Comm
             Command::DetachVpnGateway { gateway, vpc },
             Command::AttachVpnGateway { gateway, vpc },
         ]),
-        // An endpoint stays where it was made.
-        GatewayId::Endpoint(_) => None,
+        // These stay where they were made.
+        GatewayId::Endpoint(_) | GatewayId::EgressOnly(_) => None,
     };
     let ([detach, _], [_, attach]) = (at(from)?, at(to)?);
     Some([(from, detach), (to, attach)])

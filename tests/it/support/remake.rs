@@ -235,6 +235,9 @@ impl Whole {
                     GatewayId::Internet(gateway) => Command::DeleteInternetGateway { gateway },
                     GatewayId::Vpn(gateway) => Command::DeleteVpnGateway { gateway },
                     GatewayId::Endpoint(endpoint) => Command::DeleteVpcEndpoints { endpoint },
+                    GatewayId::EgressOnly(gateway) => {
+                        Command::DeleteEgressOnlyInternetGateway { gateway }
+                    }
                 }
             }
             Kind::Forget => {
@@ -356,6 +359,7 @@ impl Whole {
             GatewayId::Internet(gateway) => Command::DetachInternetGateway { gateway, vpc },
             GatewayId::Vpn(gateway) => Command::DetachVpnGateway { gateway, vpc },
             GatewayId::Endpoint(endpoint) => Command::DeleteVpcEndpoints { endpoint },
+            GatewayId::EgressOnly(gateway) => Command::DeleteEgressOnlyInternetGateway { gateway },
         }));
         steps.extend(this.subnets().iter().map(|subnet| Command::DeleteSubnet { subnet: *subnet }));
         steps.extend(this.tables().iter().map(|table| Command::DeleteRouteTable { table: *table }));

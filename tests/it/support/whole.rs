@@ -69,6 +69,7 @@ enum FittingKind {
     AclEntry,
     NoAclEntry,
     Internet,
+    EgressOnly,
     Vpn,
     Endpoint,
     Detach,
@@ -132,6 +133,7 @@ fn fitting() -> impl Strategy<Value = Fitting> {
         5 => Just(AclEntry),
         1 => Just(NoAclEntry),
         4 => Just(Internet),
+        3 => Just(EgressOnly),
         3 => Just(Vpn),
         2 => Just(Endpoint),
         1 => Just(Detach),
@@ -179,7 +181,7 @@ impl Whole {
                 self.fit_groups(fitting)
             }
             Acl | AclEntry | NoAclEntry => self.fit_acl(fitting),
-            Internet | Vpn | Endpoint | Detach => self.fit_gateway(fitting),
+            Internet | EgressOnly | Vpn | Endpoint | Detach => self.fit_gateway(fitting),
             Nat => {
                 let subnet = pick(&self.world.subnets, p)?;
                 let vpc = self.world.lab.cloud.subnet(subnet)?.vpc;
@@ -395,6 +397,19 @@ impl Whole {
                 };
                 self.ask(vpc, &Command::AttachInternetGateway { gateway, vpc })?;
             }
+            FittingKind::EgressOnly => {
+                self.ask(vpc, &Command::CreateEgressOnlyInternetGateway { vpc })?;
+                let GatewayId::EgressOnly(id) = self.world.lab.cloud.egress_only_gateway_of(vpc)?
+                else {
+                    return None;
+                };
+                // Most of them are used.
+                if q % 4 > 0 {
+                    let target = RouteTarget::Gateway(GatewayId::EgressOnly(id));
+                    let table = pick(self.world.lab.cloud.vpc(vpc)?.tables(), r)?;
+                    self.world.lab.route(table, net("::/0"), target).ok()?;
+                }
+            }
             FittingKind::Vpn => {
                 let beyond = match q % 4 {
                     0 => vec![net("192.168.77.0/24")],
@@ -429,6 +444,9 @@ impl Whole {
                         }
                         GatewayId::Vpn(gateway) => Command::DetachVpnGateway { gateway, vpc },
                         GatewayId::Endpoint(endpoint) => Command::DeleteVpcEndpoints { endpoint },
+                        GatewayId::EgressOnly(gateway) => {
+                            Command::DeleteEgressOnlyInternetGateway { gateway }
+                        }
                     },
                 )?;
             }
@@ -443,15 +461,23 @@ impl Whole {
         let (beyond, vpc) = pick(&all, p)?;
         let last = u8::try_from(q % 200).unwrap();
         let blocks = &cloud.gateway(beyond)?.beyond;
-        let addresses: Vec<IpAddr> = match (beyond, blocks.first()?) {
-            (GatewayId::Internet(_), _) => vec![Ipv4Addr::new(198, 51, 100, last).into()],
-            (_, IpNet::V4(block)) => {
+        let addresses: Vec<IpAddr> = match (beyond, blocks.first()) {
+            (GatewayId::Internet(_) | GatewayId::EgressOnly(_), _) => {
+                let v4 = IpAddr::from(Ipv4Addr::new(198, 51, 100, last));
+                let v6 = format!("2001:db8:ffff::{last:x}").parse().unwrap();
+                let both = Command::PlaceOutsideHost { beyond, addresses: vec![v4, v6] };
+                if self.ask(vpc, &both).is_some() {
+                    return Some(());
+                }
+                vec![v4]
+            }
+            (_, Some(IpNet::V4(block))) => {
                 let base = block.network().octets();
                 let host = [base[0].max(10), base[1], base[2], last.max(1)];
                 let v6 = blocks.iter().find(|b| matches!(b, IpNet::V6(_))).map(|b| b.network());
                 [IpAddr::from(host)].into_iter().chain(v6).collect()
             }
-            (_, IpNet::V6(_)) => return None,
+            (_, Some(IpNet::V6(_)) | None) => return None,
         };
         self.ask(vpc, &Command::PlaceOutsideHost { beyond, addresses }).map(|_| ())
     }

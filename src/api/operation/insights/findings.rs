@@ -471,6 +471,7 @@ impl Teller<'_> {
                     GatewayId::Internet(_) => "internetGateway",
                     GatewayId::Vpn(_) => "vpnGateway",
                     GatewayId::Endpoint(_) => "vpcEndpoint",
+                    GatewayId::EgressOnly(_) => "component",
                 };
                 self.component(&mut xml, element, ResourceId::Gateway(id), None);
             }
@@ -641,6 +642,9 @@ fn write_route(xml: &mut Xml, taken: &Match, origin: Option<&str>) {
         xml.text("destinationCidr", taken.destination);
         match taken.hop {
             Hop::Local => xml.text("gatewayId", "local"),
+            Hop::To(RouteTarget::Gateway(id @ GatewayId::EgressOnly(_))) => {
+                xml.text("egressOnlyInternetGatewayId", id);
+            }
             Hop::To(RouteTarget::Gateway(id)) => xml.text("gatewayId", id),
             Hop::To(RouteTarget::Nat(id)) => xml.text("natGatewayId", id),
             Hop::To(RouteTarget::Interface(id)) => xml.text("networkInterfaceId", id),

@@ -10,7 +10,7 @@ use crate::cloud::filter::Direction;
 use crate::forward::connections::Tracking;
 use crate::forward::fabric::family::{Kind, V4, V6};
 use crate::forward::fabric::passages::{Passage, Passages};
-use crate::forward::fabric::routes::Code;
+use crate::forward::fabric::routes::{Code, Tables};
 use crate::forward::fabric::rows::{Flags, InterfaceRow, Others};
 use crate::forward::fabric::scalar::Passes;
 use crate::forward::fabric::worker::Worker;
@@ -156,7 +156,7 @@ impl Fabric {
                         Err(drop) => rare.fail(at, slot, drop, worker),
                     }
                 }
-                State::LeavesRarely => match self.leave_one(from, packet, memory) {
+                State::LeavesRarely => match self.leave_unnoted(from, packet, memory) {
                     Ok(crossing) => rare.leave(at, slot, crossing, worker),
                     Err(drop) => rare.fail(at, slot, drop, worker),
                 },
@@ -278,7 +278,12 @@ impl Hosts {
     }
     /// From routes' targets to crossings.
     #[inline(never)]
-    pub(super) fn through_gates(&self, batch: &mut Batch<'_>, worker: &mut Worker) {
+    pub(super) fn through_gates(
+        &self,
+        batch: &mut Batch<'_>,
+        tables: &Tables,
+        worker: &mut Worker,
+    ) {
         let (slots, rare) = batch.all();
         for (at, slot) in slots {
             match slot.state {
@@ -287,7 +292,7 @@ impl Hosts {
                     None if slot.code == Code::LOCAL => {
                         slot.let_out(Way::Local, slot.into, Mtu::JUMBO);
                     }
-                    None => self.through_rare_gate(at, slot, rare, worker),
+                    None => self.through_rare_gate(at, slot, tables, rare, worker),
                 },
                 State::MustBeCut => {}
                 _ => continue,
@@ -330,14 +335,36 @@ impl Hosts {
         &self,
         at: usize,
         slot: &mut Slot<'_>,
+        tables: &Tables,
         rare: &mut Rare,
         worker: &mut Worker,
     ) {
         let sender = self.interfaces.get(slot.from.row());
         let (Some(packet), Some(sender)) = (slot.packet, sender) else { return };
-        match self.gate((sender, Origin::Own), slot.code.target(), packet) {
+        match self.gate((sender, Origin::Own), slot.code.target(), packet, tables) {
             Ok(crossing) => rare.leave(at, slot, crossing, worker),
             Err(drop) => rare.fail(at, slot, drop, worker),
+        }
+    }
+
+    /// What has left over egress-only internet gateways is remembered there, in the order of the batch.
+    #[cold]
+    pub(super) fn note_those_who_left(
+        &self,
+        batch: &mut Batch<'_>,
+        memory: &mut impl Tracking,
+        worker: &mut Worker,
+    ) {
+        let (slots, rare) = batch.all();
+        for (at, slot) in slots {
+            let has_left = matches!(slot.state, State::Left | State::MustBeCut);
+            if let (Some(crossing), Some(packet)) = (rare.crossing[at], slot.packet)
+                && has_left
+                && slot.way == Way::Rare
+                && let Err(drop) = self.note_leaving(crossing, packet, memory)
+            {
+                rare.fail(at, slot, drop, worker);
+            }
         }
     }
 

@@ -6,15 +6,20 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use vpclab::base::id::VpcId;
+use vpclab::base::time::Instant;
 use vpclab::cloud::Cloud;
 use vpclab::cloud::gateway::{GatewayId, Site};
+use vpclab::cloud::route_table::RouteTarget;
 use vpclab::forward::DropReason::{self, *};
 
-use super::{Beyond, Left, Probe, Way, demand, has_address_space, outside};
+use super::{
+    Beyond, Left, Probe, Way, demand, has_address_space, longest_match, outside, table_in_force,
+};
 
 /// Out over a gateway of the sender's VPC.
 pub(super) fn leave_over(
     cloud: &Cloud,
+    now: Instant,
     gateway: GatewayId,
     mut left: Left,
 ) -> Result<Left, DropReason> {
@@ -32,7 +37,7 @@ pub(super) fn leave_over(
         left.probe.source = public.into();
     }
     let out = Some((gateway, vpc));
-    left.way = match on_the_internet(cloud, left.probe.destination) {
+    left.way = match on_the_internet(cloud, now, left.probe) {
         Some((inwards, there, private)) => {
             left.probe.destination = private;
             Way::Through([out, Some((inwards, there))], Beyond::Vpc(there))
@@ -43,7 +48,11 @@ pub(super) fn leave_over(
 }
 
 /// From a host outside the cloud.
-pub(super) fn leave_from_outside(cloud: &Cloud, mut probe: Probe) -> Result<Left, DropReason> {
+pub(super) fn leave_from_outside(
+    cloud: &Cloud,
+    now: Instant,
+    mut probe: Probe,
+) -> Result<Left, DropReason> {
     let host = outside(cloud, probe.from).unwrap();
     demand(host.addresses.contains(&probe.source), SourceCheck)?;
     let (site, destination) = (host.site(), probe.destination);
@@ -52,7 +61,7 @@ pub(super) fn leave_from_outside(cloud: &Cloud, mut probe: Probe) -> Result<Left
         return Ok(Left { way: Way::Outside(site), probe, own: true });
     }
     if site == Site::Internet {
-        if let Some((gateway, vpc, private)) = on_the_internet(cloud, destination) {
+        if let Some((gateway, vpc, private)) = on_the_internet(cloud, now, probe) {
             probe.destination = private;
             let way = Way::Through([None, Some((gateway, vpc))], Beyond::Vpc(vpc));
             return Ok(Left { way, probe, own: true });
@@ -70,7 +79,12 @@ pub(super) fn leave_from_outside(cloud: &Cloud, mut probe: Probe) -> Result<Left
 
 /// Whose address this is on the internet, if it is one of the cloud: the gateway that leads to it,
 /// the VPC, and the address there. For IPv4 a public address stands for it; IPv6 is as it is.
-fn on_the_internet(cloud: &Cloud, address: IpAddr) -> Option<(GatewayId, VpcId, IpAddr)> {
+fn on_the_internet(
+    cloud: &Cloud,
+    now: Instant,
+    probe: Probe,
+) -> Option<(GatewayId, VpcId, IpAddr)> {
+    let address = probe.destination;
     match address {
         IpAddr::V4(wanted) => {
             let (_, vpc, private) = publics(cloud).find(|(held, ..)| *held == wanted)?;
@@ -78,9 +92,20 @@ fn on_the_internet(cloud: &Cloud, address: IpAddr) -> Option<(GatewayId, VpcId, 
         }
         IpAddr::V6(_) => {
             let mut having = cloud.vpcs().filter(|(id, _)| has_address_space(cloud, *id, address));
-            having.find_map(|(id, _)| Some((internet_gateway(cloud, id)?, id, address)))
+            having.find_map(|(id, _)| Some((ipv6_gateway(cloud, now, id, probe)?, id, address)))
         }
     }
+}
+
+/// The edge by which IPv6 comes in: of two, the egress-only one if answers leave over it.
+fn ipv6_gateway(cloud: &Cloud, now: Instant, vpc: VpcId, probe: Probe) -> Option<GatewayId> {
+    let (igw, out) = (internet_gateway(cloud, vpc), egress_only_gateway(cloud, vpc));
+    let (Some(_), Some(out)) = (igw, out) else { return igw.or(out) };
+    let mut all = cloud.interfaces().map(|(_, interface)| interface);
+    let owner = all.find(|i| i.vpc == vpc && i.addresses.contains(&probe.destination));
+    let table = owner.map(|owner| table_in_force(cloud, owner));
+    let back = table.and_then(|table| longest_match(cloud, now, table, probe.source));
+    if back == Some(Some(RouteTarget::Gateway(out))) { Some(out) } else { igw }
 }
 
 /// Every public address that stands for a private one, the VPC of that, and it.
@@ -94,4 +119,9 @@ fn publics(cloud: &Cloud) -> impl Iterator<Item = (Ipv4Addr, VpcId, Ipv4Addr)> +
 pub(super) fn internet_gateway(cloud: &Cloud, vpc: VpcId) -> Option<GatewayId> {
     let mut attached = cloud.gateways().filter(|(_, gateway)| gateway.vpc == Some(vpc));
     attached.find(|(id, _)| matches!(id, GatewayId::Internet(_))).map(|(id, _)| id)
+}
+
+pub(super) fn egress_only_gateway(cloud: &Cloud, vpc: VpcId) -> Option<GatewayId> {
+    let mut attached = cloud.gateways().filter(|(_, gateway)| gateway.vpc == Some(vpc));
+    attached.find(|(id, _)| matches!(id, GatewayId::EgressOnly(_))).map(|(id, _)| id)
 }

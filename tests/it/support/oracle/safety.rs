@@ -12,7 +12,7 @@ use vpclab::cloud::instance::SourceDestCheck;
 use vpclab::cloud::peering::Peering;
 use vpclab::cloud::route_table::RouteTarget;
 
-use super::edges::internet_gateway;
+use super::edges::{egress_only_gateway, internet_gateway};
 use super::{
     Probe, admits, covers, has_address_space, is_active, other_than, outside, table_in_force,
 };
@@ -84,14 +84,17 @@ pub(crate) fn overlapping_peerings(cloud: &Cloud, now: Instant) -> Vec<PeeringId
 /// to a VPC that is directly and actively peered with it, or over an edge of its own VPC; and what
 /// comes from outside stays there or enters the VPC that the edge is attached to (S2, S3, S4).
 ///
-/// Two VPCs meet on the internet like anybody else: over an internet gateway of each.
+/// Two VPCs meet on the internet like anybody else: over an internet gateway of each, or for IPv6 over
+/// an egress-only one.
 pub(crate) fn trespass(
     cloud: &Cloud,
     now: Instant,
     probe: Probe,
     to: InterfaceId,
 ) -> Option<&'static str> {
-    let online = |vpc| internet_gateway(cloud, vpc).is_some();
+    let is_v6 = probe.destination.is_ipv6();
+    let egress_only = |vpc| is_v6 && egress_only_gateway(cloud, vpc).is_some();
+    let online = |vpc| internet_gateway(cloud, vpc).is_some() || egress_only(vpc);
     let public = |x, y| x != y && online(x) && online(y) && is_public(cloud, probe, to);
     let attached = |gateway: GatewayId, vpc| cloud.gateway(gateway).unwrap().vpc == Some(vpc);
     let is_allowed = match (outside(cloud, probe.from), outside(cloud, to)) {
