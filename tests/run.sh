@@ -21,17 +21,17 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 # The engine without the command line, and without the scenario front door.
 cargo check --locked --no-default-features --features scenario
 cargo check --locked --no-default-features
-cargo test --locked --release
+cargo test --locked --profile checks
 # The worlds that take minutes: every peering graph on four VPCs with every choice of routes; a million
 # packets in random worlds with everything a VPC has; ten million in batches; and the repairs of 10,000
 # blocked packets.
-cargo test --locked --release --test it -- worlds ten_million --ignored --nocapture
+cargo test --locked --profile checks --test it -- worlds ten_million --ignored --nocapture
 # 200 kills of a server at work, 100,000 races of two owners, a million fuzzed requests, and a journal with every byte of it wrong in turn.
-cargo test --locked --release --test it -- kill race hostile --ignored --nocapture
-cargo test --locked --release --lib -- journal --ignored
+cargo test --locked --profile checks --test it -- kill race hostile --ignored --nocapture
+cargo test --locked --profile checks --lib -- journal --ignored
 # The server, as AWS's own clients use it.
-tests/clients/run.sh -q
+VPCLAB_BIN=$PWD/target/checks/vpclab tests/clients/run.sh -q
 # The program itself, as a user runs it.
-cargo run --locked --release --quiet -- run scenarios --threads 2
+cargo run --locked --profile checks --quiet -- run scenarios --threads 2
 # No case of the forwarding path takes over 5 % more instructions a packet than its baseline.
 cargo bench --locked --bench instructions

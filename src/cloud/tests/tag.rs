@@ -132,7 +132,8 @@ fn what_is_tagged_is_found() {
             let tag = |id: &VpcId| cloud.tags(ResourceId::Vpc(*id), account).get(key);
             let mut with: Vec<VpcId> = vpcs.into_iter().filter(|id| tag(id).is_some()).collect();
             let mut found: Vec<VpcId> = cloud.tagged_with_key(account, key).collect();
-            (with.sort_unstable(), found.sort_unstable());
+            with.sort_unstable();
+            found.sort_unstable();
             assert_eq!(found, with, "{account} {key}");
             with.retain(|id| tag(id).is_some_and(|have| have == value));
             assert!(
