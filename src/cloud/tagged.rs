@@ -1,6 +1,6 @@
 //! The tags of all resources, and the index that tells which resources have a tag.
 //!
-//! Holds [`Tags`], which only `evolve.rs` changes, and what it is asked. The index follows from the
+//! Holds `Tags`, which only `evolve.rs` changes, and what it is asked. The index follows from the
 //! tags: neither a journal nor a snapshot holds it, and reading a snapshot makes it anew. Refuses to
 //! hold rules about keys and values: `tag.rs`.
 

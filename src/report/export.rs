@@ -750,7 +750,8 @@ fn allows_all<'e>(entries: impl Iterator<Item = &'e AclEntry>) -> bool {
             && entry.action == AclAction::Allow
             && entry.block.prefix_len() == 0
     };
-    let entries: Vec<&AclEntry> = entries.collect();
-    let v4 = entries.iter().any(|entry| matches!(entry.block, IpNet::V4(_)));
-    v4 && entries.len() == 2 && entries.iter().all(|entry| all(entry))
+    // One for each family: two of IPv4 would be as many, and let no IPv6 pass.
+    let mut of = [0_u32; 2];
+    let mut entries = entries.inspect(|entry| of[usize::from(entry.block.addr().is_ipv6())] += 1);
+    entries.all(all) && of == [1, 1]
 }

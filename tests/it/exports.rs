@@ -22,7 +22,10 @@ use vpclab::cloud::Cloud;
 use vpclab::cloud::account::Region;
 use vpclab::cloud::command::Command;
 use vpclab::cloud::event::ResourceId;
+use vpclab::cloud::filter::{Direction, Traffic};
+use vpclab::cloud::gateway::OutsideHost;
 use vpclab::cloud::instance::{Host, InstanceState};
+use vpclab::cloud::network_acl::{AclAction, AclEntry};
 use vpclab::cloud::profile::Profile;
 use vpclab::cloud::route_table::{Hop, RouteState, RouteTarget};
 use vpclab::forward::walk::End;
@@ -132,7 +135,7 @@ struct Seen {
     /// Worlds of which a file cannot say all.
     left_out: u64,
     packets: u64,
-    /// Packets whose sender or receiver is not in the file.
+    /// Packets whose sender or receiver is not in the file, or not the only one.
     strangers: u64,
     delivered: u64,
     dropped: BTreeMap<&'static str, u64>,
@@ -190,6 +193,18 @@ fn packets_meet_the_same_fates_in_what_is_written() {
             if nats.contains(&packet.destination()) || nats.contains(&packet.source()) {
                 continue;
             }
+            // The internet is one, so a host behind a gateway that is left out is reached over others;
+            // the warning names it.
+            let to = packet.destination();
+            let is_left_out = |(id, host): (_, &OutsideHost)| {
+                host.addresses.contains(&to) && !by_place.contains_key(&here[&id])
+            };
+            // Which of several VPCs with one IPv6 block the internet leads into follows from ids.
+            let holders = cloud.vpcs().filter(|(_, vpc)| vpc.contains(to)).count();
+            if cloud.outside_hosts().any(is_left_out) || (to.is_ipv6() && holders > 1) {
+                seen.strangers += 1;
+                continue;
+            }
             let fates = [0, 1].map(|n| {
                 let row = rows[n].interface(from[n]).unwrap();
                 twins[n].walk(row, packet, &mut Memory::default()).end
@@ -200,13 +215,6 @@ fn packets_meet_the_same_fates_in_what_is_written() {
             };
             let [had, has] = fates;
             let (had, has) = (place(had, &here), place(has, &there));
-            // The internet is one, so such a host is reached over other gateways; the warning names it.
-            if let Ok(Some(place)) = &had
-                && !by_place.contains_key(place)
-            {
-                seen.strangers += 1;
-                continue;
-            }
             prop_assert_eq!(&had, &has, "{:?}\n{}", send, written.text);
             seen.packets += 1;
             match had {
@@ -219,7 +227,7 @@ fn packets_meet_the_same_fates_in_what_is_written() {
     let seen = seen.into_inner();
     println!("{seen:?}");
     assert!(seen.left_out * 4 < seen.worlds, "{seen:?}");
-    assert!(seen.strangers * 10 < seen.packets, "{seen:?}");
+    assert!(seen.strangers * 5 < seen.packets, "{seen:?}");
     assert!(seen.delivered > 100 && seen.dropped.len() > 5, "{seen:?}");
 }
 
@@ -253,4 +261,32 @@ fn what_a_file_cannot_say_stands_in_it() {
     current("tests/data/export.yaml", &written.text);
     declared(&lab.cloud, &written.text).unwrap();
     assert_eq!(written.text.matches("# Not said here: ").count(), written.warnings.len());
+}
+
+/// A default ACL with two rules for IPv4 and none for IPv6 is not what a VPC is born with, though there
+/// are as many rules.
+#[test]
+fn a_default_acl_that_lets_no_ipv6_pass_is_written_out() {
+    let mut lab = Lab::new(Profile::Today);
+    let block = "10.0.0.0/16".parse().unwrap();
+    let vpc = lab.vpc(AccountId::DEFAULT, Region::default(), block);
+    let acl = lab.cloud.vpc(vpc).unwrap().default_acl();
+    let written = |lab: &Lab| export::network(&lab.cloud, lab.now, None, "A default ACL").text;
+    let born = written(&lab);
+    assert!(!born.contains("network_acls:"), "{born}");
+    for direction in [Direction::Ingress, Direction::Egress] {
+        let entries = lab.cloud.acl(acl).unwrap().entries(direction);
+        let v6 = entries.iter().find(|(_, entry)| entry.block.addr().is_ipv6()).map(|(&n, _)| n);
+        let number = v6.unwrap();
+        lab.must(vpc, &Command::DeleteNetworkAclEntry { acl, direction, number });
+        let entry = AclEntry {
+            traffic: Traffic::All,
+            block: "0.0.0.0/0".parse().unwrap(),
+            action: AclAction::Allow,
+        };
+        lab.must(vpc, &Command::CreateNetworkAclEntry { acl, direction, number, entry });
+    }
+    let text = written(&lab);
+    assert!(text.contains("network_acls:") && !text.contains("::/0"), "{text}");
+    declared(&lab.cloud, &text).unwrap();
 }
