@@ -17,10 +17,11 @@ def vpc(client, block, **more):
 
 def test_a_dry_run_changes_nothing(ec2, refused):
     client = ec2()
+    own = vpc(client, "10.9.0.0/16")
     before = client.describe_vpcs()["Vpcs"]
     for call, parameters in [
         (client.create_vpc, {"CidrBlock": "10.0.0.0/16"}),
-        (client.delete_vpc, {"VpcId": before[0]["VpcId"]}) if before else (client.describe_vpcs, {}),
+        (client.delete_vpc, {"VpcId": own}),
         (client.describe_vpcs, {}),
         (client.describe_vpc_peering_connections, {}),
     ]:
@@ -29,8 +30,17 @@ def test_a_dry_run_changes_nothing(ec2, refused):
         ) as caught:
             call(DryRun=True, **parameters)
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+    assert client.describe_vpcs()["Vpcs"] == before
     client.create_vpc(CidrBlock="10.0.0.0/16", DryRun=False)
     assert len(client.describe_vpcs()["Vpcs"]) == len(before) + 1
+
+
+def test_a_dry_run_is_refused_as_the_request_would_be(ec2, refused):
+    client = ec2()
+    own = vpc(client, "10.9.0.0/16")
+    client.create_subnet(VpcId=own, CidrBlock="10.9.1.0/24")
+    with refused("DependencyViolation"):
+        client.delete_vpc(VpcId=own, DryRun=True)
 
 
 # ---- client tokens -------------------------------------------------------------------------------
