@@ -1,6 +1,6 @@
-//! The server's clock: the host's, or one that only moves when told to.
+//! The server's clock: the host's, one that only moves when told to, or the host's and ahead of it.
 //!
-//! Holds both. Refuses to let time go back: the world keeps the latest moment it has seen. Moments
+//! Holds all three. Refuses to let time go back: the world keeps the latest moment it has seen. Moments
 //! are nanoseconds since the Unix epoch, so [`Instant::START`] is 1970.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +18,15 @@ pub enum Clock {
     Wall,
     /// Virtual time: it moves a microsecond with each request, and as far as it is told to.
     Virtual(AtomicU64),
+    /// The host's clock, so many nanoseconds ahead: time passes by itself, and can be let pass.
+    Ahead(AtomicU64),
+}
+
+/// The host's clock.
+fn wall() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // A host's clock before 1970 counts as 1970; one behind 2554 as 2554.
+    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl Clock {
@@ -29,22 +38,32 @@ impl Clock {
     /// The present, for one request: what the request before it has started has settled by now.
     pub fn now(&self) -> Instant {
         match self {
-            Clock::Wall => {
-                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-                // A host's clock before 1970 counts as 1970; one behind 2554 as 2554.
-                let nanos =
-                    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
-                Instant::from_nanos(nanos)
+            Clock::Wall => Instant::from_nanos(wall()),
+            Clock::Ahead(ahead) => {
+                let now = wall().saturating_add(ahead.load(Ordering::Relaxed));
+                Instant::from_nanos(now.min(END))
             }
             Clock::Virtual(nanos) => Instant::from_nanos(later(nanos, Span::from_micros(1))),
         }
     }
 
-    /// Lets virtual time pass. `None` on the host's clock, which nobody moves.
+    /// Lets time pass at once. `None` on the host's clock, which nobody moves.
     pub fn advance(&self, by: Span) -> Option<Instant> {
         match self {
             Clock::Wall => None,
             Clock::Virtual(nanos) => Some(Instant::from_nanos(later(nanos, by))),
+            Clock::Ahead(ahead) => {
+                later(ahead, by);
+                Some(self.now())
+            }
+        }
+    }
+
+    /// Lets time pass until the world's present, if the world is ahead of a clock that can follow: a
+    /// question that was answered in virtual time has taken some.
+    pub fn catch_up(&self, present: Instant) {
+        if let Clock::Ahead(ahead) = self {
+            later(ahead, present.since(self.now().min(present)));
         }
     }
 
@@ -86,6 +105,17 @@ mod tests {
         let later = clock.advance(Span::from_days(7)).unwrap();
         assert!(later.since(first) >= Span::from_days(7));
         assert_eq!(Clock::Wall.advance(Span::from_days(7)), None);
+    }
+
+    #[test]
+    fn a_clock_that_runs_can_be_ahead() {
+        let clock = Clock::Ahead(AtomicU64::new(0));
+        let week = clock.advance(Span::from_days(7)).unwrap();
+        assert!(week.since(Clock::Wall.now()) > Span::from_days(6));
+        clock.catch_up(Instant::START);
+        clock.catch_up(week + Span::from_days(1));
+        assert!(clock.now() >= week + Span::from_days(1), "it follows");
+        assert!(clock.now().since(Clock::Wall.now()) < Span::from_days(9), "and no further");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! change the network: which flow logs there are is the cloud's.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,13 +56,26 @@ impl Drop for Shelf {
 /// How a flow log gets its text's place.
 type Open = Box<dyn FnMut(&str) -> io::Result<Shelf> + Send + Sync>;
 
+/// Somebody who listens besides.
+type Guest = Box<dyn Observer + Send + Sync>;
+
 /// All that listens.
-#[derive(Debug)]
 pub struct Recorders {
     flow_logs: FlowLogs<Shelf, Open>,
     captures: BTreeMap<u64, Ring>,
     /// Captures so far.
     started: u64,
+    guests: Vec<Guest>,
+}
+
+impl fmt::Debug for Recorders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorders")
+            .field("flow_logs", &self.flow_logs)
+            .field("captures", &self.captures)
+            .field("guests", &self.guests.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A flow log, as it can be read.
@@ -103,7 +117,7 @@ impl Default for Recorders {
             ..Limits::default()
         };
         let flow_logs = FlowLogs::new(Which::OfCloud, start(), open).within(limits);
-        Recorders { flow_logs, captures: BTreeMap::new(), started: 0 }
+        Recorders { flow_logs, captures: BTreeMap::new(), started: 0, guests: Vec::new() }
     }
 }
 
@@ -112,6 +126,16 @@ fn start() -> CalendarStart {
 }
 
 impl Recorders {
+    /// Somebody listens from now on: a live view, say.
+    pub fn invite(&mut self, guest: Box<dyn Observer + Send + Sync>) {
+        self.guests.push(guest);
+    }
+
+    /// The recorders of a world that begins anew, with the guests of this one.
+    pub(super) fn anew(&mut self) -> Recorders {
+        Recorders { guests: std::mem::take(&mut self.guests), ..Recorders::default() }
+    }
+
     /// The flow logs that can be read, in the order in which they began. Windows that are open are
     /// written as far as they are.
     pub fn flow_logs(&mut self) -> Vec<FlowLogText> {
@@ -178,10 +202,14 @@ impl Observer for Recorders {
         for ring in self.captures.values_mut() {
             ring.see(world, subject, what);
         }
+        for guest in &mut self.guests {
+            guest.see(world, subject, what);
+        }
     }
 
     fn look(&mut self, world: World<'_>) {
         self.flow_logs.look(world);
         self.flow_logs.forget_ended(API_FLOW_LOGS_ENDED_MAX);
+        self.guests.iter_mut().for_each(|guest| guest.look(world));
     }
 }

@@ -25,6 +25,7 @@ use super::{local, sts};
 use crate::base::limit::API_PLACES_MAX;
 use crate::base::rng::mix;
 use crate::base::time::Instant;
+use crate::cloud::Cloud;
 use crate::cloud::account::Caller;
 use crate::cloud::command::Command;
 
@@ -96,13 +97,32 @@ impl Server {
         self.world.write().map_err(|_| broken())
     }
 
+    /// Works on the world of this moment, to send packets: nothing that a journal has to keep.
+    ///
+    /// # Errors
+    /// `InternalError` after a fault of this program while the world was being changed.
+    pub fn act<T>(&self, work: impl FnOnce(&mut World) -> T) -> Result<T, Fault> {
+        let mut world = self.write()?;
+        let now = world.move_to(self.clock.now());
+        self.clock.catch_up(now);
+        Ok(work(&mut world))
+    }
+
+    /// Looks at the cloud.
+    ///
+    /// # Errors
+    /// `InternalError` after a fault of this program while the world was being changed.
+    pub fn look<T>(&self, work: impl FnOnce(&Cloud) -> T) -> Result<T, Fault> {
+        Ok(work(self.read()?.cloud()))
+    }
+
     /// Empties the world: no account has ever asked for anything.
     ///
     /// # Errors
     /// `InternalError` after a fault of this program while the world was being changed.
     pub(super) fn empty(&self) -> Result<Position, Fault> {
         let mut world = self.write()?;
-        *world = world.emptied();
+        world.empty();
         self.append(&Entry { events: Vec::new(), records: vec![Record::Emptied] })?;
         Ok(self.seen())
     }

@@ -104,9 +104,16 @@ impl World {
     /// The world in this state.
     pub fn new(state: State) -> World {
         // Nothing in a server's world is left to chance but what links lose, and they lose nothing.
+        let sim = Sim::new(state.cloud, Seed(0), Twin::Compiled);
+        World { records: state.records, ..World::around(sim) }
+    }
+
+    /// The world of this simulator, of whose cloud nobody has asked anything yet.
+    pub fn around(mut sim: Sim) -> World {
+        sim.set_settle(SETTLE);
         World {
-            sim: Sim::new(state.cloud, Seed(0), Twin::Compiled),
-            records: state.records,
+            sim,
+            records: Records::default(),
             recorders: Recorders::default(),
             changed: true,
             questions: 0,
@@ -118,10 +125,12 @@ impl World {
         State { cloud: self.cloud().clone(), records: self.records.clone() }
     }
 
-    /// The world that is left when this one is emptied.
-    #[must_use]
-    pub fn emptied(&self) -> World {
-        World::new(emptied(self.cloud(), &self.records))
+    /// Empties the world. Who listens to it goes on, and its links are as they were.
+    pub fn empty(&mut self) {
+        let mut left = World::new(emptied(self.cloud(), &self.records));
+        left.sim.set_link_defaults(self.sim.link_defaults());
+        left.recorders = self.recorders.anew();
+        *self = left;
     }
 
     /// The cloud.
@@ -212,6 +221,14 @@ impl World {
     /// Changes what is remembered.
     pub fn carry_out(&mut self, record: &Record) {
         self.records.carry_out(record);
+    }
+
+    /// The simulator and who has to hear of its packets. Looks at what has changed before.
+    pub fn stage(&mut self) -> (&mut Sim, &mut Recorders) {
+        if self.changed {
+            self.look();
+        }
+        (&mut self.sim, &mut self.recorders)
     }
 
     /// The simulator, to send packets.

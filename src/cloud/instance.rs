@@ -479,3 +479,9 @@ impl Cloud {
         Ok(changes)
     }
 }
+
+/// The hardware address of an interface: one that is administered locally, made from the id.
+pub fn hardware_address(id: InterfaceId) -> String {
+    let [.., a, b, c, d, e] = id.digits().value().to_be_bytes();
+    format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}")
+}

@@ -58,7 +58,7 @@ pub use verdict::{Drop, Location, Place};
 use bytes::Bytes;
 
 use crate::base::id::InterfaceIdx;
-use crate::wire::{Malformed, Packet};
+use crate::wire::{Malformed, Offload, Packet};
 
 /// Decides over packets by one version of the network.
 pub trait Forwarder {
@@ -87,11 +87,15 @@ pub trait Forwarder {
 }
 
 /// The check before all others: bytes that an interface wants to send become a packet, or a drop
-/// with the field that is wrong.
+/// with the field that is wrong. `offload` is what the sender has left to do.
 ///
 /// # Errors
 /// [`DropReason::Malformed`] at the interface, and what is wrong.
-pub fn admit(from: InterfaceIdx, bytes: Bytes) -> Result<Packet, (Drop, Malformed)> {
-    Packet::parse(bytes)
+pub fn admit(
+    from: InterfaceIdx,
+    bytes: Bytes,
+    offload: Offload,
+) -> Result<Packet, (Drop, Malformed)> {
+    Packet::parse_offloaded(bytes, offload)
         .map_err(|wrong| (Drop::new(DropReason::Malformed, Place::Interface(from)), wrong))
 }

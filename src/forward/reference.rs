@@ -307,7 +307,7 @@ impl<'c> Reference<'c> {
 
 /// 3.1 row 10: a packet that is too long for its way and may not be cut up is dropped.
 fn fits(crossing: Crossing, packet: &Packet, steps: &mut impl Recorder) -> Result<Crossing, Drop> {
-    let (mtu, length) = (crossing.mtu(), packet.len());
+    let (mtu, length) = (crossing.mtu(), packet.longest());
     if mtu.holds(length) {
         return Ok(crossing);
     }

@@ -65,6 +65,19 @@ impl<W: io::Write> Capture<W> {
         Capture { writer, blocks: BTreeMap::new(), left_out: 0, failed: None }
     }
 
+    /// Hands what there is to the sink, so that whoever reads the file sees it. A failure is kept for
+    /// [`Capture::finish`].
+    pub fn write_early(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.writer.write_early().err();
+        }
+    }
+
+    /// What has gone wrong so far; nothing is written after it.
+    pub fn failed(&self) -> Option<&Error> {
+        self.failed.as_ref()
+    }
+
     /// Hands the rest to the sink and gives it back, with what the file holds.
     ///
     /// # Errors

@@ -265,6 +265,15 @@ fn way_out(
     }
 }
 
+/// The walk of a packet that ends with this happening, in words, without a search for a repair;
+/// `None` of one that is on its way. For those who watch a network on which nobody waits for an end.
+/// Costs a walk by the reference, microseconds in a network of any size.
+pub fn one(world: World<'_>, subject: Subject, what: Happening<'_>) -> Option<Told> {
+    let notes = Notes::default();
+    let key = notes.key(subject, what)?;
+    tell(world, subject, what, key, None).map(|(told, _)| told)
+}
+
 /// The walk that ended with this happening; nothing for a packet that is on its way.
 fn tell(
     world: World<'_>,

@@ -312,6 +312,15 @@ impl<W: io::Write> Writer<W> {
         Tally { packets: self.packets, left_out: self.left_out, bytes: self.bytes() }
     }
 
+    /// Hands all that is collected to the sink, so that a reader sees it before the end.
+    ///
+    /// # Errors
+    /// As [`Writer::finish`].
+    pub fn write_early(&mut self) -> Result<(), Error> {
+        self.not_stopped()?;
+        self.hand_over()
+    }
+
     /// Hands the rest to the sink, flushes it and gives it back.
     ///
     /// # Errors

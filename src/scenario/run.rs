@@ -50,8 +50,26 @@ pub enum Repairs {
 /// # Errors
 /// Everything in the declared network that the cloud refuses.
 pub fn build(loaded: &Loaded, seed: Option<Seed>, twin: Twin) -> Result<Built, Failure> {
+    build_at(loaded, seed, twin, Instant::START)
+}
+
+/// As [`build`], at another moment: requests for peerings that wait for an answer are of then.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_at(
+    loaded: &Loaded,
+    seed: Option<Seed>,
+    twin: Twin,
+    moment: Instant,
+) -> Result<Built, Failure> {
     let seed = seed.unwrap_or(loaded.file.seed);
-    let stage = lower::build(&loaded.file, |cloud| Sim::new(cloud, seed, twin))
+    let sim = |cloud| {
+        let mut sim = Sim::new(cloud, seed, twin);
+        sim.move_to(moment);
+        sim
+    };
+    let stage = lower::build(&loaded.file, sim)
         .map_err(|diagnostics| Failure { diagnostics, sources: loaded.sources.clone() })?;
     Ok(Built { stage })
 }
@@ -85,6 +103,11 @@ pub struct Built {
 }
 
 impl Built {
+    /// The simulator, for whoever goes on with it without a file.
+    pub fn into_sim(self) -> Sim {
+        self.stage.sim
+    }
+
     /// The cloud as it is declared.
     pub fn cloud(&self) -> &Cloud {
         self.stage.sim.cloud()

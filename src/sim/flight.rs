@@ -7,6 +7,8 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
+
 use super::Sim;
 use super::ahead::Coming;
 use super::host;
@@ -19,7 +21,7 @@ use crate::base::units::Mtu;
 use crate::forward::gate::{Crossing, Mapping, Realm, Via};
 use crate::forward::middlebox::Next;
 use crate::forward::{self, Drop, DropReason, Forwarder, Place, Reference};
-use crate::wire::{Packet, Protocol, clear_dont_fragment, fragment};
+use crate::wire::{Offload, Packet, Protocol, carried_out, clear_dont_fragment, fragment};
 
 /// A packet on its way. Who sent it travels with it, so that nobody has to look up its source.
 #[derive(Debug)]
@@ -155,7 +157,9 @@ enum Counts {
 const INWARDS: usize = 0;
 const OUTWARDS: usize = 1;
 
-/// What goes onto a way that takes `mtu` bytes: fragments, or `None` for the packet as it is.
+/// What goes onto a way that takes `mtu` bytes: fragments, or `None` for the packet as it is. What a
+/// host has left to its network card is done here, unless the packet goes `smoothly`: then it is the
+/// same to everybody as the packets that it stands for.
 ///
 /// # Errors
 /// `too-big` at `at` if it is too long and cannot be cut up. `leave` has let nothing pass that must
@@ -165,12 +169,19 @@ fn pieces(
     mtu: Mtu,
     at: Place,
     identification: u16,
+    smoothly: impl FnOnce() -> bool,
 ) -> Result<Option<Vec<Packet>>, Drop> {
-    if mtu.holds(packet.len()) {
+    let fits = mtu.holds(packet.longest());
+    let is_offloaded = packet.offload().is_some();
+    if fits && (!is_offloaded || smoothly()) {
         return Ok(None);
     }
-    let cut = fragment(packet, mtu, identification);
-    cut.map(Some).map_err(|_| Drop::new(DropReason::TooBig, at))
+    let mut pieces = Vec::new();
+    for whole in carried_out(packet) {
+        let cut = fragment(&whole, mtu, identification);
+        pieces.extend(cut.map_err(|_| Drop::new(DropReason::TooBig, at))?);
+    }
+    Ok(Some(pieces))
 }
 
 impl Sim {
@@ -212,14 +223,25 @@ impl Sim {
                     Departure { judged, home: Home(row), ..Departure::plain(subject.sender) };
                 self.depart(packet, subject, departure, observer);
             }
-            Emission::Bytes(bytes) => match forward::admit(subject.sender, bytes.clone()) {
-                Ok(packet) => self.send(packet, subject, observer),
-                Err((drop, wrong)) => {
-                    self.count_sent(subject);
-                    let what = Happening::Malformed { bytes: &bytes, drop, wrong };
-                    self.drop_packet(subject, Counts::Whole, drop, what, observer);
-                }
-            },
+            Emission::Bytes(bytes) => self.send_bytes(bytes, Offload::NONE, subject, observer),
+        }
+    }
+
+    /// A host hands bytes to its interface, which are a packet or not.
+    pub(super) fn send_bytes(
+        &mut self,
+        bytes: Bytes,
+        offload: Offload,
+        subject: Subject,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        match forward::admit(subject.sender, bytes.clone(), offload) {
+            Ok(packet) => self.send(packet, subject, observer),
+            Err((drop, wrong)) => {
+                self.count_sent(subject);
+                let what = Happening::Malformed { bytes: &bytes, drop, wrong };
+                self.drop_packet(subject, Counts::Whole, drop, what, observer);
+            }
         }
     }
 
@@ -236,6 +258,8 @@ impl Sim {
 
     fn count_sent(&mut self, subject: Subject) {
         self.packets += 1;
+        // What outside hosts say is no run's.
+        self.forgotten += u64::from(self.stage_door.is_of(subject.probe));
         self.count(subject).sent += 1;
     }
 
@@ -251,7 +275,8 @@ impl Sim {
         let identification = self.identification.wrapping_add(1).max(1);
         let left = judged.unwrap_or_else(|| self.leave(from, &packet)).and_then(|crossing| {
             let (mtu, at) = (crossing.mtu(), crossing.bottleneck());
-            Ok((crossing, pieces(&packet, mtu, at, identification)?))
+            let smoothly = || self.goes_smoothly(from, crossing);
+            Ok((crossing, pieces(&packet, mtu, at, identification, smoothly)?))
         });
         let (crossing, pieces) = match left {
             Ok(left) => left,
@@ -283,6 +308,20 @@ impl Sim {
             let flight = InFlight { packet: piece, crossing, subject, from, left, home, rare };
             self.carry(flight, observer);
         }
+    }
+
+    /// Does nothing on the way tell the segments of one packet apart: no link draws lots, makes any
+    /// wait or changes their order, and no edge reads them?
+    fn goes_smoothly(&self, from: InterfaceIdx, crossing: Crossing) -> bool {
+        let link = match (crossing.via(), crossing.into_realm()) {
+            (Via::Peering(peering), into) => {
+                let [a, b] = &self.peering_links[peering.row()];
+                if Realm::Vpc(a.0) == into { &a.1 } else { &b.1 }
+            }
+            (Via::Gateway(_), _) | (_, Realm::Internet | Realm::Behind(_)) => return false,
+            (_, Realm::Vpc(vpc)) => &self.vpc_links[vpc.row()],
+        };
+        link.only_delays() && self.stations[from.row()].link.only_delays()
     }
 
     /// The train of a packet that is cut into so many pieces, perhaps once more.
@@ -406,6 +445,9 @@ impl Sim {
             Ok(at) => at,
             Err(drop) => return self.lose(&flight, packet, drop, observer),
         };
+        if packet.offload().is_some() && self.may_relay(at) {
+            return self.cut_before_relay(&flight, packet, at, observer);
+        }
         match self.next_at(at, packet) {
             Next::Received => {
                 self.finish(&flight, packet, at, observer);
@@ -435,9 +477,34 @@ impl Sim {
         }
     }
 
+    /// May the host at `at` send on what it gets?
+    fn may_relay(&self, at: InterfaceIdx) -> bool {
+        self.relays.get(at.row()).is_some_and(|relays| *relays)
+    }
+
+    /// Who sends on reads what it sends on: it gets packets that are finished.
+    fn cut_before_relay(
+        &mut self,
+        flight: &InFlight,
+        packet: &Packet,
+        at: InterfaceIdx,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        let pieces = carried_out(packet);
+        let train = self.couple(flight.train(), pieces.len());
+        let InFlight { crossing, subject, from, left, .. } = *flight;
+        for piece in pieces {
+            let part_of = Some(Part { train, whole: flight.sent().clone() });
+            let rare = Some(Box::new(Rare { part_of, stretch: flight.stretch() }));
+            let home = Home::NONE;
+            let flight = InFlight { packet: piece, crossing, subject, from, left, home, rare };
+            self.arrive(flight, Some(Ok(at)), observer);
+        }
+    }
+
     /// What the host at `at` does with a packet that was let in there.
     fn next_at(&mut self, at: InterfaceIdx, packet: &Packet) -> Next {
-        if !self.relays.get(at.row()).is_some_and(|relays| *relays) {
+        if !self.may_relay(at) {
             return Next::Received;
         }
         let id = self.rows.interface_id(at);
@@ -504,6 +571,14 @@ impl Sim {
         at: InterfaceIdx,
         observer: &mut (impl Observer + ?Sized),
     ) {
+        if self.stage_door.leads_from(at) && self.stage_door.is_of(subject.probe) {
+            return self.stage_door.hand_out(at, packet);
+        }
+        if packet.offload().is_some() {
+            let packets = carried_out(packet);
+            packets.iter().for_each(|packet| self.receive(packet, subject, at, observer));
+            return;
+        }
         let datagrams = self.probes[subject.probe].datagrams;
         let has_tcp = self.tcp_at(at).is_some();
         let is_asked = subject.leg == Leg::Request && host::answers(packet.protocol(), datagrams);
@@ -639,10 +714,11 @@ mod tests {
         let (to, data) = ("10.0.0.5:9".parse().unwrap(), [0; 2_000]);
         let whole = build::udp("10.0.0.4:9".parse().unwrap(), to, &data).unwrap();
         let at = Place::Vpc(VpcIdx::from_row(0));
-        assert_eq!(pieces(&whole, Mtu::JUMBO, at, 1), Ok(None));
+        assert_eq!(pieces(&whole, Mtu::JUMBO, at, 1, || true), Ok(None));
         let refused = Drop::new(DropReason::TooBig, at);
-        assert_eq!(pieces(&whole, Mtu::ETHERNET, at, 1), Err(refused));
-        let cut = pieces(&clear_dont_fragment(&whole), Mtu::ETHERNET, at, 1).unwrap().unwrap();
+        assert_eq!(pieces(&whole, Mtu::ETHERNET, at, 1, || true), Err(refused));
+        let cut =
+            pieces(&clear_dont_fragment(&whole), Mtu::ETHERNET, at, 1, || true).unwrap().unwrap();
         assert!(cut.len() == 2 && cut.iter().all(|piece| Mtu::ETHERNET.holds(piece.len())));
     }
 }

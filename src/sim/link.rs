@@ -64,10 +64,38 @@ impl LinkSpec {
     /// Over an edge: 10 ms, the order of what is seen to a nearby site (ours).
     pub const GATEWAY: LinkSpec = LinkSpec::plain(Span::from_millis(10));
 
-    /// Does it do more than delay?
+    /// Does it nothing but delay?
     fn is_plain(&self) -> bool {
         self.jitter == Span::ZERO && self.loss == Probability::ZERO && self.rate.is_none()
     }
+}
+
+/// How links behave of which nothing is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkDefaults {
+    /// What an interface sends.
+    pub interface: LinkSpec,
+    /// What stays inside a VPC.
+    pub vpc: LinkSpec,
+    /// What crosses a peering.
+    pub peering: LinkSpec,
+    /// What crosses a gateway.
+    pub gateway: LinkSpec,
+}
+
+impl LinkDefaults {
+    /// What is usual in a cloud.
+    pub const USUAL: LinkDefaults = LinkDefaults {
+        interface: LinkSpec::INTERFACE,
+        vpc: LinkSpec::VPC,
+        peering: LinkSpec::PEERING,
+        gateway: LinkSpec::GATEWAY,
+    };
+    /// No delay: where packets take real time anyway.
+    pub const NONE: LinkDefaults = {
+        let none = LinkSpec::plain(Span::ZERO);
+        LinkDefaults { interface: none, vpc: none, peering: none, gateway: none }
+    };
 }
 
 /// One direction of a link, with what it remembers.
@@ -100,6 +128,11 @@ impl Link {
             })
         });
         Link { latency: spec.latency, shaped }
+    }
+
+    /// Does nothing that happens to one packet depend on another, or on chance?
+    pub(super) fn only_delays(&self) -> bool {
+        self.shaped.is_none()
     }
 
     /// A packet of `bytes` bytes is handed over at `now`: when does it come out?

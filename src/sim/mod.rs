@@ -14,6 +14,7 @@ pub mod observe;
 mod plane;
 mod probes;
 mod queue;
+mod stage_door;
 pub mod tcp;
 pub mod traffic;
 
@@ -21,8 +22,9 @@ pub mod traffic;
 mod tests;
 
 pub use bounds::RunError;
-pub use link::{LinkOf, LinkSpec};
+pub use link::{LinkDefaults, LinkOf, LinkSpec};
 pub use observe::{Happening, Observer, Subject, World};
+pub use stage_door::Player;
 pub use traffic::{Datagrams, Leg, Load, Pace, ProbeId, ProbeTally, Source, Tally};
 
 use ahead::{Foresight, Verdict};
@@ -33,6 +35,7 @@ use link::Link;
 use plane::{Plane, Refreshed};
 use probes::Probes;
 use queue::{EventQueue, Key, Kind};
+use stage_door::StageDoor;
 use tcp::{ConnectionId, Report, Serve, TcpError, Transfer};
 use traffic::ActiveSource;
 
@@ -111,6 +114,9 @@ pub struct Sim {
     /// By gateway: one link inwards and one outwards.
     gateway_links: Vec<[Link; 2]>,
     specs: std::collections::BTreeMap<LinkOf, LinkSpec>,
+    link_defaults: LinkDefaults,
+    /// Hosts that are played by somebody outside, and what has come for them.
+    stage_door: StageDoor,
     packets: u64,
     /// Of these: packets of probes that are forgotten, which count no more for the run's limit.
     forgotten: u64,
@@ -149,6 +155,8 @@ impl Sim {
             peering_links: Vec::new(),
             gateway_links: Vec::new(),
             specs: std::collections::BTreeMap::new(),
+            link_defaults: LinkDefaults::USUAL,
+            stage_door: StageDoor::default(),
             packets: 0,
             forgotten: 0,
             unsent: 0,
@@ -538,13 +546,13 @@ impl Sim {
         };
         for row in self.stations.len()..self.rows.interface_count() {
             let id = self.rows.interface_id(InterfaceIdx::from_row(row));
-            let spec = spec(&self.specs, LinkOf::Interface(id), LinkSpec::INTERFACE);
+            let spec = spec(&self.specs, LinkOf::Interface(id), self.link_defaults.interface);
             let link = Link::new(spec, self.seed, &format!("link:{id}"));
             self.stations.push(Station { link, sequence: 0 });
         }
         for row in self.vpc_links.len()..self.rows.vpc_count() {
             let id = self.rows.vpc_id(VpcIdx::from_row(row));
-            let spec = spec(&self.specs, LinkOf::Vpc(id), LinkSpec::VPC);
+            let spec = spec(&self.specs, LinkOf::Vpc(id), self.link_defaults.vpc);
             self.vpc_links.push(Link::new(spec, self.seed, &format!("link:{id}")));
         }
         for row in self.peering_links.len()..self.rows.peering_count() {
@@ -558,12 +566,12 @@ impl Sim {
     }
 
     fn links_of_gateway(&self, id: GatewayId) -> [Link; 2] {
-        let spec = self.specs.get(&LinkOf::Gateway(id)).copied().unwrap_or(LinkSpec::GATEWAY);
+        let spec = *self.specs.get(&LinkOf::Gateway(id)).unwrap_or(&self.link_defaults.gateway);
         ["in", "out"].map(|name| Link::new(spec, self.seed, &format!("link:{id}:{name}")))
     }
 
     fn links_of_peering(&self, id: PeeringId) -> [(VpcIdx, Link); 2] {
-        let spec = self.specs.get(&LinkOf::Peering(id)).copied().unwrap_or(LinkSpec::PEERING);
+        let spec = *self.specs.get(&LinkOf::Peering(id)).unwrap_or(&self.link_defaults.peering);
         let ends = self.cloud.peering(id).map(|p| [p.accepter().vpc, p.requester().vpc]);
         let into = |end: usize, name| {
             // A failed request may name a VPC that does not exist; nothing ever crosses to it.

@@ -12,6 +12,7 @@
 //! | write: traffic, answers, ICMP errors | [`build`] |
 //! | cut up and put together | [`fragment()`], [`fragment_v6`], [`Reassembly`] |
 //! | change on the way: translation, hop limit | [`readdress`], [`lower_hop_limit`], [`clear_dont_fragment`] |
+//! | finish what a host has left to its card | [`Packet::parse_offloaded`], [`carried_out`] |
 //! | understand and translate ICMP errors | [`quoted`], [`mtu_told`], [`readdress_quoted`] |
 //!
 //! # What is checked, in this order
@@ -64,6 +65,7 @@ mod extension;
 mod flow;
 mod fragment;
 mod malformed;
+mod offload;
 mod packet;
 mod parse;
 mod protocol;
@@ -78,6 +80,7 @@ pub use describe::describe;
 pub use flow::FlowKey;
 pub use fragment::{CannotFragment, fragment, fragment_v6};
 pub use malformed::{Header, Malformed};
+pub use offload::{Offload, Places, carried_out};
 pub use packet::Packet;
 pub use protocol::{
     Echo, EchoKind, Family, Fragment, FragmentPlace, Icmp, Protocol, TcpFlags, TcpSegment,

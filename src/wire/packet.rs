@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::parse::{self, Layout};
 use super::{
-    Echo, EchoKind, Family, FlowKey, Fragment, FragmentPlace, Icmp, Malformed, Protocol, TcpFlags,
-    TcpSegment, Transport,
+    Echo, EchoKind, Family, FlowKey, Fragment, FragmentPlace, Icmp, Malformed, Offload, Protocol,
+    TcpFlags, TcpSegment, Transport,
 };
 
 /// Bytes that were checked to be an IP packet. The contract is in [`crate::wire`].
@@ -37,6 +37,21 @@ impl Packet {
     pub fn parse(bytes: Bytes) -> Result<Packet, Malformed> {
         let layout = parse::layout(&bytes)?;
         Ok(Packet { bytes, layout })
+    }
+
+    /// Takes `bytes` as [`Packet::parse`] does, as a packet that a host has handed to its network card
+    /// with `offload` left to do: the transport checksum is not looked at, since it is not right yet.
+    ///
+    /// # Errors
+    /// As [`Packet::parse`], but for that checksum.
+    pub fn parse_offloaded(bytes: Bytes, offload: Offload) -> Result<Packet, Malformed> {
+        let layout = parse::layout_of(&bytes, offload)?;
+        Ok(Packet { bytes, layout })
+    }
+
+    /// What is left to be done to it.
+    pub const fn offload(&self) -> Offload {
+        self.layout.offload
     }
 
     /// Everything that was parsed, bytes behind the packet's end included: what a capture shows.

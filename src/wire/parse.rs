@@ -9,7 +9,7 @@
 
 use super::checksum::Sum;
 use super::extension::{Extension, FIXED};
-use super::{Family, FragmentPlace, Header, Malformed, Protocol};
+use super::{Family, FragmentPlace, Header, Malformed, Offload, Protocol};
 use crate::base::limit::{IPV6_EXTENSION_BYTES_MAX, IPV6_EXTENSIONS_MAX, PACKET_BYTES_MAX};
 
 /// Offsets into an accepted packet, counted from the first byte of the IP header.
@@ -32,18 +32,26 @@ pub(super) struct Layout {
     pub(super) family: Family,
     /// What begins at `transport`.
     pub(super) protocol: Protocol,
+    /// What is left to be done to it.
+    pub(super) offload: Offload,
 }
 
 /// Where the parts of the packet at the start of `bytes` are. Reads each byte once for its
 /// checksums and allocates nothing.
 pub(super) fn layout(bytes: &[u8]) -> Result<Layout, Malformed> {
+    layout_of(bytes, Offload::NONE)
+}
+
+/// The same of a packet with `offload` left to do: if any is, its transport checksum is not read.
+#[inline]
+pub(super) fn layout_of(bytes: &[u8], offload: Offload) -> Result<Layout, Malformed> {
     let Some(first) = bytes.first() else { return Err(Malformed::Empty) };
     if bytes.len() > PACKET_BYTES_MAX {
         return Err(Malformed::TooLong { had: bytes.len() });
     }
     match first >> 4 {
-        4 => ipv4(bytes),
-        6 => ipv6(bytes),
+        4 => ipv4(bytes, offload),
+        6 => ipv6(bytes, offload),
         version => Err(Malformed::Version { version }),
     }
 }
@@ -62,6 +70,7 @@ struct Upper<'a> {
     fragment_header: usize,
     /// Can the transport checksum be computed from this packet alone?
     checksum: Verifiable,
+    offload: Offload,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,9 +79,15 @@ enum Verifiable {
     No,
 }
 
+impl Verifiable {
+    const fn of(offload: Offload) -> Verifiable {
+        if offload.is_some() { Verifiable::No } else { Verifiable::Yes }
+    }
+}
+
 /// RFC 791, 3.1. The checksum comes before the lengths, since they are worth nothing without it
 /// (RFC 1812, 5.2.2).
-fn ipv4(bytes: &[u8]) -> Result<Layout, Malformed> {
+fn ipv4(bytes: &[u8], offload: Offload) -> Result<Layout, Malformed> {
     let head: &[u8; 20] = fixed_part(Header::Ipv4, bytes, 0)?;
     let words = head[0] & 0x0f;
     if words < 5 {
@@ -107,12 +122,13 @@ fn ipv4(bytes: &[u8]) -> Result<Layout, Malformed> {
         at: header_len,
         fragment,
         fragment_header: 0,
-        checksum: if fragment.is_none() { Verifiable::Yes } else { Verifiable::No },
+        checksum: if fragment.is_none() { Verifiable::of(offload) } else { Verifiable::No },
+        offload,
     })
 }
 
 /// RFC 8200, 3 and 4.
-fn ipv6(bytes: &[u8]) -> Result<Layout, Malformed> {
+fn ipv6(bytes: &[u8], offload: Offload) -> Result<Layout, Malformed> {
     let head: &[u8; FIXED] = fixed_part(Header::Ipv6, bytes, 0)?;
     let total = FIXED + usize::from(u16::from_be_bytes([head[4], head[5]]));
     let Some(ip) = bytes.get(..total) else {
@@ -130,7 +146,8 @@ fn ipv6(bytes: &[u8]) -> Result<Layout, Malformed> {
         at: FIXED,
         fragment: None,
         fragment_header: 0,
-        checksum: Verifiable::Yes,
+        checksum: Verifiable::of(offload),
+        offload,
     };
     let mut count = 0;
     // What follows the header of a later fragment is data from the middle of the packet.
@@ -224,6 +241,7 @@ fn upper(found: &Upper<'_>) -> Result<Layout, Malformed> {
         fragment: found.fragment,
         family: found.family,
         protocol: found.protocol,
+        offload: found.offload,
     })
 }
 

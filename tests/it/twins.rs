@@ -246,6 +246,8 @@ fn orders(n: usize) -> Vec<Vec<usize>> {
 /// other reason of theirs is met is asserted in `whole.rs`; the links' are in `sim/worlds.rs`.)
 #[test]
 fn what_is_no_packet_is_dropped_before_the_twins() {
-    let (drop, _) = forward::admit(InterfaceIdx::from_row(0), Bytes::new()).unwrap_err();
+    let (drop, _) =
+        forward::admit(InterfaceIdx::from_row(0), Bytes::new(), vpclab::wire::Offload::NONE)
+            .unwrap_err();
     assert_eq!(drop.reason, DropReason::Malformed);
 }

@@ -226,10 +226,9 @@ fn public_for<'a>(
     ask.cloud().public_allocation(id, private)
 }
 
-/// The hardware address of an interface: one that is administered locally, made from the id.
+/// The hardware address of an interface.
 pub(super) fn mac(id: InterfaceId) -> String {
-    let [.., a, b, c, d, e] = id.digits().value().to_be_bytes();
-    format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}")
+    crate::cloud::instance::hardware_address(id)
 }
 
 /// Does the VPC give its interfaces names?

@@ -247,7 +247,7 @@ impl Rare {
         slot.way = Way::Rare;
         slot.is_new = false;
         self.crossing[at] = Some(crossing);
-        let fits = crossing.mtu().holds(packet.len());
+        let fits = crossing.mtu().holds(packet.longest());
         slot.state = if fits { State::Left } else { State::MustBeCut };
         if !fits {
             self.too_long(at, slot, worker);

@@ -65,7 +65,7 @@ impl Fabric {
         memory: &mut impl Tracking,
     ) -> Result<Crossing, Drop> {
         let crossing = self.cross(from, packet, memory)?;
-        if !crossing.mtu().holds(packet.len()) && !packet.may_be_fragmented() {
+        if !crossing.mtu().holds(packet.longest()) && !packet.may_be_fragmented() {
             return Err(Drop::new(DropReason::TooBig, crossing.bottleneck()));
         }
         Ok(crossing)

@@ -112,8 +112,8 @@ impl Sums {
     }
 
     fn count(&mut self, now: Instant, sighting: &Sighting<'_>) {
-        self.packets += 1;
-        self.bytes += sighting.packet.len() as u64;
+        self.packets += sighting.packet.count();
+        self.bytes += sighting.packet.wire_bytes();
         self.last = now;
         self.tcp_flags |= sighting.packet.tcp_flags().map_or(0, shown_flags);
         self.path = self.path.or(sighting.path);
