@@ -21,6 +21,7 @@
 //! | 5 | [`report`] | how is it told? |
 //! | 6 | [`bench`](mod@bench) | how many packets a second does this machine forward? |
 //! | 6 | `api` | which network do EC2's clients ask for, and what is it answered? |
+//! | 6 | `live` | which real processes send here, and in which namespaces? |
 //! | 6 | [`scenario`] | what does this file say, and does it hold? |
 //! | 7 | [`cli`] | which flags lead to which call? |
 //!
@@ -73,6 +74,8 @@ pub mod bench;
 pub mod cli;
 pub mod cloud;
 pub mod forward;
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub mod live;
 pub mod reach;
 pub mod report;
 #[cfg(feature = "scenario")]

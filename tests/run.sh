@@ -3,11 +3,23 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# tshark reads the captures back, valgrind counts instructions; the tests fail without them rather
-# than skip.
+# tshark reads the captures back, valgrind counts instructions, and the rest is what real processes do on
+# the hosts of live mode; the tests fail without them rather than skip.
 missing=""
-command -v tshark >/dev/null || missing="tshark"
-command -v valgrind >/dev/null || missing="$missing valgrind"
+while read -r program package; do
+    command -v "$program" >/dev/null || missing="$missing $package"
+done <<'PROGRAMS'
+tshark tshark
+valgrind valgrind
+curl curl
+ip iproute2
+iperf3 iperf3
+nmap nmap
+ping iputils-ping
+python3 python3
+setpriv util-linux
+traceroute traceroute
+PROGRAMS
 if [ -n "$missing" ]; then
     sudo=""
     [ "$(id -u)" = 0 ] || sudo=sudo
@@ -29,6 +41,8 @@ cargo test --locked --profile checks --test it -- worlds ten_million --ignored -
 # 200 kills of a server at work, 100,000 races of two owners, a million fuzzed requests, and a journal with every byte of it wrong in turn.
 cargo test --locked --profile checks --test it -- kill race hostile --ignored --nocapture
 cargo test --locked --profile checks --lib -- journal --ignored
+# Live mode once more, by somebody else: the tests above ran as root or as nobody in particular.
+tests/live/other-user.sh
 # The server, as AWS's own clients use it.
 VPCLAB_BIN=$PWD/target/checks/vpclab tests/clients/run.sh -q
 # The program itself, as a user runs it.

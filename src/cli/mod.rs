@@ -7,6 +7,8 @@
 mod bench;
 mod explain;
 mod lint;
+#[cfg(target_os = "linux")]
+mod live;
 mod output;
 mod output_files;
 mod progress;
@@ -14,6 +16,8 @@ mod remote;
 mod run;
 mod serve;
 mod trace;
+#[cfg(target_os = "linux")]
+mod up;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,6 +77,26 @@ enum Command {
     Tcp(remote::Tcp),
     /// Write the network of a running server as a network file
     Export(remote::Export),
+    /// Bring a network to life: each instance is a host that runs real programs
+    #[cfg(target_os = "linux")]
+    Up(up::Args),
+    /// Run a program on a live instance
+    #[cfg(target_os = "linux")]
+    Exec(live::Exec),
+    /// List running labs and their instances
+    #[cfg(target_os = "linux")]
+    Ps(live::Ps),
+    /// End labs
+    #[cfg(target_os = "linux")]
+    Down(live::Down),
+    /// What `up` starts inside
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    LabInside(up::Args),
+    /// What `exec` starts inside
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    ExecInside(live::ExecInside),
     /// Explain a drop reason, a lint rule or an error code
     Explain(explain::Args),
     /// Print the JSON Schema of scenario files
@@ -169,6 +193,18 @@ pub fn main() -> ExitCode {
         Command::Udp(args) => remote::udp(&args, &mut out),
         Command::Tcp(args) => remote::tcp(&args, &mut out),
         Command::Export(args) => remote::export(&args, &mut out),
+        #[cfg(target_os = "linux")]
+        Command::Up(args) => return live::up(&args, &mut out),
+        #[cfg(target_os = "linux")]
+        Command::Exec(args) => return live::exec(&args, &mut out),
+        #[cfg(target_os = "linux")]
+        Command::ExecInside(args) => return live::exec_inside(&args, &mut out),
+        #[cfg(target_os = "linux")]
+        Command::LabInside(args) => live::inside(&args, &mut out),
+        #[cfg(target_os = "linux")]
+        Command::Ps(args) => live::ps(&args, &mut out),
+        #[cfg(target_os = "linux")]
+        Command::Down(args) => live::down(&args, &mut out),
         Command::Explain(args) => explain::explain(&args, &mut out),
         Command::Schema { network } => schema(network, &mut out),
         Command::Completions { shell } => completions(shell, &mut out),

@@ -30,6 +30,7 @@ mod lint;
 mod lint_worlds;
 #[cfg(feature = "scenario")]
 mod mutations;
+mod outside;
 #[cfg(feature = "scenario")]
 mod pages;
 #[cfg(feature = "scenario")]

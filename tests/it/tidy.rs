@@ -57,10 +57,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("smoltcp", &["sim/tcp"]),
     ("saphyr_parser", &["scenario/yaml"]),
     ("annotate_snippets", &["base/diag"]),
-    ("serde_json", &["report/json.rs", "scenario/", "cli/", "api/"]),
+    ("serde_json", &["report/json.rs", "scenario/", "cli/", "api/", "live/"]),
     ("jiff", &["report/json.rs", "scenario/", "api/"]),
-    ("tokio", &["api/", "cli/"]),
-    ("hyper", &["api/http", "cli/"]),
+    ("tokio", &["api/", "cli/", "live/"]),
+    ("hyper", &["api/http", "cli/", "live/services/metadata"]),
+    ("simple_dns", &["live/services/dns"]),
     ("redb", &["api/journal"]),
     ("postcard", &["api/journal", "api/entry.rs", "cloud/tests/properties.rs", "base/id.rs"]),
     ("prometheus_client", &["api/metrics.rs"]),
@@ -71,6 +72,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anstream", &["cli/"]),
     ("indicatif", &["cli/"]),
     ("tracing_subscriber", &["cli/"]),
+    ("nix", &["live/"]),
+    ("rustix", &["live/", "cli/up.rs"]),
+    ("tun_rs", &["live/netns.rs"]),
+    ("netlink_packet_core", &["live/netns.rs"]),
+    ("netlink_packet_route", &["live/netns.rs"]),
+    ("netlink_sys", &["live/netns.rs", "live/ethtool.rs"]),
 ];
 
 /// Lines of a file before it is to be split by noun.
