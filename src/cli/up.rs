@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -264,9 +264,10 @@ fn watch(
             Show::Log => told.news(&summary),
             Show::Screen => {
                 let headline = format!(
-                    "{}  {}  up {}  Ctrl-C ends it",
+                    "{}  {}{}  up {}  Ctrl-C ends it",
                     of.about,
                     live(of),
+                    lost(of),
                     Span::from_secs(began.elapsed().as_secs())
                 );
                 let size = terminal_size();
@@ -283,6 +284,16 @@ fn live(of: &Watch) -> String {
     match of.roster.hosts().len() {
         1 => "1 live instance".to_owned(),
         count => format!("{count} live instances"),
+    }
+}
+
+/// What no observer sees: packets that the network delivered and a device did not take.
+fn lost(of: &Watch) -> String {
+    let counts = of.roster.engine().counts();
+    let lost = [&counts.unwritten, &counts.misunderstood];
+    match lost.map(|count| count.load(Ordering::Relaxed)).iter().sum() {
+        0_u64 => String::new(),
+        lost => format!("  {lost} packets lost at devices"),
     }
 }
 

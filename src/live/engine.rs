@@ -68,13 +68,10 @@ fn system(doing: &'static str) -> impl Fn(nix::Error) -> EngineError {
     move |why| EngineError::System { doing, why: why.into() }
 }
 
-/// What an engine has counted, for whoever shows it.
+/// What devices did not take or said wrongly, for whoever shows it. What passes, the world's observers
+/// count.
 #[derive(Debug, Default)]
 pub struct EngineCounts {
-    /// Packets that hosts have sent.
-    pub read: AtomicU64,
-    /// Packets that hosts have got.
-    pub written: AtomicU64,
     /// Packets that a host's device did not take.
     pub unwritten: AtomicU64,
     /// What devices gave that was not understood: this program's fault, or the kernel's.
@@ -300,7 +297,6 @@ impl Loop {
                     return;
                 }
             };
-            self.counts.read.fetch_add(1, Ordering::Relaxed);
             let header = self.pool.buffer().get(..length.min(virtio::LENGTH)).unwrap_or_default();
             match virtio::offload(header) {
                 Ok(offload) => {
@@ -359,14 +355,10 @@ impl Loop {
             let header = virtio::header(&packet);
             let bytes = packet.bytes().get(..packet.len()).unwrap_or_default();
             let parts = [IoSlice::new(&header), IoSlice::new(bytes)];
-            let count = match port.device.write_vectored(&parts) {
-                Ok(_) => &self.counts.written,
-                Err(error) => {
-                    tracing::debug!(interface = %at, %error, "a device does not take a packet");
-                    &self.counts.unwritten
-                }
-            };
-            count.fetch_add(1, Ordering::Relaxed);
+            if let Err(error) = port.device.write_vectored(&parts) {
+                tracing::debug!(interface = %at, %error, "a device does not take a packet");
+                self.counts.unwritten.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }

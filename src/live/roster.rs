@@ -150,8 +150,9 @@ impl Roster {
             stays
         });
         let left = before - members.by_interface.len();
-        let joined = self.join(wanted, members)?;
+        // Whoever could not join is tried again when the cloud changes, not twice a second.
         members.seen = Some(latest);
+        let joined = self.join(wanted, members)?;
         Ok(Changes { joined, left })
     }
 

@@ -205,13 +205,11 @@ fn answer(head: &Head, query: &Packet<'_>, from: VpcId, ground: &dyn Ground) -> 
         return head.refuse(RCODE::Refused);
     }
     let mut reply = head.reply();
-    if let Some(opt) = query.opt() {
+    if query.opt().is_some() {
+        // Of versions there is one (RFC 6891). The reader of messages takes the flag of DNSSEC for a
+        // part of the version, so that it cannot be asked which one is wanted.
         let further = OPT { opt_codes: Vec::new(), udp_packet_size: UDP_BYTES, version: 0 };
         *reply.opt_mut() = Some(further);
-        if opt.version != 0 {
-            *reply.rcode_mut() = RCODE::BADVERS;
-            return reply.build_bytes_vec().ok();
-        }
     }
     let text;
     let found = seen(ground, |cloud, now| find(cloud, from, question, now))??;
