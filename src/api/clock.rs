@@ -67,9 +67,13 @@ impl Clock {
         }
     }
 
-    /// Does time pass by itself?
-    pub fn is_virtual(&self) -> bool {
-        matches!(self, Clock::Virtual(_))
+    /// Its name in `/_vpclab/clock`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Clock::Wall => "wall",
+            Clock::Virtual(_) => "virtual",
+            Clock::Ahead(_) => "ahead",
+        }
     }
 }
 

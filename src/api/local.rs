@@ -100,7 +100,7 @@ async fn reset(server: &Server) -> Result<Answer, Fault> {
 
 fn clock(server: &Server) -> Result<Answer, Fault> {
     let now = super::server::present(server, &*server.read()?);
-    let kind = if server.clock().is_virtual() { "virtual" } else { "wall" };
+    let kind = server.clock().kind();
     let body = serde_json::json!({"now": super::clock::timestamp(now), "clock": kind});
     Ok(Answer::json(200, body.to_string()))
 }
@@ -110,7 +110,7 @@ fn advance(server: &Server, request: &Request) -> Result<Answer, Fault> {
     let params = Params::parse([request.query.as_bytes(), &request.body])?;
     let by: Span = params.parsed("by")?.ok_or_else(|| Fault::missing("by"))?;
     if server.clock().advance(by).is_none() {
-        let message = "The clock is the host's; start the server with `--clock virtual`.";
+        let message = "The clock is the host's; start the server with `--clock virtual`, or a lab with `vpclab up --api`.";
         return Err(Fault::new("InvalidParameterValue", message));
     }
     clock(server)

@@ -9,6 +9,10 @@ use super::time::Span;
 
 // ---- time -----------------------------------------------------------------------------------
 
+/// Packets on their way at one time in a network with live hosts (ours): what hosts send beyond that ends
+/// at their interfaces, `queue-full`. Whoever floods a link of long latency stops there.
+pub const OUTSIDE_PENDING_MAX: usize = 32_768;
+
 /// Longest run in virtual time (ours): 100 years of 365 days.
 pub const RUN_SPAN_MAX: Span = Span::from_days(36_500);
 /// Longest latency or jitter of a link (ours).

@@ -177,6 +177,8 @@ pub fn main() -> ExitCode {
     let level = match (args.verbose, &args.command) {
         (true, _) => Some(tracing::Level::DEBUG),
         (false, Command::Serve(_)) => Some(tracing::Level::WARN),
+        #[cfg(target_os = "linux")]
+        (false, Command::LabInside(_)) => Some(tracing::Level::WARN),
         (false, _) => None,
     };
     if let Some(level) = level {

@@ -185,7 +185,7 @@ pub(super) fn inside(args: &Args, lab: Inside, out: &mut Output) -> Result<Exit,
     let roster = Arc::new(Roster::new(Arc::clone(&ground), engine, runtime_handle, cast, end));
     roster.follow()?;
     lab.ready(Arc::clone(&roster) as Arc<dyn Desk>)?;
-    let show = Show::of(args, out);
+    let show = Show::of(args);
     let lived = watch(&Watch { ground, view, roster, about, show }, pcap.as_ref(), &ended, out);
     if let Some(pcap) = &pcap {
         pcap.write_early(out);
@@ -207,7 +207,7 @@ enum Show {
 }
 
 impl Show {
-    fn of(args: &Args, _: &Output) -> Show {
+    fn of(args: &Args) -> Show {
         match (args.json, io::stdout().is_terminal()) {
             (true, _) => Show::Json,
             (false, true) => Show::Screen,

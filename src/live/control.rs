@@ -269,7 +269,14 @@ pub fn names() -> Result<Vec<LabName>, LiveError> {
             names.insert(name);
         }
     }
-    Ok(names.into_iter().collect())
+    Ok(names.into_iter().filter(|name| !is_taken_by_another(name)).collect())
+}
+
+/// Does another user listen under a name of this one? Anybody may take any abstract name.
+fn is_taken_by_another(name: &LabName) -> bool {
+    let stream = address(name).map(|address| UnixStream::connect_addr(&address));
+    let owner = stream.map(|stream| stream.and_then(|stream| check_owner(&stream)));
+    matches!(owner, Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// The lab that was named, or the only one.
@@ -308,7 +315,9 @@ pub fn stop(name: &LabName) -> Result<(), LiveError> {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
             Err(error) => return Err(doing(error.into())),
         }
-        has_ended(&process).map_err(doing)?;
+        if !has_ended(&process).map_err(doing)? {
+            return Err(doing(io::ErrorKind::TimedOut.into()));
+        }
     }
     Ok(())
 }

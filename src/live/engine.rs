@@ -28,7 +28,7 @@ use super::pool::Pool;
 use super::virtio;
 use crate::base::id::InterfaceId;
 use crate::base::time::Span;
-use crate::sim::Player;
+use crate::sim::{Player, RunError};
 use crate::wire::{Offload, Packet};
 
 /// Packets read from one device before it is the next one's turn (ours): enough to make a system call
@@ -56,6 +56,9 @@ pub enum EngineError {
     /// The world is broken.
     #[error(transparent)]
     Broken(#[from] BrokenGround),
+    /// The network cannot go on.
+    #[error("the network has stopped: {0}")]
+    World(#[from] RunError),
     /// It has been stopped.
     #[error("the engine has been stopped")]
     Stopped,
@@ -81,6 +84,7 @@ pub struct EngineCounts {
 /// What the engine is told.
 enum Order {
     Add(InterfaceId, OwnedFd),
+    Announce(InterfaceId),
     Remove(InterfaceId),
     Stop,
 }
@@ -135,6 +139,11 @@ impl Engine {
     /// device with a virtio-net header, not blocking.
     pub fn add(&self, interface: InterfaceId, device: OwnedFd) {
         self.order(Order::Add(interface, device));
+    }
+
+    /// The world has changed: says to it again that the host behind this interface is played outside.
+    pub fn announce(&self, interface: InterfaceId) {
+        self.order(Order::Announce(interface));
     }
 
     /// The simulator plays the host again; its device is closed.
@@ -247,6 +256,7 @@ impl Loop {
         while let Ok(order) = self.inbox.try_recv() {
             match order {
                 Order::Add(interface, device) => self.add(interface, device)?,
+                Order::Announce(interface) => self.announce(interface)?,
                 Order::Remove(interface) => self.remove(interface)?,
                 Order::Stop => return Ok(Then::End),
             }
@@ -260,13 +270,17 @@ impl Loop {
         self.next_token += 1;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, token);
         self.poll.add(&device, event).map_err(system("watch a device"))?;
-        self.ground.act(&mut |sim, _| {
-            // Nobody sends to an interface that is gone, nor is it heard.
-            let _ = sim.set_player(interface, Player::Outside);
-        })?;
+        self.announce(interface)?;
         self.ports.insert(token, Port { interface, device: device.into() });
         self.tokens.insert(interface, token);
         Ok(())
+    }
+
+    fn announce(&self, interface: InterfaceId) -> Result<(), BrokenGround> {
+        self.ground.act(&mut |sim, _| {
+            // Nobody sends to an interface that is gone, nor is it heard.
+            let _ = sim.set_player(interface, Player::Outside);
+        })
     }
 
     fn remove(&mut self, interface: InterfaceId) -> Result<(), EngineError> {
@@ -305,7 +319,7 @@ impl Loop {
                 }
                 Err(why) => {
                     self.counts.misunderstood.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(interface = %port.interface, %why, "a packet is not understood");
+                    tracing::debug!(interface = %port.interface, %why, "a packet is not understood");
                 }
             }
         }
@@ -315,18 +329,18 @@ impl Loop {
     fn carry(&mut self) -> Result<(), EngineError> {
         let (sent, arrived) = (&mut self.sent, &mut self.arrived);
         let mut next = None;
+        let mut ran = Ok(());
         self.ground.act(&mut |sim, observer| {
             for (from, bytes, offload) in sent.drain(..) {
                 sim.send_from_outside(from, bytes, offload, observer);
             }
             let now = sim.now();
-            if let Err(error) = sim.run_until(now, observer) {
-                // What could not have its turn has it next time.
-                tracing::error!(%error, "too much happens at once");
-            }
+            ran = sim.run_until(now, observer);
             sim.fetch_arrivals(|at, packet| arrived.push_back((at, packet)));
             next = sim.next_event().map(|at| at.since(now));
         })?;
+        // The event that does not come to its turn would not do so next time either.
+        ran?;
         self.wake_in(next)
     }
 

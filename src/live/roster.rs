@@ -12,6 +12,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -136,16 +138,22 @@ impl Roster {
         self.ground.look(&mut |cloud| {
             latest = cloud.latest();
             if members.seen != Some(latest) {
-                wanted = self.wanted(cloud, members);
-                there = Some(present(cloud));
+                let present = present(cloud);
+                wanted = self.wanted(cloud, members, &present);
+                there = Some(present);
             }
         })?;
         let Some(there) = there else { return Ok(Changes::default()) };
         let before = members.by_interface.len();
-        members.by_interface.retain(|interface, _| {
-            let stays = there.contains(interface);
-            if !stays {
+        members.by_interface.retain(|interface, member| {
+            let stays = there.get(interface) == Some(&member.addresses);
+            if stays {
+                // The cloud may have been emptied and built again: the ids are the same, the world is
+                // not, and knows nobody.
+                self.engine.announce(*interface);
+            } else {
                 self.engine.remove(*interface);
+                end_processes(&member.netns);
             }
             stays
         });
@@ -157,15 +165,15 @@ impl Roster {
     }
 
     /// Whoever is to be live and is not.
-    fn wanted(&self, cloud: &Cloud, members: &Members) -> Vec<Wanted> {
+    fn wanted(&self, cloud: &Cloud, members: &Members, present: &Present) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for (instance, found) in cloud.instances() {
             let Some(id) = found.interface() else { continue };
             let name = cloud.name(ResourceId::Instance(instance));
-            let label = name.map_or_else(|| instance.to_string(), str::to_owned);
+            let label = name.map_or_else(|| instance.to_string(), printable);
             let Some(interface) = cloud.interface(id) else { continue };
             if found.state != InstanceState::Running
-                || members.by_interface.contains_key(&id)
+                || members.by_interface.get(&id).map(|member| &member.addresses) == present.get(&id)
                 || !self.cast.has(&label, instance)
             {
                 continue;
@@ -249,9 +257,33 @@ impl Roster {
     }
 }
 
-/// Interfaces of instances that have not ended.
-fn present(cloud: &Cloud) -> BTreeSet<InterfaceId> {
-    cloud.instances().filter_map(|(_, instance)| instance.interface()).collect()
+/// Primary interfaces with their addresses.
+type Present = BTreeMap<InterfaceId, Vec<IpAddr>>;
+
+/// Those of instances that have not ended.
+fn present(cloud: &Cloud) -> Present {
+    let interfaces = cloud.instances().filter_map(|(_, instance)| instance.interface());
+    interfaces.filter_map(|id| Some((id, cloud.interface(id)?.addresses.clone()))).collect()
+}
+
+/// A name as a line of text can have it: tags may hold anything.
+fn printable(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// Kills whatever runs in a host's namespace: a terminated instance runs nothing. What cannot be killed has
+/// ended, or is nobody's we know.
+fn end_processes(netns: &OwnedFd) {
+    let Ok(wanted) = nix::sys::stat::fstat(netns) else { return };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    // The first process is the lab.
+    for pid in pids.filter(|pid| *pid > 1) {
+        let space = nix::sys::stat::stat(format!("/proc/{pid}/ns/net").as_str());
+        if space.is_ok_and(|space| (space.st_dev, space.st_ino) == (wanted.st_dev, wanted.st_ino)) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
 }
 
 impl Desk for Roster {

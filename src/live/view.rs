@@ -26,7 +26,8 @@ use crate::wire::Packet;
 /// alone.
 const TALKS_MAX: usize = 10_000;
 
-/// Kinds of drops that are told apart: from whom, to where, why (ours).
+/// Kinds of drops that are told apart: from whom, to where, why (ours). Of more, the one that was explained
+/// longest ago is forgotten; its packets stay in the totals.
 const DROPS_MAX: usize = 1_000;
 
 /// After so long a kind of drop is explained anew (ours): the network may have changed.
@@ -233,13 +234,22 @@ impl Board {
                 known.told = told;
                 known.explained = world.now;
             }
-        } else if self.dropped.len() < DROPS_MAX
-            && let Some(told) = explain::one(world, subject, what)
-        {
+        } else if let Some(told) = explain::one(world, subject, what) {
+            if self.dropped.len() >= DROPS_MAX {
+                self.forget_oldest();
+            }
             let mut meter = Meter::default();
             count(&mut meter.total);
             self.dropped.insert(key, Dropped { meter, told, explained: world.now });
             self.last = Some((world.now, key));
+        }
+    }
+
+    /// Makes room for a new kind of drop. Linear, for those who drop a thousand kinds.
+    fn forget_oldest(&mut self) {
+        let oldest = self.dropped.iter().min_by_key(|(_, dropped)| dropped.explained);
+        if let Some(key) = oldest.map(|(key, _)| *key) {
+            self.dropped.remove(&key);
         }
     }
 }

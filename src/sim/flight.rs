@@ -238,9 +238,8 @@ impl Sim {
         match forward::admit(subject.sender, bytes.clone(), offload) {
             Ok(packet) => self.send(packet, subject, observer),
             Err((drop, wrong)) => {
-                self.count_sent(subject);
                 let what = Happening::Malformed { bytes: &bytes, drop, wrong };
-                self.drop_packet(subject, Counts::Whole, drop, what, observer);
+                self.refuse(subject, drop, what, observer);
             }
         }
     }
@@ -527,6 +526,18 @@ impl Sim {
     }
 
     /// The end of a packet that is not delivered.
+    /// A host's packet ends before it leaves.
+    pub(super) fn refuse(
+        &mut self,
+        subject: Subject,
+        drop: Drop,
+        what: Happening<'_>,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        self.count_sent(subject);
+        self.drop_packet(subject, Counts::Whole, drop, what, observer);
+    }
+
     fn drop_packet(
         &mut self,
         subject: Subject,
@@ -698,7 +709,7 @@ impl Sim {
         let (home, rare) = (Home::NONE, None);
         let flight = InFlight { packet: notice, crossing, subject, from, left, home, rare };
         // The router is one step away: the notice takes what a packet inside the VPC takes.
-        let at = left + super::LinkSpec::VPC.latency;
+        let at = left + self.link_defaults.vpc.latency;
         self.push(at, Kind::Arrive, flight);
     }
 }

@@ -8,9 +8,11 @@ use bytes::Bytes;
 
 use super::Sim;
 use super::link::LinkDefaults;
-use super::observe::{Observer, Subject};
+use super::observe::{Happening, Observer, Subject};
 use super::traffic::{Datagrams, Leg, ProbeId, ProbeTally};
 use crate::base::id::{InterfaceId, InterfaceIdx};
+use crate::base::limit::OUTSIDE_PENDING_MAX;
+use crate::forward::{Drop, DropReason, Place};
 use crate::wire::{Offload, Packet};
 
 /// Hosts that are played outside.
@@ -83,7 +85,24 @@ impl Sim {
         self.memory.connections.set_now(self.now);
         let probe = self.outside_probe();
         let subject = Subject { probe, leg: Leg::Request, sender: row, meant: None };
+        if self.queue.len() >= OUTSIDE_PENDING_MAX
+            && let Ok(packet) = Packet::parse_offloaded(bytes.clone(), offload)
+        {
+            return self.turn_away(&packet, subject, observer);
+        }
         self.send_bytes(bytes, offload, subject, observer);
+    }
+
+    /// So much is on its way that this packet finds no room at its own interface.
+    fn turn_away(
+        &mut self,
+        packet: &Packet,
+        subject: Subject,
+        observer: &mut (impl Observer + ?Sized),
+    ) {
+        let drop = Drop::new(DropReason::QueueFull, Place::Interface(subject.sender));
+        let what = Happening::NotSent { packet, from: subject.sender, drop };
+        self.refuse(subject, drop, what, observer);
     }
 
     /// Hands over what has arrived for hosts that are played outside, in order.

@@ -80,7 +80,7 @@ pub use describe::describe;
 pub use flow::FlowKey;
 pub use fragment::{CannotFragment, fragment, fragment_v6};
 pub use malformed::{Header, Malformed};
-pub use offload::{Offload, Places, carried_out};
+pub use offload::{Offload, Places, SEGMENT_PAYLOAD_MIN, carried_out};
 pub use packet::Packet;
 pub use protocol::{
     Echo, EchoKind, Family, Fragment, FragmentPlace, Icmp, Protocol, TcpFlags, TcpSegment,

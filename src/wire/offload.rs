@@ -10,7 +10,12 @@
 //! [`Packet::wire_bytes`].
 
 use super::checksum::Sum;
+use super::parse::Layout;
 use super::{Family, Packet, Protocol, TcpFlags};
+
+/// The least payload of a segment that a host may leave to its card (ours, as Linux's
+/// `tcp_min_snd_mss`): with one byte each, a packet would be 65,000.
+pub const SEGMENT_PAYLOAD_MIN: u16 = 48;
 
 /// What is left to be done to a packet before it could be on a wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
@@ -23,12 +28,20 @@ impl Offload {
     pub const CHECKSUM: Offload = Offload(u16::MAX);
 
     /// It stands for TCP segments with at most `payload` bytes each, whose checksums are left
-    /// too. `None` for 0 and 65,535, which no segment has.
+    /// too. `None` for less than [`SEGMENT_PAYLOAD_MIN`] and for 65,535, which no segment has.
     pub const fn segments(payload: u16) -> Option<Offload> {
         match payload {
-            0 | u16::MAX => None,
+            ..SEGMENT_PAYLOAD_MIN | u16::MAX => None,
             payload => Some(Offload(payload)),
         }
+    }
+
+    /// Can a card do this to a whole packet of this layout?
+    pub(super) fn suits(self, layout: &Layout) -> bool {
+        let protocol = layout.protocol;
+        let has_checksum = protocol == Protocol::TCP || protocol == Protocol::UDP;
+        let may_be_cut = self.payload().is_none() || protocol == Protocol::TCP;
+        layout.fragment.is_none() && has_checksum && may_be_cut
     }
 
     /// Is anything left to be done?
@@ -286,13 +299,31 @@ mod tests {
     }
 
     #[test]
+    fn what_no_card_can_do_is_not_left() {
+        let (from, to) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let segments = Offload::segments(100).unwrap();
+        let echo = build::echo(crate::wire::EchoKind::Request, from, to, 1, 1, &[0; 500]).unwrap();
+        let datagram = build::udp((from, 1).into(), (to, 2).into(), &[0; 500]).unwrap();
+        for (right, offload) in
+            [(&echo, Offload::CHECKSUM), (&echo, segments), (&datagram, segments)]
+        {
+            let packet = Packet::parse_offloaded(right.bytes().clone(), offload).unwrap();
+            assert_eq!((packet.offload(), packet.count()), (Offload::NONE, 1));
+            let mut wrong = right.bytes().to_vec();
+            *wrong.last_mut().unwrap() ^= 1;
+            assert!(Packet::parse_offloaded(wrong.into(), offload).is_err(), "{offload:?}");
+        }
+    }
+
+    #[test]
     fn what_is_short_enough_is_one_packet() {
         let offload = Offload::segments(1_448).unwrap();
         let packet = handed_down("10.0.0.1:1", "10.1.0.2:80", TcpFlags::ACK, b"x", offload);
         assert_eq!((packet.count(), packet.longest()), (1, packet.len()));
         assert_eq!(packet.wire_bytes(), packet.len() as u64);
         assert_eq!(carried_out(&packet).len(), 1);
-        assert_eq!(Offload::segments(0), None);
+        assert_eq!(Offload::segments(SEGMENT_PAYLOAD_MIN - 1), None);
+        assert!(Offload::segments(SEGMENT_PAYLOAD_MIN).is_some());
         assert_eq!(Offload::segments(u16::MAX), None);
     }
 }

@@ -41,11 +41,16 @@ impl Packet {
 
     /// Takes `bytes` as [`Packet::parse`] does, as a packet that a host has handed to its network card
     /// with `offload` left to do: the transport checksum is not looked at, since it is not right yet.
+    /// What no card could do, to segment a datagram or to finish the checksum of an ICMP message, is not
+    /// believed to be left: such a packet is taken as it is.
     ///
     /// # Errors
     /// As [`Packet::parse`], but for that checksum.
     pub fn parse_offloaded(bytes: Bytes, offload: Offload) -> Result<Packet, Malformed> {
         let layout = parse::layout_of(&bytes, offload)?;
+        if offload.is_some() && !offload.suits(&layout) {
+            return Packet::parse(bytes);
+        }
         Ok(Packet { bytes, layout })
     }
 

@@ -204,3 +204,39 @@ fn a_view_of_nothing_says_so() {
         "{text}"
     );
 }
+
+#[test]
+fn a_link_of_long_latency_is_not_filled_without_end() {
+    use vpclab::base::limit::OUTSIDE_PENDING_MAX;
+    use vpclab::sim::{LinkOf, LinkSpec};
+    let mut theatre = Theatre::of(FIRST, &["a", "b"]);
+    let (b, _) = theatre.host("b");
+    let far = LinkSpec { latency: Span::from_secs(20), ..LinkSpec::VPC };
+    theatre.sim.set_link(LinkOf::Interface(b), far);
+    let request = theatre.echo("b", "a");
+    for _ in 0..OUTSIDE_PENDING_MAX + 10 {
+        let (bytes, view) = (request.bytes().clone(), &mut theatre.view);
+        theatre.sim.send_from_outside(b, bytes, Offload::NONE, view);
+    }
+    let summary = theatre.view.summary(theatre.sim.cloud(), theatre.sim.now(), Span::from_secs(1));
+    let [full] = &summary.reasons[..] else { panic!("{:?}", summary.reasons) };
+    assert_eq!((full.reason.label(), full.total.packets), ("queue-full", 10));
+}
+
+#[test]
+fn a_view_goes_on_after_a_thousand_kinds_of_drops() {
+    let mut theatre = Theatre::of(FIRST, &["b", "c"]);
+    let (b, from) = theatre.host("b");
+    for n in 0..1_500_u32 {
+        let to = std::net::Ipv4Addr::from_bits(0xc0a8_0000 + n);
+        let packet = build::udp((from, 1).into(), (to, 1).into(), b"?").unwrap();
+        theatre.send_bytes(b, packet.bytes().clone(), Offload::NONE);
+    }
+    let beyond = theatre.echo("c", "b");
+    theatre.send("c", &beyond, Offload::NONE);
+    let summary = theatre.view.summary(theatre.sim.cloud(), theatre.sim.now(), Span::from_secs(1));
+    let last = summary.last.unwrap().1;
+    assert!(last.to_string().contains("transit"), "{last}");
+    assert!(summary.ended.iter().any(|ended| ended.reason.label() == "transit"));
+    assert!(summary.ended.len() <= 1_000);
+}

@@ -87,3 +87,52 @@ fn a_running_ping_follows_the_routes() {
     assert_eq!(answers(), by_then, "{}", ping.said());
     assert!(lab.ping("b", "a"));
 }
+
+/// Instances come and go with the API: who is started can be entered, what runs on one that is
+/// terminated ends, and a world that is emptied and built again is as good as the first.
+#[test]
+fn instances_live_and_end_with_the_api() {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.unwrap().to_string();
+    let lab = Lab::up_with(README, "emptied", &["--api", &address]);
+    let mut sleeping = lab.start("c", &["sleep", "1000"]);
+    let by_name =
+        [("Action", "DescribeInstances"), ("Filter.1.Name", "tag:Name"), ("Filter.1.Value.1", "c")];
+    let c = value(&ask(&address, &by_name), "instanceId");
+    ask(&address, &[("Action", "TerminateInstances"), ("InstanceId.1", &c)]);
+    assert_ne!(sleeping.end(), 0, "it was killed");
+    let pair = || {
+        let made = [("Action", "CreateVpc"), ("CidrBlock", "10.7.0.0/16")];
+        let vpc = value(&ask(&address, &made), "vpcId");
+        let made = [("Action", "CreateSubnet"), ("VpcId", &vpc), ("CidrBlock", "10.7.1.0/24")];
+        let subnet = value(&ask(&address, &made), "subnetId");
+        let run = [
+            ("Action", "RunInstances"),
+            ("ImageId", "ami-12345678"),
+            ("MinCount", "2"),
+            ("MaxCount", "2"),
+            ("SubnetId", &subnet),
+        ];
+        let xml = ask(&address, &run);
+        let ids: Vec<String> = xml
+            .split("<instanceId>")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once('<')?.0.to_owned()))
+            .collect();
+        ids
+    };
+    let reset = || {
+        let url = format!("http://{address}/_vpclab/reset");
+        let said = Command::new("curl").args(["-sS", "--noproxy", "*", "-XPOST", &url]).output();
+        assert!(said.unwrap().status.success());
+    };
+    // As fast as a test suite does it: the ids of the second world are those of the first.
+    reset();
+    let first = pair();
+    let talks = |id: &str| lab.exec(id, &["ping", "-n", "-c1", "-W1", "10.7.1.5"]).code == 0;
+    until("the first pair talks", || talks(&first[0]));
+    reset();
+    let second = pair();
+    assert_eq!(first, second);
+    until("the second pair talks", || talks(&second[0]));
+}

@@ -101,7 +101,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         name: "ModifyInstanceMetadataOptions",
         takes: attribute::METADATA,
         filters: &[],
-        lacks: "The options are remembered; there is no metadata service.",
+        lacks: "The options are remembered; the metadata of live mode does not mind them.",
         run: Run::Write(attribute::modify_metadata),
     },
     Operation {

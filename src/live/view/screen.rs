@@ -35,7 +35,9 @@ pub fn screen(headline: &str, summary: &Summary, size: Size) -> String {
     lines.extend(last);
     let mut out = String::new();
     for line in lines.iter().take(size.rows.into()) {
-        let cut: String = line.chars().take(size.columns.into()).collect();
+        // Names are somebody's tags and may hold anything.
+        let plain = line.chars().map(|c| if c.is_control() { '?' } else { c });
+        let cut: String = plain.take(size.columns.into()).collect();
         // Writing to a string does not fail.
         let _ = writeln!(out, "{}", cut.trim_end());
     }
