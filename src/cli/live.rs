@@ -42,6 +42,8 @@ pub(super) struct ExecInside {
     mount: RawFd,
     #[arg(long)]
     files: RawFd,
+    #[arg(long)]
+    asker: u32,
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
 }
@@ -108,7 +110,11 @@ pub(super) fn inside(args: &up::Args, out: &mut Output) -> io::Result<Exit> {
 pub(super) fn exec(args: &Exec, out: &mut Output) -> ExitCode {
     let arguments = |handles: Handles| {
         let own = ["exec-inside".to_owned(), format!("--mount={}", handles.mount)];
-        let files = [format!("--files={}", handles.files), "--".to_owned()];
+        let files = [
+            format!("--files={}", handles.files),
+            format!("--asker={}", handles.asker),
+            "--".to_owned(),
+        ];
         let own = own.into_iter().chain(files).map(OsString::from);
         own.chain(args.command.iter().cloned()).collect()
     };
@@ -122,7 +128,7 @@ pub(super) fn exec(args: &Exec, out: &mut Output) -> ExitCode {
 
 /// What `exec` starts inside.
 pub(super) fn exec_inside(args: &ExecInside, out: &mut Output) -> ExitCode {
-    let handles = Handles { mount: args.mount, files: args.files };
+    let handles = Handles { mount: args.mount, files: args.files, asker: args.asker };
     let (code, error) = crate::live::exec::inside(handles, &args.command);
     could_not(&error, out);
     ExitCode::from(code.0)

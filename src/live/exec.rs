@@ -1,7 +1,8 @@
 //! Running a command on a live instance.
 //!
 //! A process enters namespaces of processes only with its children, so there are two: the one that
-//! the user started waits, and the child becomes the command. Refuses to outlive either.
+//! the user started waits, and the child becomes the command. Refuses to leave one without the other, but
+//! for a program that gains privileges, which the kernel does not let die so.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,7 +11,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, exit};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -38,6 +39,8 @@ pub struct Handles {
     pub mount: RawFd,
     /// The host's files, as JSON.
     pub files: RawFd,
+    /// The process that asked, by its number outside.
+    pub asker: u32,
 }
 
 /// Runs a command on a host, and waits for it. `arguments` are this program's for the child, which
@@ -67,7 +70,11 @@ pub fn exec(
         text.write_all(&serde_json::to_vec(&keys.files)?)?;
         fcntl(&text, FcntlArg::F_SETFD(FdFlag::empty()))?;
         fcntl(&keys.mount, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        let handles = Handles { mount: keys.mount.as_raw_fd(), files: text.as_raw_fd() };
+        let handles = Handles {
+            mount: keys.mount.as_raw_fd(),
+            files: text.as_raw_fd(),
+            asker: std::process::id(),
+        };
         wait::hold_signals()?;
         let command = arguments(handles);
         let mut child = Command::new("/proc/self/exe").arg0("vpclab").args(command).spawn()?;
@@ -111,6 +118,10 @@ fn furnish(handles: Handles) -> Result<(), LiveError> {
         serde_json::from_reader(take(handles.files)?).map_err(|_| LiveError::ByHand)?;
     let doing = |error: nix::errno::Errno| LiveError::system("cannot enter the lab", error);
     set_pdeathsig(Signal::SIGKILL).map_err(doing)?;
+    if parent() != Some(handles.asker) {
+        // It was killed before this one asked to go with it.
+        exit(1);
+    }
     let directory = env::current_dir();
     setns(&space, CloneFlags::CLONE_NEWNS).map_err(doing)?;
     unshare(CloneFlags::CLONE_NEWNS).map_err(doing)?;
@@ -127,6 +138,13 @@ fn furnish(handles: Handles) -> Result<(), LiveError> {
         let _ = env::set_current_dir(directory);
     }
     wait::release_signals().map_err(|error| LiveError::system("cannot release signals", error))
+}
+
+/// The parent of this process, as the machine's `/proc` knows it.
+fn parent() -> Option<u32> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name before it may hold anything; the state comes first.
+    text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// An inherited file as one of this process's own.
