@@ -126,7 +126,7 @@ fn hosts_come_in_their_order() {
 fn the_inner_commands_are_not_for_the_user() {
     for arguments in [
         &["lab-inside", README][..],
-        &["exec-inside", "--mount=900", "--files=901", "--", "true"][..],
+        &["exec-inside", "--mount=900", "--files=901", "--asker=1", "--", "true"][..],
     ] {
         let said = run("test-inside", arguments);
         assert_ne!(said.code, 0, "{said:?}");
