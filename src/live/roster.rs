@@ -3,8 +3,8 @@
 //! Holds the list, brings it up to date with the cloud, and answers for it at the control socket.
 //! Refuses to carry packets: that is the engine's, to which every device is handed over.
 //!
-//! An instance is live by its primary interface; the simulator plays further ones. Its addresses are
-//! those it has when it becomes live.
+//! An instance is live by its primary interface; the simulator plays further ones. If its addresses change
+//! it is made anew, and what ran on it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -129,7 +129,7 @@ impl Roster {
     /// each that joins.
     ///
     /// # Errors
-    /// The kernel refuses a namespace; those that were made before are on the list.
+    /// The kernel refuses a namespace; then nobody of this round joins.
     pub fn follow(&self) -> Result<Changes, LiveError> {
         let members = &mut *self.members();
         let mut wanted = Vec::new();
